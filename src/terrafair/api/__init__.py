@@ -1,0 +1,1 @@
+"""The platform for machines, over HTTP."""

@@ -1,0 +1,154 @@
+"""The settings, read once from TOML and environment into frozen values.
+
+`TERRAFAIR_<FIELD>` overrides the key of the same name in `$TERRAFAIR_CONFIG`, else in `HOME/terrafair.toml`.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from terrafair.errors import InvalidInput, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting of the platform; a field's docstring is its documentation (docs/settings.md is made from it)."""
+
+    home: Path
+    """Folder that holds all that the embedded default keeps: databases, objects, mirrors, jobs, environments."""
+    host: str = "127.0.0.1"
+    """Address that the platform listens on."""
+    port: int = 8080
+    """Port that the platform listens on; 0 takes a free one."""
+    url: str = ""
+    """Address of the platform that the client and the command line talk to; empty: the one that runs on this home."""
+    database: str = ""
+    """SQLAlchemy URL of the control database and the job queue; empty: SQLite in the home folder."""
+    schemas: Path | None = None
+    """Folder of JSON Schemas for offline validation (`terrafair schemas sync` fills one)."""
+    catalogue: str = ""
+    """Git URL or folder of the Open Science Catalog that this platform shows; empty: the demo's test catalogue."""
+    branch: str = ""
+    """Branch of the catalogue's repository; empty: the repository's default branch."""
+    workers: int = 2
+    """Jobs that run at the same time on this machine."""
+    job_seconds: int = 3600
+    """Wall-clock limit of one job, in seconds."""
+    job_memory: int = 8 * 1024**3
+    """Memory limit of one job, in bytes."""
+    job_disk: int = 20 * 1024**3
+    """Limit of what one job may write into a single file, in bytes."""
+    isolation: str = "auto"
+    """`auto`: bubblewrap where it works, else plain processes with a warning; `require`: not without it; `none`."""
+    containers: str = "auto"
+    """`auto`: podman where it is installed; `podman`: require it; `none`: only the substitutes below."""
+    substitutes: Mapping[str, str] = field(default_factory=dict)
+    """Container image -> local environment that stands in for it: `platform`, or the path of a requirements file."""
+    repositories: Mapping[str, str] = field(default_factory=dict)
+    """Repository URL -> local mirror to read instead; every `HOME/repositories/HOST/OWNER/NAME.git` counts too."""
+    documents: Path | None = None
+    """Folder with copies of published documents (`RECORD-ID/input.yaml` ...), used where their own address fails."""
+    data_roots: tuple[Path, ...] = ()
+    """Local folders that jobs may read in place by path or `file://`; `HOME/data` always counts."""
+    store_url: str = ""
+    """S3 endpoint of the object store; empty: the embedded one (SeaweedFS), started and watched by the platform."""
+    store_key: str = ""
+    """Access key for `store_url`."""
+    store_secret: str = ""
+    """Secret key for `store_url`."""
+    store_bucket: str = "terrafair"
+    """Bucket that holds job results and uploads."""
+    allow_private_addresses: bool = False
+    """Let references point into private networks; only for a platform whose users are all trusted."""
+    demo: bool = True
+    """Seed the demo catalogue, dataset and workflows at first start."""
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL that is in force."""
+        return self.database or f"sqlite:///{self.home / 'platform.db'}"
+
+
+def load(environment: Mapping[str, str] | None = None) -> Config:
+    """Read the settings.
+
+    Raises `InvalidInput` that names the setting, the value seen and what it takes.
+    """
+    environment = os.environ if environment is None else environment
+    home = Path(environment.get("TERRAFAIR_HOME") or platformdirs.user_data_path("terrafair")).expanduser().absolute()
+    file = Path(environment.get("TERRAFAIR_CONFIG") or home / "terrafair.toml").expanduser()
+    values = _read_file(file, named="TERRAFAIR_CONFIG" in environment)
+    kinds = {entry.name: str(entry.type) for entry in fields(Config)}
+    unknown = sorted(set(values) - set(kinds))
+    if unknown:
+        raise InvalidInput(
+            f"{file} has the unknown setting {unknown[0]!r}.",
+            remedy=f"Known settings: {', '.join(sorted(kinds))}.",
+            where=str(file),
+        )
+    for name in kinds:
+        if (text := environment.get(f"TERRAFAIR_{name.upper()}")) is not None and name != "home":
+            values[name] = text
+    values.pop("home", None)
+    parsed = {name: _parse(name, kinds[name], value) for name, value in values.items()}
+    return Config(home=home, **parsed)
+
+
+def _read_file(file: Path, *, named: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        if named:
+            raise InvalidInput(f"The settings file {file} does not exist.", remedy="Mend TERRAFAIR_CONFIG.") from None
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise InvalidInput(f"The settings file does not parse: {fault}.", where=str(file)) from fault
+
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+_CHOICES = {"isolation": ("auto", "require", "none"), "containers": ("auto", "podman", "none")}
+
+
+def _parse(name: str, kind: str, value: Any) -> Any:
+    try:
+        parsed = _convert(kind, value)
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            f"The setting {name} is {value!r}.", why=f"It takes {kind}.", remedy=f"Mend TERRAFAIR_{name.upper()}."
+        ) from None
+    if name in _CHOICES and parsed not in _CHOICES[name]:
+        problem = Problem(f"The setting {name} is {value!r}.", f"It takes one of {', '.join(_CHOICES[name])}.")
+        raise InvalidInput(problem.what, problem.why)
+    return parsed
+
+
+def _convert(kind: str, value: Any) -> Any:
+    if "tuple" in kind:
+        return tuple(_path(part) for part in (value.split(os.pathsep) if isinstance(value, str) else value) if part)
+    if "Path" in kind:
+        return _path(value) if value else None
+    if "Mapping" in kind:
+        pairs = [pair.partition("=")[::2] for pair in value.split(",") if pair] if isinstance(value, str) else value
+        return dict(pairs)
+    if "bool" in kind:
+        return value if isinstance(value, bool) else _boolean(value)
+    if "int" in kind:
+        return int(value)
+    return str(value)
+
+
+def _path(value: str) -> Path:
+    return Path(value).expanduser().absolute()
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(text)

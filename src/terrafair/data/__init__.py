@@ -1,0 +1,1 @@
+"""View: the object store, stage-in, and the description of files as STAC."""

@@ -1,0 +1,1 @@
+"""Run: jobs, their lifecycle and queue, the sandbox, results and provenance."""

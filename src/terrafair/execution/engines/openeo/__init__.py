@@ -1,0 +1,1 @@
+"""The openEO engine: process library and evaluator on xarray and Dask."""

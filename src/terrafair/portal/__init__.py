@@ -1,0 +1,1 @@
+"""The platform for people, in a browser."""

@@ -1,0 +1,1 @@
+"""Develop: what a published workflow is, and how its records are read."""

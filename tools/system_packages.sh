@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs the system packages that some tests need, where that is possible; the tests skip with a reason where it is not.
+set -u
+wanted="bubblewrap podman runc"
+missing=""
+for package in $wanted; do
+    command -v "$(echo "$package" | sed s/bubblewrap/bwrap/)" >/dev/null 2>&1 || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "Not installed (no root or no apt):$missing. Tests that need them are skipped."
+    exit 0
+fi
+echo "Installing system packages that tests need:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq >/dev/null 2>&1
+# shellcheck disable=SC2086 # the list is meant to be split
+apt-get install -qq --no-install-recommends $missing >/dev/null 2>&1 ||
+    echo "apt could not install:$missing. Tests that need them are skipped."
+exit 0
