@@ -1,0 +1,219 @@
+"""The Python client: what scientists and the command line use to talk to a running platform over HTTP.
+
+    from terrafair.client import Client
+
+    with Client("http://127.0.0.1:8080") as platform:
+        job = platform.run("demo-ndvi", inputs={"end": "2024-07-01"})
+        for line in platform.follow(job["id"]):
+            print(line["message"])
+        print(platform.results(job["id"])["assets"])
+
+It imports nothing of the platform but the error tree: `pip install terrafair` on a laptop is enough.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx2
+
+from terrafair.errors import (
+    Cancelled,
+    Conflict,
+    InvalidInput,
+    InvalidInputs,
+    NotExecutable,
+    NotFound,
+    Problem,
+    Refused,
+    TerrafairError,
+    TimedOut,
+    Unreachable,
+)
+
+Document = dict[str, Any]
+
+_ERRORS: dict[str, type[InvalidInputs]] = {"invalid-inputs": InvalidInputs, "not-executable": NotExecutable}
+_BY_STATUS: dict[int, type[TerrafairError]] = {
+    400: InvalidInput,
+    403: Refused,
+    404: NotFound,
+    408: TimedOut,
+    409: Conflict,
+    410: Cancelled,
+    413: InvalidInput,
+    415: InvalidInput,
+    422: InvalidInput,
+    502: Unreachable,
+    503: Unreachable,
+}
+ENDED = frozenset({"successful", "failed", "dismissed"})
+
+
+class Client:
+    """One connection to one platform; every method raises `TerrafairError` with the platform's own words."""
+
+    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx2.Client(base_url=self.url, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def health(self) -> Document:
+        """What runs there: version, isolation, catalogue, engines."""
+        return self._json("GET", "/health")
+
+    def find(self, text: str = "", **filters: Any) -> Document:
+        """Search the catalogue: `{total, items: [{kind, id, title, score}]}`.
+
+        Filters: `kind`, `theme`, `variable`, `mission`, `project`, `bbox` ("west,south,east,north", degrees),
+        `time` ("start/end"), `limit`, `offset`.
+        """
+        chosen = {name: value for name, value in filters.items() if value not in (None, "", ())}
+        return self._json("GET", "/api/find", params={"text": text, **chosen})
+
+    def experiments(self) -> list[Document]:
+        """Each experiment and workflow with its verdict: `[{id, kind, type, executable, reasons}]`."""
+        rows: list[Document] = self._send("GET", "/api/experiments", timeout=300).json()
+        return rows
+
+    def explain(self, id: str, kind: str = "") -> Document:  # noqa: A002 - the field's word
+        """What an experiment or workflow comes down to: code, inputs, environment, products, reasons."""
+        return self._json("GET", f"/api/experiments/{_segment(id)}", params={"kind": kind} if kind else None)
+
+    def run(
+        self,
+        id: str = "",  # noqa: A002
+        *,
+        kind: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        file: Path | None = None,
+        reproduce: bool = False,
+        timeout: float | None = None,
+    ) -> Document:
+        """Start a job from a published id, or from a local workflow file; gives the accepted job.
+
+        `inputs` replace the published values one by one. `reproduce` compares the result with the published product.
+        """
+        body: Document = {"id": id, "kind": kind, "inputs": dict(inputs or {}), "reproduce": reproduce}
+        if timeout is not None:
+            body["timeout"] = timeout
+        if file is not None:
+            body["file"] = self.upload(file)
+        return self._json("POST", "/api/jobs", json=body)
+
+    def upload(self, file: Path) -> str:
+        """Bring a local file to the platform; gives the reference that inputs can name."""
+        try:
+            with file.open("rb") as content:
+                reply = self._json("POST", "/api/uploads", params={"name": file.name}, content=content, timeout=3600)
+        except OSError as fault:
+            raise InvalidInput(f"{file} cannot be read: {fault.strerror}.") from fault
+        return str(reply["reference"])
+
+    def jobs(self, **filters: Any) -> list[Document]:
+        """Jobs, newest first; filters: `status`, `subject`, `limit`."""
+        rows: list[Document] = self._send("GET", "/api/jobs", params=filters or None).json()
+        return rows
+
+    def job(self, id: str) -> Document:  # noqa: A002
+        """One job as it is now."""
+        return self._json("GET", f"/api/jobs/{_segment(id)}")
+
+    def cancel(self, id: str) -> Document:  # noqa: A002
+        """End a job and all its processes."""
+        return self._json("DELETE", f"/api/jobs/{_segment(id)}")
+
+    def log(self, id: str, since: int = 0, limit: int = 1000, wait: float = 0) -> Document:  # noqa: A002
+        """Log lines from number `since`: `{lines: [{line, time, level, message}], next, job}`.
+
+        `wait` lets the platform hold the answer for so many seconds until there is a new line or the job has ended.
+        """
+        params = {"since": since, "limit": limit, "wait": wait}
+        return self._json("GET", f"/api/jobs/{_segment(id)}/log", params=params, timeout=30 + wait)
+
+    def follow(self, id: str, since: int = 0) -> Iterator[Document]:  # noqa: A002
+        """Log lines as they come, until the job has ended."""
+        while True:
+            page = self.log(id, since, wait=10)
+            yield from page["lines"]
+            since = page["next"]
+            if page["job"]["status"] in ENDED and not page["lines"]:
+                return
+
+    def results(self, id: str) -> Document:  # noqa: A002
+        """What a job made: `{collection, crate, assets: [{name, href, type, size, sha256}]}`."""
+        return self._json("GET", f"/api/jobs/{_segment(id)}/results")
+
+    def reproduction(self, id: str) -> Document:  # noqa: A002
+        """How a job's result compares with the published product."""
+        return self._json("GET", f"/api/jobs/{_segment(id)}/reproduction")
+
+    def download(self, id: str, folder: Path) -> list[Path]:  # noqa: A002
+        """Bring all files of a job's results into a local folder."""
+        written = []
+        for file in self.results(id)["files"]:
+            target = folder / file["name"]
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise Refused(f"The result {file['name']!r} would be written outside {folder}.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self._http.stream("GET", file["href"], timeout=600) as reply:
+                if reply.status_code != httpx2.codes.OK:
+                    reply.read()
+                    raise _error(reply)
+                with target.open("wb") as out:
+                    for chunk in reply.iter_bytes():
+                        out.write(chunk)
+            written.append(target)
+        return written
+
+    def _json(self, method: str, path: str, **options: Any) -> Document:
+        document: Document = self._send(method, path, **options).json()
+        return document
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        try:
+            reply = self._http.request(method, path, **options)
+        except httpx2.TimeoutException as fault:
+            raise TimedOut(f"{self.url} did not answer {method} {path} in time.") from fault
+        except httpx2.TransportError as fault:
+            raise Unreachable(
+                f"No platform answers at {self.url}.",
+                remedy="Start one with `make run` (or `terrafair serve`), or set TERRAFAIR_URL.",
+                code="no-platform",
+            ) from fault
+        if reply.is_success:
+            return reply
+        raise _error(reply)
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _error(reply: httpx2.Response) -> TerrafairError:
+    """The platform's problem document (RFC 9457) as the error it was."""
+    try:
+        document = reply.json()
+        problems = [Problem(**problem) for problem in document.get("problems", ())]
+    except (ValueError, TypeError, AttributeError):
+        return TerrafairError(f"{reply.request.url} answered {reply.status_code}.", reply.text[:200])
+    if several := _ERRORS.get(document.get("code", "")):
+        return several(problems, document.get("title", ""))
+    kind = _BY_STATUS.get(reply.status_code, TerrafairError)
+    if problems:
+        first = problems[0]
+        return kind(first.what, first.why, first.remedy, first.where, first.code)
+    return kind(document.get("title") or document.get("detail") or f"The platform answered {reply.status_code}.")
