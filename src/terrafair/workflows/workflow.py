@@ -70,7 +70,7 @@ class EnvironmentSpec:
     """The software that the code needs, as published; `execution.environments` builds it."""
 
     kind: str = "platform"
-    """`platform`: the engine suffices; `python`: see requirements; `container`: an image; `unknown`: prose or nothing."""
+    """`platform`: the engine suffices; `python`: see requirements; `container`: an image; `unknown`: nothing said."""
     python: str = ""
     """Version such as `3.10`; empty: any."""
     requirements: tuple[str, ...] = ()
