@@ -1,0 +1,1 @@
+"""Find: the mirror of the Open Science Catalog and its index."""
