@@ -1,0 +1,102 @@
+"""The control database: one engine, transactions, and the steps that bring its tables up to date."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from terrafair.errors import InvalidInput, Unreachable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_MILLISECONDS = 30_000
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine on SQLite (embedded) or PostgreSQL.
+
+    Raises `InvalidInput` for another kind of database.
+    """
+    try:
+        address = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise InvalidInput(
+            f"{url!r} is no database URL.", remedy="Write sqlite:///FILE or postgresql+psycopg://..."
+        ) from None
+    backend = address.get_backend_name()
+    if backend not in {"sqlite", "postgresql"}:
+        raise InvalidInput(f"The database {backend!r} is not supported.", remedy="Use SQLite or PostgreSQL.")
+    if backend == "postgresql":
+        return sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if address.database:
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(address, pool_size=20, max_overflow=20)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediately)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    # We begin ourselves (below): a transaction that starts as a reader cannot wait to become a writer.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+
+
+def _begin_immediately(connection: sa.Connection) -> None:
+    reads = connection.get_execution_options().get("terrafair_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A writing transaction: all or nothing."""
+    with _reached(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A reading transaction: one consistent state, never waiting for writers on SQLite."""
+    with _reached(engine), engine.connect().execution_options(terrafair_reads=True) as connection:
+        yield connection
+
+
+@contextmanager
+def _reached(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as fault:
+        where = engine.url.render_as_string(hide_password=True)
+        raise Unreachable(f"The database {where} does not answer.", str(fault.orig)) from fault
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Bring the tables up to date; several processes may do so at once."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with transaction(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7267001)"))
+        if _version(connection) == NEWEST:
+            return
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _version(connection: sa.Connection) -> str:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return ""
+    return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")
+
+
+NEWEST = "0001"
+"""The last step; a database that has it is left alone without loading Alembic's scripts."""

@@ -1,0 +1,164 @@
+"""Jobs as a service: accepted in one transaction, watched by anyone, changed only through the lifecycle."""
+
+import json
+import secrets
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from terrafair import events
+from terrafair.database import reading, transaction
+from terrafair.errors import NotFound, Problem
+from terrafair.execution import logs
+from terrafair.execution.job import (
+    CancelAsked,
+    Happening,
+    Instruction,
+    Job,
+    JobRequest,
+    Results,
+    State,
+    Usage,
+    step,
+)
+from terrafair.execution.logs import Line
+
+TABLE = sa.table(
+    "jobs",
+    *(sa.column(name, sa.String) for name in ("id", "state", "subject", "type", "created", "started", "finished")),
+    *(sa.column(name, sa.Text) for name in ("request", "message", "problems", "results", "usage")),
+    *(sa.column(name, sa.Integer) for name in ("number", "restarts")),
+    sa.column("progress", sa.Float),
+    sa.column("cancelling", sa.Boolean),
+)
+_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Queue(Protocol):
+    """Where accepted jobs wait for a worker."""
+
+    def enqueue(self, connection: sa.Connection, job: str) -> None:
+        """Add a job within the transaction that accepts it."""
+        ...
+
+
+class Jobs:
+    """All jobs of one platform."""
+
+    def __init__(self, engine: sa.Engine, queue: Queue, folder: Path) -> None:
+        self._engine = engine
+        self._queue = queue
+        self._folder = folder
+
+    def submit(self, request: JobRequest) -> Job:
+        """Accept a job: once this returns, no crash loses it."""
+        job = Job(id=_new_id(), request=request, created=events.now())
+        with transaction(self._engine) as connection:
+            connection.execute(TABLE.insert().values(**_row(job)))
+            events.record(connection, events.JobAccepted(job.id, request.subject))
+            self._queue.enqueue(connection, job.id)
+        return job
+
+    def get(self, id: str) -> Job:  # noqa: A002 - the field's word
+        """A job as it is now; raises `NotFound`."""
+        with reading(self._engine) as connection:
+            return self._load(connection, id)
+
+    def listing(self, *, state: str = "", subject: str = "", limit: int = 100, before: str = "") -> list[Job]:
+        """Jobs, newest first; `before` is the id of the last one of the page before."""
+        query = sa.select(TABLE).order_by(TABLE.c.number.desc()).limit(min(max(limit, 1), 10_000))
+        query = query.where(TABLE.c.state == state) if state else query
+        query = query.where(TABLE.c.subject == subject) if subject else query
+        if before:
+            query = query.where(
+                TABLE.c.number < sa.select(TABLE.c.number).where(TABLE.c.id == before).scalar_subquery()
+            )
+        with reading(self._engine) as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def cancel(self, id: str) -> Job:  # noqa: A002
+        """Ask for a job's end; one that waits is dismissed at once, one that runs as soon as its processes are gone."""
+        return self.apply(id, CancelAsked(events.now()))[0]
+
+    def apply(self, id: str, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:  # noqa: A002
+        """Change a job by what happened to it; gives the job and what to do about it."""
+        with transaction(self._engine) as connection:
+            before = self._load(connection, id)
+            job, instructions = step(before, happening)
+            if job != before:
+                connection.execute(TABLE.update().where(TABLE.c.id == id).values(**_row(job)))
+            if Instruction.ANNOUNCE_END in instructions:
+                events.record(connection, events.JobFinished(id, job.state.value))
+            elif Instruction.RUN in instructions:
+                events.record(connection, events.JobStarted(id, job.restarts))
+        return job, instructions
+
+    def set_type(self, id: str, type: str) -> None:  # noqa: A002
+        """Note the workflow type that a job was found to have."""
+        with transaction(self._engine) as connection:
+            connection.execute(TABLE.update().where(TABLE.c.id == id).values(type=type))
+
+    def folder(self, id: str) -> Path:  # noqa: A002
+        """The job's folder on this machine."""
+        return self._folder / id
+
+    def log_file(self, id: str) -> Path:  # noqa: A002
+        """The job's log."""
+        return self.folder(id) / "log.jsonl"
+
+    def log(self, id: str, since: int = 0, limit: int = 1000) -> list[Line]:  # noqa: A002
+        """Log lines from number `since`."""
+        return logs.read(self.log_file(id), since, limit)
+
+    def _load(self, connection: sa.Connection, id: str) -> Job:  # noqa: A002
+        row = connection.execute(sa.select(TABLE).where(TABLE.c.id == id)).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no job {id[:80]!r}.", remedy="`terrafair jobs` lists them.", where="job")
+        return _job(row)
+
+
+def _new_id() -> str:
+    """Readable, sortable by day, and not guessable: 50 random bits."""
+    return f"{datetime.now(UTC):%Y%m%d}-{''.join(secrets.choice(_LETTERS) for _ in range(10))}"
+
+
+def _row(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "subject": job.request.subject[:500],
+        "request": job.request.json(),
+        "progress": job.progress,
+        "message": job.message,
+        "problems": json.dumps([asdict(problem) for problem in job.problems]),
+        "results": json.dumps(asdict(job.results)),
+        "usage": json.dumps(asdict(job.usage)),
+        "type": job.type,
+        "restarts": job.restarts,
+        "cancelling": job.cancelling,
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+    }
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        id=row.id,
+        request=JobRequest(**json.loads(row.request)),
+        created=row.created,
+        state=State(row.state),
+        type=row.type,
+        started=row.started,
+        finished=row.finished,
+        progress=row.progress,
+        message=row.message,
+        problems=tuple(Problem(**problem) for problem in json.loads(row.problems)),
+        results=Results.read(json.loads(row.results)),
+        usage=Usage(**json.loads(row.usage)),
+        restarts=row.restarts,
+        cancelling=bool(row.cancelling),
+    )

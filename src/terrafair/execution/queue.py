@@ -1,0 +1,113 @@
+"""The durable queue: DBOS on the control database, embedded SQLite or PostgreSQL.
+
+A job is one DBOS workflow whose id is the job's. The pipeline behind it finds its own way after a crash (see `worker`),
+so the workflow has no steps of its own: after `kill -9` DBOS calls it again, and it goes on from the job's folder.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+QUEUE = "jobs"
+WORKFLOW = "job"
+APPLICATION = "terrafair"
+VERSION = "1"
+"""Pinned: DBOS's own version is a hash of the source, and an upgrade would strand the jobs that wait."""
+POLL_SECONDS = 0.05
+RECOVERIES = 1000
+"""How often a worker may die under one job; the job's own lifecycle bounds its restarts."""
+
+
+def prepare(url: str) -> None:
+    """Create or update DBOS's tables; needed once before any client or worker."""
+    from dbos import DBOS
+
+    _quiet()
+    DBOS.migrate(url)
+
+
+class DurableQueue:
+    """The accepting side."""
+
+    def __init__(self, url: str) -> None:
+        from dbos import DBOSClient
+
+        _quiet()
+        self._engine = _engine(url)
+        self._client = DBOSClient(system_database_engine=self._engine, application_name=APPLICATION)
+
+    def enqueue(self, connection: sa.Connection, job: str) -> None:
+        """Add a job within the transaction that accepts it."""
+        self._client.enqueue_in_transaction(
+            connection,
+            {"queue_name": QUEUE, "workflow_name": WORKFLOW, "workflow_id": job, "app_version": VERSION},
+            job,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.destroy()
+        self._engine.dispose()
+
+
+@contextmanager
+def consuming(url: str, slot: str, workers: int, run: Callable[[str], None]) -> Iterator[None]:
+    """Take jobs from the queue and call `run` with their ids, `workers` at a time, until the block ends.
+
+    `slot` names this consumer over restarts: jobs that it had taken when it died go to the next of that name.
+    """
+    from dbos import DBOS
+
+    _quiet()
+    engine = _engine(url)
+    DBOS(
+        config={
+            "name": APPLICATION,
+            "system_database_engine": engine,
+            "system_database_url": url,
+            "executor_id": slot,
+            "application_version": VERSION,
+            "console_log_level": "WARNING",
+            "log_level": "WARNING",
+            "max_executor_threads": workers + 8,
+        }
+    )
+
+    @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=RECOVERIES)
+    def work(job: str) -> None:
+        run(job)
+
+    DBOS.launch()
+    DBOS.register_queue(QUEUE, worker_concurrency=workers, polling_interval_sec=POLL_SECONDS)
+    try:
+        yield
+    finally:
+        DBOS.destroy(destroy_registry=True)
+        engine.dispose()
+
+
+def _engine(url: str) -> sa.Engine:
+    """DBOS expects to begin transactions itself, so it gets an engine of its own."""
+    address = sa.make_url(url)
+    if address.get_backend_name() != "sqlite":
+        return sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    engine = sa.create_engine(address, pool_size=20, max_overflow=20)
+
+    def prepare_connection(connection: Any, _: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA busy_timeout = 30000")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    event.listen(engine, "connect", prepare_connection)
+    return engine
+
+
+def _quiet() -> None:
+    import logging
+
+    logging.getLogger("dbos").setLevel(logging.WARNING)
