@@ -48,7 +48,7 @@ class StagedFile:
 
 @dataclass(slots=True)
 class Stager:
-    """Brings references to local files: http(s), `s3://` of the platform's own bucket, and paths below allowed roots."""
+    """Brings references to local files: http(s), `s3://` of the platform's own bucket, paths below allowed roots."""
 
     objects: ObjectStore
     web: Web
