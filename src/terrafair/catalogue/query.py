@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from terrafair.catalogue.records import ENTITIES, Box, Kind
+from terrafair.catalogue.records import ENTITIES, FOLDERS, Box, Kind, utc
 from terrafair.errors import InvalidInput
 
 TEXT_LIMIT = 1000
@@ -36,7 +36,7 @@ class Query:
     def parse(cls, *, bbox: str = "", time: str = "", kinds: tuple[str, ...] = (), **fields: Any) -> Self:
         """A query from texts as people and URLs give them; raises `InvalidInput` naming the field."""
         start, end = parse_time(time) if time else ("", "")
-        limit, offset = int(fields.pop("limit", 20)), int(fields.pop("offset", 0))
+        limit, offset = _whole("limit", fields.pop("limit", 20)), _whole("offset", fields.pop("offset", 0))
         if not 1 <= limit <= 1000 or offset < 0:
             raise InvalidInput(
                 f"limit is {limit} and offset {offset}.", "limit is 1 to 1000, offset at least 0.", where="limit"
@@ -52,9 +52,17 @@ class Query:
         )
 
 
-def _kind(name: str) -> Kind:
+def _whole(name: str, value: Any) -> int:
     try:
-        return Kind(name)
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidInput(f"{name} is {value!r}.", "It takes a whole number.", where=name) from None
+
+
+def _kind(name: str) -> Kind:
+    plain = name.strip().casefold()
+    try:
+        return FOLDERS.get(plain) or Kind(plain.removeprefix("eo-").removesuffix("s"))
     except ValueError:
         raise InvalidInput(
             f"{name!r} is no kind of entity.", remedy=f"Kinds: {', '.join(ENTITIES)}.", where="kind"
@@ -106,15 +114,14 @@ def _instants(side: str, whole: str) -> tuple[str, str]:
             first = datetime(year, int(month or 1), int(day or 1), tzinfo=UTC)
             last = datetime(year, last_month, last_day, 23, 59, 59, tzinfo=UTC)
         else:
-            first = datetime.fromisoformat(side)
-            first = last = (first if first.tzinfo else first.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, calendar.IllegalMonthError):
+            first = last = datetime.fromisoformat(side)
+        return utc(first), utc(last)
+    except (ValueError, OverflowError, calendar.IllegalMonthError):
         raise InvalidInput(
             f"The time {whole!r} cannot be read: {side!r} is no date.",
             remedy="Write 2020, 2020-06, 2020-06-15, or start/end such as 2020-01-01/.. ",
             where="time",
         ) from None
-    return first.strftime("%Y-%m-%dT%H:%M:%SZ"), last.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)

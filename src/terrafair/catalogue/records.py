@@ -107,7 +107,7 @@ def read(path: str, document: Any) -> Record:
             where=path,
         )
     identifier = document.get("id")
-    if not isinstance(identifier, str) or not identifier:
+    if not isinstance(identifier, str) or not identifier.strip():
         raise InvalidInput(f"Its `id` is {identifier!r}.", "Every document has a text as id.", "Give it one.", path)
     properties = document.get("properties")
     about = properties if isinstance(properties, dict) else {}
@@ -134,6 +134,17 @@ def links(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for link in found if isinstance(found, list) else ():
         if isinstance(link, dict) and isinstance(link.get("href"), str):
             yield link
+
+
+def data_reference(record: Record) -> str:
+    """Where a machine finds a product's data: the first link to a STAC document outside the catalogue; empty: nowhere."""
+    for link in links(record.document):
+        media_type = str(link.get("type", ""))
+        readable = "json" in media_type or link["href"].endswith(".json")
+        outside = re.match(r"(s3|https?)://", link["href"]) and entity_of(link["href"]) is None
+        if link.get("rel") in {"child", "item", "items", "via", "data", "enclosure"} and readable and outside:
+            return str(link["href"])
+    return ""
 
 
 _ENTITY = re.compile(
@@ -167,33 +178,69 @@ def _links_to(key: Key, document: dict[str, Any], about: dict[str, Any]) -> Iter
             yield entity
 
 
-def _boxes(document: dict[str, Any]) -> Iterator[Box]:
+PARTS_LIMIT = 500
+"""A record with more boxes is looked for by the whole alone."""
+
+
+def _boxes(document: dict[str, Any]) -> list[Box]:
     extent = document.get("extent")
     spatial = extent.get("spatial") if isinstance(extent, dict) else None
     found = spatial.get("bbox") if isinstance(spatial, dict) else None
     candidates = found if isinstance(found, list) else [document.get("bbox")]
+    boxes = [box for box in map(_box, candidates) if box is not None]
+    if not boxes and (around := _around(document.get("geometry"))) is not None:
+        boxes = [around]
     # With several, the first is the whole and the others its parts.
-    for box in candidates[1:] if len(candidates) > 1 else candidates:
-        numbers = [value for value in box if isinstance(value, int | float)] if isinstance(box, list) else []
-        if len(numbers) == 6:
-            numbers = [numbers[0], numbers[1], numbers[3], numbers[4]]
-        if len(numbers) == 4 and all(abs(value) <= 360 for value in numbers):
-            west, south, east, north = (float(value) for value in numbers)
-            yield west, min(south, north), east, max(south, north)
+    return boxes[1:] if 1 < len(boxes) <= PARTS_LIMIT else boxes[:1]
+
+
+def _box(value: Any) -> Box | None:
+    numbers = value if isinstance(value, list) else []
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        return None
+    if len(numbers) == 6:
+        numbers = [numbers[0], numbers[1], numbers[3], numbers[4]]
+    if len(numbers) != 4 or not all(abs(number) <= 360 for number in numbers):
+        return None
+    west, south, east, north = (float(number) for number in numbers)
+    if east - west >= 360:
+        west, east = -180.0, 180.0
+    # Some count eastwards from 0 to 360.
+    west, east = (value - 360 if value > 180 else value + 360 if value < -180 else value for value in (west, east))
+    return west, min(south, north), east, max(south, north)
+
+
+def _around(geometry: Any) -> Box | None:
+    points: list[tuple[float, float]] = []
+    todo = [geometry]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            todo += [part.get("coordinates"), part.get("geometries")]
+        elif isinstance(part, list) and len(part) >= 2 and all(isinstance(value, int | float) for value in part[:2]):
+            points.append((part[0], part[1]))
+        elif isinstance(part, list):
+            todo += part
+    if not points:
+        return None
+    return _box([min(x for x, _ in points), min(y for _, y in points), *map(max, zip(*points, strict=True))])
 
 
 def _interval(document: dict[str, Any], about: dict[str, Any]) -> tuple[str, str, bool]:
     extent = document.get("extent")
     temporal = extent.get("temporal") if isinstance(extent, dict) else None
     intervals = temporal.get("interval") if isinstance(temporal, dict) else None
+    time = document.get("time") or about.get("time")
     if isinstance(intervals, list) and intervals and isinstance(intervals[0], list) and len(intervals[0]) == 2:
         sides = intervals[0]
     elif about.get("start_datetime") or about.get("end_datetime"):
         sides = [about.get("start_datetime"), about.get("end_datetime")]
     elif about.get("datetime"):
         sides = [about["datetime"], about["datetime"]]
-    elif isinstance(about.get("time"), dict) and isinstance(about["time"].get("interval"), list):
-        sides = (about["time"]["interval"] + [None, None])[:2]
+    elif isinstance(time, dict) and isinstance(time.get("interval"), list):
+        sides = (time["interval"] + [None, None])[:2]
+    elif isinstance(time, dict) and (moment := time.get("timestamp") or time.get("date")):
+        sides = [moment, moment]
     else:
         return "", "", False
     return _instant(sides[0]), _instant(sides[1]), True
@@ -204,10 +251,15 @@ def _instant(value: Any) -> str:
         return ""
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+        return utc(moment)
+    except (ValueError, OverflowError):
         return ""
+
+
+def utc(moment: datetime) -> str:
+    """A moment as RFC 3339 in UTC, to the second, so that texts sort as times do; naive ones count as UTC."""
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _text(value: Any) -> str:
