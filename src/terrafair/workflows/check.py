@@ -1,0 +1,140 @@
+"""Binds input values: defaults, then what the experiment published, then what is asked for now."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from terrafair.errors import InvalidInputs, Problem
+from terrafair.workflows.workflow import InputSpec, Resolution, WorkflowType
+
+
+def bind(resolution: Resolution, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a run gets.
+
+    Raises `InvalidInputs` that names every input that is unknown (with the nearest), missing or of the wrong type.
+    """
+    specs = {spec.name: spec for spec in resolution.inputs}
+    if not specs:
+        return _unchecked(resolution, overrides)
+    problems = [_unknown(name, specs) for name in overrides if name not in specs]
+    published = {name: value for name, value in resolution.values.items() if name in specs}
+    values = {spec.name: spec.default for spec in resolution.inputs if spec.default is not None}
+    values |= published | {name: value for name, value in overrides.items() if name in specs}
+    for name, spec in specs.items():
+        if values.get(name) is None:
+            if spec.required:
+                problems.append(_missing(spec))
+            continue
+        values[name] = _fitted(values[name], spec.schema)
+        problems.extend(_faults(values[name], spec))
+    if problems:
+        raise InvalidInputs(problems)
+    return values
+
+
+def unmet(specs: Iterable[InputSpec], values: Mapping[str, Any]) -> list[InputSpec]:
+    """The required inputs that have no value."""
+    return [spec for spec in specs if spec.required and values.get(spec.name) is None]
+
+
+def _unchecked(resolution: Resolution, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A workflow that declares nothing takes what was published with it, and nothing else."""
+    free = resolution.type is WorkflowType.COMMAND
+    strange = [] if free else [name for name in overrides if name not in resolution.values]
+    if strange:
+        known = dict.fromkeys(resolution.values, InputSpec(""))
+        raise InvalidInputs([_unknown(name, known) for name in strange])
+    return {**resolution.values, **overrides}
+
+
+def _unknown(name: str, specs: Mapping[str, InputSpec]) -> Problem:
+    near = difflib.get_close_matches(name, specs, 3, 0.5)
+    if near:
+        remedy = f"Did you mean {' or '.join(near)}?"
+    else:
+        remedy = f"Its inputs: {', '.join(specs)}." if specs else "It declares no inputs."
+    return Problem(f"There is no input {name!r}.", "", remedy, name, "input-unknown")
+
+
+def _missing(spec: InputSpec) -> Problem:
+    kind = spec.schema.get("type")
+    wanted = f" It takes {_words(kind)}." if kind else ""
+    about = spec.title or spec.description.strip().split("\n")[0]
+    why = f"{about}{'' if about.endswith('.') else '.'}" if about else ""
+    remedy = f"Give it: --input {spec.name}=VALUE."
+    return Problem(f"The required input {spec.name!r} has no value.{wanted}", why, remedy, spec.name, "input-missing")
+
+
+def _fitted(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Command lines and YAML cannot say which of `5` and `"5"` is meant; where only one is taken, it is that one."""
+    kind = schema.get("type")
+    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind == "array" and isinstance(schema.get("items"), Mapping):
+        return [_fitted(part, schema["items"]) for part in value] if isinstance(value, list) else value
+    return value
+
+
+def _faults(value: Any, spec: InputSpec) -> Iterable[Problem]:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    schema = dict(spec.schema)
+    if not schema:
+        return
+    if schema.get("format") and isinstance(value, Mapping) and isinstance(value.get("href"), str):
+        # OGC API - Processes gives data by `{"href": ...}`.
+        return
+    try:
+        _checked(Draft202012Validator, schema)
+        for fault in list(Draft202012Validator(schema).iter_errors(value))[:5]:
+            path = ".".join(str(part) for part in fault.absolute_path)
+            where = f"{spec.name}.{path}" if path else spec.name
+            yield Problem(f"The input {where!r} is {_shown(fault.instance)}.", _why(fault), "", where, "input-invalid")
+    except SchemaError:
+        # The author's own schema is broken: the engine will say what it makes of the value.
+        return
+
+
+def _checked(validator: Any, schema: dict[str, Any]) -> None:
+    validator.check_schema(schema)
+
+
+def _why(fault: Any) -> str:
+    match fault.validator:
+        case "type":
+            return f"It takes {_words(fault.validator_value)}."
+        case "enum":
+            return f"It takes one of {', '.join(map(str, fault.validator_value))}."
+        case "anyOf" | "oneOf":
+            kinds = [part.get("type") for part in fault.validator_value if isinstance(part, Mapping)]
+            return f"It takes {' or '.join(_words(kind) for kind in kinds if kind)}." if any(kinds) else "It fits none."
+        case _:
+            return f"{str(fault.message)[:200]}."
+
+
+@lru_cache(maxsize=32)
+def _word(kind: str) -> str:
+    return {
+        "string": "a text",
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "array": "a list",
+        "object": "an object",
+        "null": "nothing",
+    }.get(kind, kind)
+
+
+def _words(kind: Any) -> str:
+    return " or ".join(_word(str(part)) for part in (kind if isinstance(kind, list) else [kind]))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value).replace("True", "true").replace("False", "false")
+    return text if len(text) <= 60 else f"{text[:57]}..."
