@@ -95,8 +95,10 @@ def find(entries: Sequence[Entry], documents: Documents) -> Found:
 def candidates(entries: Sequence[Entry]) -> Iterator[Candidate]:
     """Every link that may lead to code, best first, each address once."""
     seen: set[str] = set()
-    for relation in RELATIONS:
-        for entry in entries:
+    # What an experiment says itself, of one run, stands before what its workflow says of all.
+    order = [(relation, (entries[0],)) for relation in RELATIONS[:3]] if entries else []
+    for relation, owners in [*order, *((relation, entries) for relation in RELATIONS)]:
+        for entry in owners:
             said = text(entry, "application:type") or next((text(each, "application:type") for each in entries), "")
             for link in links(entry, relation):
                 href = link["href"].strip()

@@ -119,7 +119,7 @@ def _version(rest: str) -> tuple[str, str]:
         return fields.get("version", rest[: found.start()].strip()), fields.get("build", "")
     parts = rest.split()
     if len(parts) == 2 and not re.match(r"[<>=!~]", parts[1]) and not re.search(r"[<>=!~,|]$", parts[0]):
-        return parts[0], parts[1]
+        return parts[0] if re.match(r"[<>=!~]", parts[0]) else f"=={parts[0]}", parts[1]
     tight = "".join(parts)
     if found := re.match(r"^=?([^=<>!~,|]+)=([^=<>!~,|]+)$", tight):
         return f"=={found[1]}", found[2]

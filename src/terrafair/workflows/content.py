@@ -1,6 +1,7 @@
 """What a document really is: decoded whatever its encoding, told by its content, never by its media type or name."""
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -100,8 +101,9 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _yaml(text: str) -> Any:
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         return loader.get_single_data()
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark
@@ -110,7 +112,8 @@ def _yaml(text: str) -> Any:
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         raise InvalidInput(f"It is not valid YAML: {str(fault)[:200]}.") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def sniff(content: bytes) -> Format:
@@ -176,7 +179,9 @@ def _of_lines(text: str) -> Format:
     """Pip requirements or prose, told by the share of lines that name a package."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    # `--hash` and continued lines belong to the requirement before them.
+    joined = re.sub(r"\\\r?\n", " ", text)
+    lines = [re.sub(r"(#|--hash=).*$", "", line).strip() for line in joined.splitlines()]
     lines = [line for line in lines if line and not line.startswith("-")]
     good = 0
     for line in lines[:500]:

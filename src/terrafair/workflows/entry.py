@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 
 class Entry(Protocol):
@@ -39,10 +40,17 @@ def links(entry: Entry, *relations: str) -> Iterator[Mapping[str, Any]]:
     found = entry.document.get("links")
     wanted = {relation.casefold() for relation in relations}
     for link in found if isinstance(found, list) else ():
-        if isinstance(link, Mapping) and isinstance(link.get("href"), str) and link["href"].strip():
+        if isinstance(link, Mapping) and _is_address(link.get("href")):
             relation = str(link.get("rel", "")).casefold().rpartition("#")[2].rpartition("/")[2]
             if not wanted or relation in wanted:
                 yield link
+
+
+def _is_address(href: object) -> bool:
+    try:
+        return isinstance(href, str) and bool(href.strip()) and urlsplit(href) is not None
+    except ValueError:
+        return False
 
 
 def related(entry: Entry, folder: str, *relations: str) -> list[str]:
