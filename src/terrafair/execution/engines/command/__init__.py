@@ -1,0 +1,1 @@
+"""Runs a command line in a repository: what many published workflows are."""

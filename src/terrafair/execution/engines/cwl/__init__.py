@@ -1,0 +1,1 @@
+"""Runs CWL: OGC Earth Observation Application Packages through cwltool, embedded."""

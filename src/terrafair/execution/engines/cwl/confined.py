@@ -1,0 +1,49 @@
+"""Keeps cwltool to the job's own folders: it follows links and addresses that other people's code chose."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cwltool.errors import WorkflowException
+from cwltool.pathmapper import PathMapper
+from cwltool.stdfsaccess import StdFsAccess, abspath
+
+
+class Roots:
+    """The folders that a run may read."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(os.path.realpath(folder) for folder in folders)
+
+    def check(self, path: str) -> str:
+        """Give the path back; raises for one that leads elsewhere, links included."""
+        real = os.path.realpath(path)
+        if not any(real == folder or real.startswith(folder + os.sep) for folder in self._folders):
+            raise WorkflowException(f"{path} lies outside the job's folders and is not read.")
+        return path
+
+    def file_access(self) -> type[StdFsAccess]:
+        """Give cwltool's view of files."""
+        roots = self
+
+        class Confined(StdFsAccess):
+            def _abs(self, p: str) -> str:
+                return roots.check(abspath(p, self.basedir))
+
+        return Confined
+
+    def path_mapper(self) -> type[PathMapper]:
+        """Give cwltool's way to place files, without its own downloads."""
+        roots = self
+
+        class Confined(PathMapper):
+            def visit(self, obj: Any, stagedir: str, basedir: str, copy: bool = False, staged: bool = False) -> None:
+                location = str(obj.get("location", ""))
+                if not location.startswith("_:"):
+                    if location.startswith(("http:", "https:", "ftp:", "s3:")):
+                        raise WorkflowException(f"{location} was not staged before the run.")
+                    roots.check(abspath(location, basedir))
+                super().visit(obj, stagedir, basedir, copy, staged)
+
+        return Confined

@@ -1,0 +1,1 @@
+"""Runs Jupyter notebooks with parameters, cell by cell."""
