@@ -164,12 +164,12 @@ def _validate(process: Any, order: Mapping[str, Any]) -> None:
     from schema_salad.validate import validate_ex
 
     wrong = []
-    for entry in process.inputs_record_schema["fields"]:
-        name = entry["name"]
+    for entry in process.names.get_name("input_record_schema", None).fields:
+        name = entry.name
         if name not in order:
             continue
         try:
-            validate_ex(entry["type"], order[name], strict=False, vocab=INPUT_OBJ_VOCAB)
+            validate_ex(entry.type, order[name], strict=False, vocab=INPUT_OBJ_VOCAB)
         except Exception as fault:
             kinds = next(port.kinds for port in ports(process) if port.name == name)
             what = f"The value {str(order[name])[:80]!r} does not fit the input {name!r}."

@@ -90,26 +90,26 @@ class StepTool(CommandLineTool):
 
     def __init__(self, steps: Steps, document: Any, context: LoadingContext) -> None:
         super().__init__(document, context)
-        self.steps = steps
+        self.record = steps
         docker, _ = self.get_requirement("DockerRequirement")
         self.image = str((docker or {}).get("dockerPull") or (docker or {}).get("dockerImageId") or "")
 
     def job(self, job_order: Any, output_callbacks: Any, runtimeContext: RuntimeContext) -> Any:  # noqa: N803
         """Decide container or not for this step; cwltool knows only one answer for all."""
         context = runtimeContext.copy()
-        context.use_container = self.steps.in_podman(self.image)
+        context.use_container = self.record.in_podman(self.image)
         return super().job(job_order, output_callbacks, context)
 
     def make_job_runner(self, runtimeContext: RuntimeContext) -> Any:  # noqa: ARG002, N803
         """Give the way to run this step."""
-        kind = ContainerStep if self.steps.in_podman(self.image) else LocalStep
-        return functools.partial(kind, self.steps, self.image)
+        kind = ContainerStep if self.record.in_podman(self.image) else LocalStep
+        return functools.partial(kind, self.record, self.image)
 
 
 class _Watched:
     """What both kinds of step do beside running: log live, and explain failures."""
 
-    steps: Steps
+    record: Steps
     image: str
     tail: Tail
 
@@ -120,10 +120,10 @@ class _Watched:
         job.collect_outputs = functools.partial(self.collected, original)
         started = time.monotonic()
         line = [str(part) for part in job.command_line]
-        self.steps.begin(job.name, line)
+        self.record.begin(job.name, line)
         with self.streams(job.name, context) as live:
             run(live)
-        self.steps.end(job.name, line, self.image, time.monotonic() - started)
+        self.record.end(job.name, line, self.image, time.monotonic() - started)
         for folder in (job.tmpdir, job.stagedir):
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -146,7 +146,7 @@ class _Watched:
 
     def _read(self, reading: int, name: str) -> None:
         with os.fdopen(reading, "rb") as stream:
-            self.tail.follow(stream, self.steps.report, "info", f"{name}: ")
+            self.tail.follow(stream, self.record.report, "info", f"{name}: ")
 
     def collected(self, original: Callable[[str, int], Any], folder: str, status: int) -> Any:
         """Collect the outputs, or say why there are none."""
@@ -155,7 +155,7 @@ class _Watched:
         self.reader.join(_DRAIN_SECONDS)
         if not _succeeded(job, status):
             problem = self._failure(job, status)
-            self.steps.fail(problem)
+            self.record.fail(problem)
             raise WorkflowException(str(problem))
         try:
             return original(folder, status)
@@ -163,7 +163,7 @@ class _Watched:
             reason = clean(str(fault), {folder: ""})
             what = f"The step {job.name} ended well, but its outputs cannot be collected."
             remedy = "Look at what the program wrote and at the step's output patterns."
-            self.steps.fail(Problem(what, reason, remedy, job.name, "output-missing"))
+            self.record.fail(Problem(what, reason, remedy, job.name, "output-missing"))
             raise
 
     def _failure(self, job: Any, status: int) -> Problem:
@@ -181,11 +181,11 @@ class LocalStep(_Watched, CommandLineJob):
 
     def __init__(self, steps: Steps, image: str, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.steps, self.image, self.tail = steps, image, Tail()
+        self.record, self.image, self.tail = steps, image, Tail()
 
     def _required_env(self) -> dict[str, str]:
         required = {"HOME": self.outdir, "TMPDIR": self.tmpdir, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-        return {**required, "PATH": self.steps.programs(self.image)}
+        return {**required, "PATH": self.record.programs(self.image)}
 
     def _execute(
         self,
@@ -197,8 +197,8 @@ class LocalStep(_Watched, CommandLineJob):
         program = self.command_line[0] if self.command_line else ""
         if program and not shutil.which(program, path=env["PATH"]) and not Path(self.outdir, program).is_file():
             self._missing(program)
-        if self.steps.isolation:
-            runtime = [*self.steps.isolation.line(Path(self.outdir), Path(self.tmpdir)), *runtime]
+        if self.record.isolation:
+            runtime = [*self.record.isolation.line(Path(self.outdir), Path(self.tmpdir)), *runtime]
 
         def run(context: RuntimeContext) -> None:
             super(LocalStep, self)._execute(runtime, env, context, None)
@@ -209,7 +209,7 @@ class LocalStep(_Watched, CommandLineJob):
         place = f"the environment that stands in for the image {self.image}" if self.image else "the environment"
         what = f"The step {self.name} runs {program!r}, which is not in {place}."
         remedy = "List an environment that has it in the setting `substitutes`, or install podman."
-        self.steps.fail(Problem(what, remedy=remedy, where=self.name, code="program-missing"))
+        self.record.fail(Problem(what, remedy=remedy, where=self.name, code="program-missing"))
         raise WorkflowException(what)
 
 
@@ -218,7 +218,7 @@ class ContainerStep(_Watched, PodmanCommandLineJob):
 
     def __init__(self, steps: Steps, image: str, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.steps, self.image, self.tail = steps, image, Tail()
+        self.record, self.image, self.tail = steps, image, Tail()
 
     def get_from_requirements(self, *_arguments: Any, **_options: Any) -> str:
         """Give the image; `prepare` has pulled it."""
@@ -229,18 +229,18 @@ class ContainerStep(_Watched, PodmanCommandLineJob):
 
         No container id file: cwltool would look for it once a second.
         """
-        podman = self.steps.podman
+        podman = self.record.podman
         if podman is None:
             raise WorkflowException("podman is gone.")
         made, _ = super().create_runtime(env, runtimeContext)
         kept = [
             part for part in made[3:] if part.startswith(("--mount", "--workdir", "--env", "--log-driver", "--shm"))
         ]
-        limits = self.steps.limits
+        limits = self.record.limits
         memory = min(limits.memory, int(self.builder.resources["ram"]) * 2**20) if self._asks_for_memory() else None
         wanted = Limits(limits.seconds, memory or limits.memory, limits.processes, limits.file_size)
         # The time and the label let the platform find and end a container whose starter was killed.
-        own = (f"--timeout={int(limits.seconds)}", f"--label=terrafair.job={self.steps.job}")
+        own = (f"--timeout={int(limits.seconds)}", f"--label=terrafair.job={self.record.job}")
         return [*podman.line, "run", "-i", *podman.run_options(wanted), *own, *kept], None
 
     def _asks_for_memory(self) -> bool:
