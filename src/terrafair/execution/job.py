@@ -211,9 +211,12 @@ def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
         case Progressed(progress, message):
             if job.state is not State.RUNNING:
                 return job, ()
-            further = min(max(progress, job.progress), 1.0)
+            # In this order, since no number is greater than NaN nor less.
+            further = min(max(job.progress, progress), 1.0)
             return replace(job, progress=further, message=message or job.message), ()
         case Succeeded(time, results, usage):
+            if job.state is not State.RUNNING:
+                return job, ()
             # What is done is done: a wish to cancel that comes too late does not throw results away.
             done = replace(job, results=results, progress=1.0, message="", cancelling=False)
             return _ended(done, State.SUCCESSFUL, time, usage)

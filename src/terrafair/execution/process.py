@@ -1,5 +1,7 @@
 """A job's process as the worker sees it: launched once, found again by any later worker, ended for good."""
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -8,13 +10,17 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from terrafair.errors import Unreachable
 from terrafair.execution.command import Command
 from terrafair.execution.sandbox import Sandbox
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
-STARTUP_SECONDS = 10.0
+KILL_SECONDS = 10.0
+LOCK_SECONDS = 2.0
+MARK = "TERRAFAIR_JOB"
+"""Environment variable that every process of a job carries, with the job's folder as its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class Exit:
     """How the program ended; exit.json."""
 
     ended: str
-    """`exited`, `timeout`, `memory`, `cancelled` or `lost`."""
+    """`exited`, `timeout`, `memory`, `processes`, `cancelled` or `lost`."""
     code: int
     signal: int
     seconds: float
@@ -39,43 +45,43 @@ class Process:
         self._folder = folder
         self._attempt = attempt
         self._child: subprocess.Popen[bytes] | None = None
-        self._launched = 0.0
 
     @property
     def launched(self) -> bool:
         """Whether this attempt was ever started, by this worker or by one before it."""
-        return self._child is not None or self._state() is not None or self.exit() is not None
+        return self.alive or self._state() is not None or self.exit() is not None
 
     def launch(self, command: Command, sandbox: Sandbox) -> None:
         """Start the supervisor, which starts the program."""
         limits = command.limits
         spec = {
             "arguments": sandbox.arguments(command),
-            "environment": sandbox.environment(command),
+            "environment": {**sandbox.environment(command), MARK: str(self._folder)},
             "directory": str(command.directory),
             "seconds": limits.seconds,
             "memory": limits.memory,
-            "limits": {"RLIMIT_FSIZE": limits.file_size, "RLIMIT_NPROC": limits.processes, "RLIMIT_CORE": 0},
+            "processes": limits.processes,
+            "limits": {"RLIMIT_FSIZE": limits.file_size, "RLIMIT_CORE": 0},
             "attempt": self._attempt,
             "log": str(self._folder / "log.jsonl"),
             "state": str(self._folder / "supervisor.json"),
             "exit": str(self._folder / "exit.json"),
         }
-        if sandbox.isolated and not sandbox.drops_user:
-            # Counted over all processes of the person: a limit would hit their other programs.
-            del spec["limits"]["RLIMIT_NPROC"]  # type: ignore[attr-defined]
         run = self._folder / "run.json"
         run.touch(mode=0o600)
-        run.write_text(json.dumps(spec), "utf-8")
-        self._launched = time.monotonic()
-        self._child = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(SUPERVISOR), str(run)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder / "supervisor.err").open("ab"),
-            start_new_session=True,
-            cwd=self._folder,
-        )
+        with self._lock().open("ab") as lock, (self._folder / "supervisor.err").open("ab") as errors:
+            # The supervisor holds the lock from before its first instruction until it is gone.
+            _take(lock)
+            run.write_text(json.dumps({**spec, "lock": lock.fileno()}), "utf-8")
+            self._child = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(SUPERVISOR), str(run)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+                cwd=self._folder,
+                pass_fds=[lock.fileno()],
+            )
 
     def exit(self) -> Exit | None:
         """How it ended, once it has."""
@@ -84,25 +90,46 @@ class Process:
             return None
         if self._child is not None:
             self._child.wait()
-        return Exit(**document)
+        try:
+            return Exit(**document)
+        except TypeError:
+            return None
 
     @property
     def alive(self) -> bool:
-        """Whether the supervisor still runs; false without `exit` means that it was killed."""
-        if self._child is not None and self._state() is None:
-            return self._child.poll() is None and time.monotonic() - self._launched < STARTUP_SECONDS
-        state = self._state()
-        if state is None:
+        """Whether a supervisor runs on this folder; false without `exit` means that it was killed."""
+        if self._child is not None:
+            # Not collected, it would stay as a zombie.
+            self._child.poll()
+        try:
+            with self._lock().open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
             return False
-        if self._child is not None and self._child.poll() is not None:
-            return False
-        return _start_time(state["pid"]) == str(state["started"])
+        except BlockingIOError:
+            return True
+        return False
 
     def stop(self) -> None:
         """Ask the supervisor to end the program and all its processes."""
         state = self._state()
-        if state is not None and self.alive:
+        if state is not None and self.alive and _start_time(state["pid"]) == str(state["started"]):
             os.kill(state["pid"], signal.SIGTERM)
+
+    def end_leftovers(self) -> None:
+        """Kill what earlier attempts have left running; without isolation a program can outlive its supervisor."""
+        mark = f"{MARK}={self._folder}".encode()
+        deadline = time.monotonic() + KILL_SECONDS
+        while left := [pid for pid in _pids() if mark in _environment(pid) and pid != os.getpid()]:
+            if time.monotonic() > deadline:
+                raise Unreachable(f"Processes of an earlier attempt cannot be killed: {left[:5]}.")
+            for pid in left:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+
+    def _lock(self) -> Path:
+        return self._folder / "supervisor.lock"
 
     def _state(self) -> dict[str, Any] | None:
         document = self._read("supervisor.json")
@@ -110,10 +137,34 @@ class Process:
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            document: dict[str, Any] = json.loads((self._folder / name).read_text("utf-8"))
+            document = json.loads((self._folder / name).read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return document
+        return document if isinstance(document, dict) else None
+
+
+def _take(lock: BinaryIO) -> None:
+    """Take the lock; who looks whether a supervisor is alive holds it for an instant, a supervisor to its end."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Unreachable("The program of an earlier attempt still runs.") from None
+            time.sleep(0.02)
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _environment(pid: int) -> list[bytes]:
+    """A running process's environment; empty where there is none to be seen."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _start_time(pid: int) -> str:

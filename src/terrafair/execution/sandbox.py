@@ -6,8 +6,10 @@ that person inside a user namespace. Either way it has its own processes, a priv
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,14 @@ from pathlib import Path
 from terrafair.errors import Refused
 from terrafair.execution.command import Command
 
-UID = 64321
-"""Nobody's number on any distribution; the user that jobs run as when the platform is root."""
+USERS = range(60_700, 61_100)
+"""Numbers that no distribution gives out; the users that jobs run as when the platform is root. Each job has its own,
+since the kernel counts processes by user: one job's must not use up another's."""
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = ("/etc/ld.so.cache", "/etc/ssl", "/etc/ca-certificates", "/etc/localtime", "/etc/alternatives", "/etc/mime.types")
 NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services")
+LOADER = frozenset({"GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH"})
+"""Beside LD_...: variables that make a program's start load files of the caller's choice."""
 PROBE_SECONDS = 20
 
 
@@ -50,7 +55,8 @@ class Sandbox:
             *self._binds(command),
             *self._namespaces(command),
             "--",
-            *self._dropped(),
+            *self._dropped(command),
+            *self._loader(command),
             *command.arguments,
         ]
 
@@ -60,21 +66,27 @@ class Sandbox:
         plain = {
             "PATH": f"{beside}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(command.directory),
-            "TMPDIR": "/tmp" if self.isolated and command.isolated else str(command.directory),  # noqa: S108 - private
+            "TMPDIR": "/tmp" if self.isolated and command.isolated else str(_scratch(command)[0]),  # noqa: S108 - private
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        return {**plain, **command.environment}
+        wanted = {**plain, **command.environment}
+        if self.isolated and command.isolated:
+            # bwrap itself starts with the platform's rights: it must not load what somebody else names.
+            return {name: value for name, value in wanted.items() if not _loads(name)}
+        return wanted
 
-    def give(self, folders: Iterator[Path] | tuple[Path, ...]) -> None:
-        """Hand folders and all in them to the user that programs run as."""
-        if not self.drops_user:
-            return
-        for folder in folders:
-            for path in (folder, *folder.rglob("*")):
-                os.lchown(path, UID, UID)
+    def make_ready(self, command: Command) -> None:
+        """Make the program's scratch folders and hand all that it may write to the user that it runs as."""
+        for folder in _scratch(command):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if self.drops_user and command.isolated:
+            user = _user(command)
+            for writable in command.writable:
+                for path in (writable, *writable.rglob("*")):
+                    os.lchown(path, user, user)
 
     def _binds(self, command: Command) -> list[str]:
         found = ["--tmpfs", "/"]
@@ -84,7 +96,11 @@ class Sandbox:
                 found += ["--symlink", str(path.readlink()), place]
             elif path.exists():
                 found += ["--ro-bind", place, place]
-        found += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--dir", "/var/tmp"]  # noqa: S108
+        found += ["--proc", "/proc", "--dev", "/dev", "--dir", "/run"]
+        # On disk: files in a tmpfs are memory that no limit counts. Before the others, since those may lie in /tmp.
+        temporary, shared = map(str, _scratch(command))
+        found += ["--bind", temporary, "/tmp", "--perms", "0755", "--dir", "/var"]  # noqa: S108
+        found += ["--bind", temporary, "/var/tmp", "--bind", shared, "/dev/shm"]  # noqa: S108
         readable = [*_python(), *command.readable]
         parents = {parent for path in (*map(Path, ETC), *readable, *command.writable) for parent in path.parents}
         for parent in sorted(parents - {Path("/"), Path("/tmp")}):  # noqa: S108
@@ -100,7 +116,7 @@ class Sandbox:
             found += ["--ro-bind-try", str(path), str(path)]
         for path in command.writable:
             found += ["--bind", str(path), str(path)]
-        return [*found, "--remount-ro", "/", "--chdir", str(command.directory)]
+        return [*found, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(command.directory)]
 
     def _namespaces(self, command: Command) -> list[str]:
         root = os.geteuid() == 0
@@ -110,11 +126,38 @@ class Sandbox:
         found += [] if root else ["--unshare-user", "--disable-userns"]
         return [*found, "--new-session", "--die-with-parent"]
 
-    def _dropped(self) -> list[str]:
+    def _dropped(self, command: Command) -> list[str]:
+        # Set in here: the kernel counts a user's processes for each user namespace on its own, and outside of this one
+        # a limit would hit the person's other programs.
+        limit = ["/usr/bin/prlimit", f"--nproc={command.limits.processes}"]
         if os.geteuid() != 0:
-            return []
-        user = ["--reuid", str(UID), "--regid", str(UID), "--clear-groups"]
-        return ["/usr/bin/setpriv", *user, "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+            return limit
+        user = str(_user(command))
+        drop = ["/usr/bin/setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
+        return [*limit, *drop, "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+
+    def _loader(self, command: Command) -> list[str]:
+        named = [f"{name}={value}" for name, value in command.environment.items() if _loads(name)]
+        return ["/usr/bin/env", *named] if named else []
+
+
+def safe_files(outputs: Path) -> Iterator[Path]:
+    """The plain files that a program left in a folder, in order, none of them outside of it.
+
+    Links are followed to plain files inside the folder only; links to folders, pipes, sockets and devices are left out.
+    """
+    root = outputs.resolve()
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            try:
+                real = path.resolve(strict=True)
+                if real.is_relative_to(root) and stat.S_ISREG(real.lstat().st_mode):
+                    yield outputs / path.relative_to(root)
+            except (OSError, RuntimeError):
+                # A link to nothing, or to itself.
+                continue
 
 
 def probe(home: Path, wish: str) -> Sandbox:
@@ -138,10 +181,12 @@ def probe(home: Path, wish: str) -> Sandbox:
 
 def _try(sandbox: Sandbox, home: Path) -> str:
     """Why the sandbox does not work; empty when it does."""
-    folder = home / "sandbox"
-    script = "import os, socket, sys; sys.exit(os.getuid() == 0 and 3 or os.path.exists('/etc/shadow') and 4 or 0)"
-    command = Command((sys.executable, "-I", "-S", "-c", script), directory=folder, readable=(folder,))
+    folder = home / "sandbox" / "probe"
+    folder.mkdir(exist_ok=True)
+    script = "import os, sys; sys.exit(os.getuid() == 0 and 3 or os.path.exists('/etc/shadow') and 4 or 0)"
+    command = Command((sys.executable, "-I", "-S", "-c", script), directory=folder, writable=(folder,))
     try:
+        sandbox.make_ready(command)
         done = subprocess.run(
             sandbox.arguments(command),
             env=sandbox.environment(command),
@@ -162,11 +207,30 @@ def _try(sandbox: Sandbox, home: Path) -> str:
 def _identity(home: Path) -> Path:
     folder = home / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
-    user = UID if os.geteuid() == 0 else os.geteuid()
-    group = UID if os.geteuid() == 0 else os.getegid()
-    (folder / "passwd").write_text(f"root:x:0:0::/:/bin/false\njob:x:{user}:{group}::/:/bin/sh\n")
-    (folder / "group").write_text(f"root:x:0:\njob:x:{group}:\n")
+    users = [(user, user) for user in USERS] if os.geteuid() == 0 else [(os.geteuid(), os.getegid())]
+    people = ["root:x:0:0::/:/bin/false", *(f"job:x:{user}:{group}::/:/bin/sh" for user, group in users)]
+    groups = ["root:x:0:", *(f"job:x:{group}:" for _, group in users)]
+    for name, lines in (("passwd", people), ("group", groups)):
+        # Replaced whole: a job that starts just now must not see half of it.
+        partial = folder / f"{name}.{os.getpid()}"
+        partial.write_text("\n".join(lines) + "\n")
+        partial.chmod(0o644)
+        partial.replace(folder / name)
     return folder
+
+
+def _user(command: Command) -> int:
+    """The same at each start of one job."""
+    return USERS[zlib.crc32(str(command.directory).encode()) % len(USERS)]
+
+
+def _scratch(command: Command) -> tuple[Path, Path]:
+    """What the program sees as /tmp and as /dev/shm."""
+    return command.directory / ".tmp", command.directory / ".shm"
+
+
+def _loads(name: str) -> bool:
+    return name.startswith("LD_") or name in LOADER
 
 
 def _python() -> Iterator[Path]:
@@ -174,4 +238,4 @@ def _python() -> Iterator[Path]:
     prefixes = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent}
     # An editable installation keeps the package's sources outside the prefix.
     prefixes.add(Path(__file__).resolve().parents[2])
-    yield from sorted(prefix for prefix in prefixes if not str(prefix).startswith("/usr"))
+    yield from sorted(prefix for prefix in prefixes if prefix != Path("/") and not str(prefix).startswith("/usr"))

@@ -4,7 +4,7 @@
 
 It starts in some 20 ms since it imports nothing of the platform. In the job's folder it leaves `supervisor.json` (so
 that a new worker finds it), `log.jsonl` (one line per log line) and, at the very end, `exit.json`. SIGTERM asks it to
-end the program.
+end the program. It holds the lock that the worker hands over, so that no second one starts beside it.
 """
 
 import contextlib
@@ -20,8 +20,12 @@ from typing import Any
 
 LOG_BYTES = 50 * 2**20
 LINE_BYTES = 16_384
+HELD_BYTES = 2**20
+"""A line is awaited to its end up to here, or one of JSON would be cut in two by how it came through the pipe."""
 SAMPLE_SECONDS = 0.25
 GRACE_SECONDS = 3.0
+FORCE_SECONDS = 20.0
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -32,8 +36,19 @@ class Log:
     """The job's log; bounded, each line whole."""
 
     def __init__(self, path: str) -> None:
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - lives as long as the process
-        self._left = LOG_BYTES - self._file.tell()
+        self._file = open(path, "ab+", buffering=0)  # noqa: SIM115 - lives as long as the process
+        size = self._file.seek(0, os.SEEK_END)
+        self._left = LOG_BYTES - size
+        if size:
+            # A writer that was killed may have left half a line.
+            self._file.seek(size - 1)
+            if self._file.read(1) != b"\n":
+                self._file.write(b"\n")
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is kept."""
+        return self._left <= 0
 
     def write(self, text: str, level: str, progress: float | None = None) -> None:
         """Append one line."""
@@ -41,7 +56,7 @@ class Log:
         if progress is not None:
             entry["progress"] = progress
         line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
-        if self._left <= 0:
+        if self.full:
             return
         self._left -= len(line)
         if self._left <= 0:
@@ -62,8 +77,11 @@ class Stream:
 
     def feed(self, data: bytes) -> None:
         """Take what was read."""
+        if self._log.full:
+            self._rest = b""
+            return
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LINE_BYTES:
+        if len(self._rest) > HELD_BYTES:
             lines.append(self._rest)
             self._rest = b""
         for line in lines:
@@ -81,7 +99,7 @@ class Stream:
         if self._level == "info" and text.startswith("{"):
             try:
                 entry = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 entry = None
             if isinstance(entry, dict) and ("message" in entry or "progress" in entry):
                 level = str(entry.get("level"))
@@ -99,15 +117,23 @@ class Tree:
 
     def __init__(self) -> None:
         self.peak = 0
+        self.size = 0
+        """How many processes there were at the last sample."""
         self._ticks = 0
+        self._looked = 0
 
     def sample(self) -> int:
         """Bytes of memory that all take now."""
-        found = _descendants().values()
-        memory = sum(int(fields[21]) for fields in found) * PAGE
+        found = _descendants()
+        self.size = len(found)
+        resident = sum(int(fields[21]) for fields in found.values()) * PAGE
         # Of each process its own time and that of children it has waited for: what has ended is in its parent's count.
-        self._ticks = max(self._ticks, sum(int(value) for fields in found for value in fields[11:15]))
-        self.peak = max(self.peak, memory)
+        self._ticks = max(self._ticks, sum(int(value) for fields in found.values() for value in fields[11:15]))
+        if resident <= max(self.peak, self._looked):
+            return min(resident, self.peak)
+        # Resident pages that processes share count once for each of them; the exact figure costs more to ask for.
+        memory = sum(_share(pid, int(fields[21]) * PAGE) for pid, fields in found.items())
+        self.peak, self._looked = max(self.peak, memory), int(resident * 1.02)
         return memory
 
     def seconds(self) -> float:
@@ -115,21 +141,43 @@ class Tree:
         waited = resource.getrusage(resource.RUSAGE_CHILDREN)
         return max(waited.ru_utime + waited.ru_stime, self._ticks / TICKS)
 
-    def end(self) -> None:
-        """End every process: ask, wait, then force, until none is left."""
-        asked = time.monotonic()
-        force = False
+    def end(self, patience: float = 0.0, grace: float = GRACE_SECONDS) -> None:
+        """End every process: wait a moment, ask, wait, then force, until none is left."""
+        begun = time.monotonic()
+        asked: set[int] = set()
         while True:
-            left = _descendants()
+            left = {pid for pid, fields in _descendants().items() if fields[0] != "Z"}
             _reap()
-            left = {pid: fields for pid, fields in left.items() if fields[0] != "Z"}
-            if not left:
+            waited = time.monotonic() - begun - patience
+            # What hangs in the kernel cannot be ended by anybody; the job must end all the same.
+            if not left or waited > grace + FORCE_SECONDS:
                 return
-            for pid in left:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL if force else signal.SIGTERM)
-            force = force or time.monotonic() - asked > GRACE_SECONDS
-            time.sleep(0.02)
+            if waited > grace:
+                # Stopped first, they cannot start new ones faster than they are killed.
+                _signal(left, signal.SIGSTOP)
+                _signal(left, signal.SIGKILL)
+            elif waited >= 0:
+                _signal(left - asked, signal.SIGTERM)
+                asked |= left
+            time.sleep(0.01)
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
+
+
+def _share(pid: int, resident: int) -> int:
+    """A process's memory; what it shares with others counts in part. `resident` where the kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return resident
 
 
 def _descendants() -> dict[int, list[str]]:
@@ -156,7 +204,7 @@ def _descendants() -> dict[int, list[str]]:
 
 
 def _reap() -> None:
-    """Collect ended children other than the program itself, which `_wait` collects."""
+    """Collect ended children."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -176,6 +224,10 @@ def _write(path: str, document: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
 def _start(spec: Spec) -> tuple[int, int, int]:
     """Fork the program; gives its pid and the reading ends of stdout and stderr."""
     out_read, out_write = os.pipe()
@@ -183,6 +235,10 @@ def _start(spec: Spec) -> tuple[int, int, int]:
     pid = os.fork()
     if pid == 0:
         try:
+            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+                # Where memory runs out, the kernel ends the job and not the platform.
+                file.write("800")
             null = os.open(os.devnull, os.O_RDONLY)
             os.dup2(null, 0)
             os.dup2(out_write, 1)
@@ -206,62 +262,87 @@ def _start(spec: Spec) -> tuple[int, int, int]:
     return pid, out_read, error_read
 
 
+class Watch:
+    """Looks after the running program: how much it takes, and whether it has to end."""
+
+    def __init__(self, spec: Spec, tree: Tree) -> None:
+        self._spec = spec
+        self._tree = tree
+        self._begun = time.monotonic()
+        self._next = 0.02
+        self._stop = False
+        signal.signal(signal.SIGTERM, self._stopped)
+
+    def _stopped(self, *_: object) -> None:
+        self._stop = True
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self._begun
+
+    def reason(self) -> str:
+        """Why the program has to end now; empty: it may go on."""
+        if self._stop:
+            return "cancelled"
+        begun = self.seconds
+        if begun > self._spec["seconds"]:
+            return "timeout"
+        if begun < self._next:
+            return ""
+        memory = self._tree.sample()
+        # Often at first, since short jobs want a figure too; never more than a twentieth of one core's time.
+        self._next = begun + max(min(SAMPLE_SECONDS, begun / 4), 20 * (self.seconds - begun))
+        if memory > self._spec["memory"]:
+            return "memory"
+        return "processes" if self._tree.size > self._spec["processes"] else ""
+
+
 def run(spec: Spec) -> dict[str, Any]:
     """Run to the end; gives the document for exit.json."""
-    log = Log(spec["log"])
-    stop: list[str] = []
-    signal.signal(signal.SIGTERM, lambda *_: stop.append("cancelled"))
-    begun = time.monotonic()
+    log, tree = Log(spec["log"]), Tree()
+    watch = Watch(spec, tree)
     pid, out, error = _start(spec)
+    over = os.pidfd_open(pid)
     streams = {out: Stream(log, "info"), error: Stream(log, "warning")}
-    tree, status, ended, sampled = Tree(), None, "exited", begun
-    drained = 0.0
-    while status is None or (streams and time.monotonic() < drained):
-        ready = select.select(list(streams), [], [], 0.02 if status is None and not streams else 0.05)[0]
-        for stream in ready:
-            data = os.read(stream, 65536)
-            if data:
-                streams[stream].feed(data)
+    ended = ""
+    while not ended:
+        for ready in select.select([over, *streams], [], [], 0.05)[0]:
+            if ready == over:
+                ended = "exited"
             else:
-                streams.pop(stream).end()
-                os.close(stream)
-        if status is None:
-            found, value = os.waitpid(pid, os.WNOHANG)
-            if found:
-                # Output of processes left behind is awaited for a moment only.
-                status, drained = value, time.monotonic() + 0.5
-        if not streams and status is None and not ready:
-            time.sleep(0.02)
-        now = time.monotonic()
-        if status is None and now - sampled >= min(SAMPLE_SECONDS, 0.02 + (now - begun) / 4):
-            sampled = now
-            memory = tree.sample()
-            reason = _reason(stop, now - begun, memory, spec)
-            if reason:
-                ended = reason
-                tree.end()
-                status = status if status is not None else signal.SIGKILL
-                drained = now + 0.5
+                _pass_on(ready, streams)
+        ended = ended or watch.reason()
+    status = int(signal.SIGKILL)
+    if ended == "exited":
+        status = os.waitpid(pid, 0)[1]
+        # What the program has left behind may be tidying up (podman's monitor).
+        tree.end(patience=0.5, grace=1.0)
+    else:
+        tree.end(grace=0.0 if ended in ("memory", "processes") else GRACE_SECONDS)
+    while streams and (found := select.select(list(streams), [], [], 0)[0]):
+        for ready in found:
+            _pass_on(ready, streams)
     for left in streams.values():
         left.end()
-    tree.end()
     code, signum = (os.WEXITSTATUS(status), 0) if os.WIFEXITED(status) else (-1, os.WTERMSIG(status))
     return {
         "ended": ended,
         "code": code,
         "signal": signum,
-        "seconds": round(time.monotonic() - begun, 3),
+        "seconds": round(watch.seconds, 3),
         "cpu_seconds": round(tree.seconds(), 3),
         "peak_memory": tree.peak,
     }
 
 
-def _reason(stop: list[str], seconds: float, memory: int, spec: Spec) -> str:
-    if stop:
-        return "cancelled"
-    if seconds > spec["seconds"]:
-        return "timeout"
-    return "memory" if memory > spec["memory"] else ""
+def _pass_on(stream: int, streams: dict[int, Stream]) -> None:
+    data = os.read(stream, 65536)
+    if data:
+        streams[stream].feed(data)
+    else:
+        streams.pop(stream).end()
+        os.close(stream)
 
 
 def main() -> None:
@@ -273,7 +354,9 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Processes that detach themselves come back to us instead of escaping to init.
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if "lock" in spec:
+        os.set_inheritable(spec["lock"], False)
     with open("/proc/self/stat", "rb") as file:
         started = file.read().rsplit(b")", 1)[1].split()[19].decode()
     _write(spec["state"], {"pid": os.getpid(), "started": started, "attempt": spec["attempt"]})
@@ -284,6 +367,8 @@ def main() -> None:
         outcome["reason"] = f"{type(fault).__name__}: {fault}"
     outcome["attempt"] = spec["attempt"]
     _write(spec["exit"], outcome)
+    # The worker waits for our end, and there is nothing to tidy up.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """Carries a job from its resolution to its stored results, so that any worker can go on where a killed one stopped."""
 
+import logging
 import pickle
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from terrafair.errors import (
     Cancelled,
+    Damaged,
     NotExecutable,
+    NotFound,
     Problem,
     TerrafairError,
     TimedOut,
@@ -23,6 +26,7 @@ from terrafair.execution.command import Limits
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.job import (
     ENDED,
+    RETRIES,
     Ended,
     Failed,
     Instruction,
@@ -40,8 +44,13 @@ from terrafair.execution.sandbox import Sandbox
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
+Given = TypeVar("Given")
 WATCH_SECONDS = 0.5
 BACKOFF_SECONDS = 1.0
+OUTCOME_BYTES = 64 * 2**20
+TOLD = 5_000
+"""Characters of one problem that a program tells; `TOLD_PROBLEMS` is how many of them are kept."""
+TOLD_PROBLEMS = 100
 
 
 class Package(Protocol):
@@ -70,48 +79,69 @@ class Runner:
     """Keep the job's folders after its end, for looking into them."""
 
     def run(self, id: str) -> None:  # noqa: A002 - the field's word
-        """Bring a job to its end, or give up when it has one already."""
+        """Bring a job to its end; does nothing when it has one already."""
+        failures = 0
         while True:
-            job, instructions = self.jobs.apply(id, Started(now()))
-            if job.state in ENDED:
+            try:
+                again = self._once(id)
+            except NotFound:
                 return
-            if Instruction.RUN not in instructions:
-                self._end_cancelled(job)
-                return
-            again = self._once(job)
+            except Unreachable as fault:
+                # The database itself. Giving up here would leave the job running for ever, with nobody at it.
+                failures += 1
+                logging.getLogger(__name__).warning("Job %s waits for the database: %s", id, fault)
+                again = min(failures, 6)
             if not again:
                 return
             time.sleep(BACKOFF_SECONDS * 2**again)
 
-    def _once(self, job: Job) -> int:
+    def _once(self, id: str) -> int:  # noqa: A002
         """One attempt; gives the number of the next one, or 0 when the job has ended."""
-        log = self.jobs.log_file(job.id)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        job, instructions = self.jobs.apply(id, Started(now()))
+        if job.state in ENDED:
+            self._tidy(job)
+            return 0
         try:
-            happening = self._attempt(job)
-        except TerrafairError as error:
-            happening = Failed(now(), error.problems, retry=isinstance(error, Unreachable))
+            happening = self._attempt(job) if Instruction.RUN in instructions else self._end_cancelled(job)
         except Exception as fault:
             # A fault of ours must not leave the job running for ever.
-            problem = Problem(f"The platform failed on this job: {type(fault).__name__}: {fault}", code="internal")
-            happening = Failed(now(), (problem,))
+            happening = self._failure(job, fault)
         if isinstance(happening, Failed):
             for problem in happening.problems:
-                logs.say(log, str(problem), "error")
+                self._say(job, str(problem), "error")
+        # The log is whole before the state says that the job has ended: nobody has to look again.
         job, instructions = self.jobs.apply(job.id, happening)
         if Instruction.RUN_AGAIN in instructions:
-            logs.say(log, f"The infrastructure failed; started again ({job.restarts}).", "warning")
+            self._say(job, f"The infrastructure failed; started again ({job.restarts}).", "warning")
             return job.restarts
-        logs.say(log, f"The job is {job.state.value}.", "info" if job.state.value == "successful" else "warning")
         self._tidy(job)
         return 0
+
+    def _failure(self, job: Job, fault: Exception) -> Failed:
+        """What a fault means for the job; none of its processes runs on unwatched."""
+        try:
+            self._stop(job)
+        except (TerrafairError, OSError) as left:
+            self._say(job, str(left), "warning")
+        if isinstance(fault, TerrafairError):
+            return Failed(now(), fault.problems, retry=isinstance(fault, Unreachable))
+        problem = Problem(f"The platform failed on this job: {type(fault).__name__}: {fault}", code="internal")
+        return Failed(now(), (problem,))
+
+    def _say(self, job: Job, message: str, level: str = "info") -> None:
+        try:
+            logs.say(self.jobs.log_file(job.id), message, level)
+        except OSError as fault:
+            # A full disk must not stop the job's end from being known.
+            logging.getLogger(__name__).warning("The log of job %s cannot be written: %s", job.id, fault)
 
     def _attempt(self, job: Job) -> Succeeded | Failed | Ended:
         folder = JobFolder(self.jobs.folder(job.id)).create()
         process = Process(folder.path, job.restarts)
         if process.launched:
             resolution: Resolution = pickle.loads((folder.path / "resolution.pickle").read_bytes())  # noqa: S301 - ours
-            logs.say(self.jobs.log_file(job.id), "A new worker has found this job again.", "warning")
+            how = "has ended meanwhile" if process.exit() else "still runs" if process.alive else "is lost"
+            self._say(job, f"A new worker has found this job again; its program {how}.", "warning")
         else:
             resolution = self._prepare(job, folder, process)
         ended = self._wait(job, process)
@@ -119,21 +149,31 @@ class Runner:
         if ended.ended == "cancelled":
             return Ended(now(), usage)
         outcome = self._outcome(job, folder, ended)
-        results = self.package(job, resolution, folder, outcome, usage)
+        results = self._patiently(job, lambda: self.package(job, resolution, folder, outcome, usage))
         if not outcome.successful:
             return Failed(now(), outcome.problems, usage, results=results)
         if job.request.reproduce:
-            logs.say(self.jobs.log_file(job.id), "Comparing with the published product.")
-            self.compare(job, resolution, results)
+            self._say(job, "Comparing with the published product.")
+            self._patiently(job, lambda: self.compare(job, resolution, results))
         return Succeeded(now(), results, usage)
+
+    def _patiently(self, job: Job, store: Callable[[], Given]) -> Given:
+        """Hours of computing are not thrown away because the object store was away for a moment."""
+        for attempt in range(1, RETRIES + 1):
+            try:
+                return store()
+            except Unreachable as fault:
+                self._say(job, f"{fault} Trying again.", "warning")
+                time.sleep(BACKOFF_SECONDS * 2**attempt)
+        return store()
 
     def _prepare(self, job: Job, folder: JobFolder, process: Process) -> Resolution:
         """Resolve, check, stage and launch; only the launch cannot be repeated."""
-        log = self.jobs.log_file(job.id)
+        process.end_leftovers()
         for stale in (folder.application, folder.inputs, folder.work, folder.outputs):
             shutil.rmtree(stale, ignore_errors=True)
         folder.create()
-        logs.say(log, f"Reading {job.request.kind} {job.request.subject}.")
+        self._say(job, f"Reading {job.request.kind} {job.request.subject}.")
         resolution = self.resolve(job)
         if not resolution.executable:
             raise NotExecutable(resolution.reasons)
@@ -144,11 +184,13 @@ class Runner:
         values = self.bind(resolution, job.request.inputs)
         seconds = job.request.timeout or self.limits.seconds
         limits = replace(self.limits, seconds=min(seconds, self.limits.seconds))
-        command = engine.prepare(resolution, values, folder, limits, lambda line: logs.say(log, line))
+        command = engine.prepare(resolution, values, folder, limits, lambda line: self._say(job, line))
         if self.jobs.get(job.id).cancelling:
             raise Cancelled("Cancelled before its program started.")
         (folder.path / "resolution.pickle").write_bytes(pickle.dumps(resolution))
-        self.sandbox.give(command.writable)
+        if not self.sandbox.isolated:
+            self._say(job, f"This job runs WITHOUT ISOLATION. {self.sandbox.reason}", "warning")
+        self.sandbox.make_ready(command)
         process.launch(command, self.sandbox)
         return resolution
 
@@ -168,9 +210,13 @@ class Runner:
                 raise Unreachable("The job's process was lost.", "It or its supervisor was killed from outside.")
             if time.monotonic() - checked >= WATCH_SECONDS:
                 checked = time.monotonic()
-                self._pass_on(job, tail)
-                if self.jobs.get(job.id).cancelling:
-                    process.stop()
+                try:
+                    self._pass_on(job, tail)
+                    if self.jobs.get(job.id).cancelling:
+                        process.stop()
+                except Unreachable as fault:
+                    # The program needs no database: it goes on, and so does our waiting.
+                    logging.getLogger(__name__).warning("Job %s runs on: %s", job.id, fault)
             time.sleep(pause)
             pause = min(pause * 1.3, 0.1)
         if ended.ended == "lost":
@@ -198,24 +244,55 @@ class Runner:
                 f"The job took more than its limit of {self.limits.memory / 2**30:.1f} GiB of memory.",
                 remedy="Give it less to do at a time: a smaller area, fewer dates.",
             )
+        elif ended.ended == "processes":
+            error = WorkflowFailed(
+                f"The job started more than its limit of {self.limits.processes} processes.",
+                remedy="Let it start fewer at a time.",
+            )
         elif folder.outcome.is_file() and not folder.outcome.is_symlink():
-            return Outcome.read(folder.outcome)
+            if folder.outcome.stat().st_size > OUTCOME_BYTES:
+                raise WorkflowFailed("The program's account of itself (work/outcome.json) is huge.")
+            return self._told(job, folder.outcome)
         elif ended.code != 0:
             how = f"signal {ended.signal}" if ended.signal else f"exit code {ended.code}"
             error = WorkflowFailed(f"The program ended with {how}.", self._last_words(job))
         return Outcome(False, error.problems) if error else Outcome(True)
 
-    def _last_words(self, job: Job) -> str:
-        said = [line.message for line in self.jobs.log(job.id, 0, 100_000) if line.level in {"warning", "error"}]
-        return "Its last words: " + " / ".join(said[-3:]) if said else ""
+    def _told(self, job: Job, path: Path) -> Outcome:
+        """What the program says of itself; its own code may have written anything there."""
+        try:
+            outcome = Outcome.read(path)
+            problems = tuple(
+                Problem(**{name: _text(value) for name, value in asdict(problem).items()})
+                for problem in outcome.problems[:TOLD_PROBLEMS]
+            )
+            sound = isinstance(outcome.successful, bool) and isinstance(outcome.details, dict)
+            sound = sound and all(isinstance(value, str) for value in outcome.outputs.values())
+        except (AttributeError, TypeError, RecursionError):
+            sound = False
+        if not sound:
+            raise Damaged("The program's account of itself (work/outcome.json) has another form than agreed.")
+        if not outcome.successful and not problems:
+            problems = WorkflowFailed("The program failed without saying why.", self._last_words(job)).problems
+        return replace(outcome, problems=problems)
 
-    def _end_cancelled(self, job: Job) -> None:
+    def _last_words(self, job: Job) -> str:
+        said = logs.last(self.jobs.log_file(job.id), frozenset({"warning", "error"}), 3)
+        return "Its last words: " + " / ".join(text[:500] for text in said) if said else ""
+
+    def _end_cancelled(self, job: Job) -> Ended:
         """A job that was being cancelled when its worker died."""
+        ended = self._stop(job)
+        return Ended(now(), Usage(ended.seconds, ended.cpu_seconds, ended.peak_memory) if ended else Usage())
+
+    def _stop(self, job: Job) -> Exit | None:
+        """End all processes of a job; gives how its program ended, if that is known."""
         process = Process(self.jobs.folder(job.id), job.restarts)
-        while process.alive and process.exit() is None:
+        while (ended := process.exit()) is None and process.alive:
             process.stop()
             time.sleep(0.05)
-        self.jobs.apply(job.id, Ended(now()))
+        process.end_leftovers()
+        return ended
 
     def _tidy(self, job: Job) -> None:
         """The results lie in the object store; the log stays."""
@@ -224,6 +301,12 @@ class Runner:
         folder = JobFolder(self.jobs.folder(job.id))
         for path in (folder.application, folder.inputs, folder.work, folder.outputs):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value[:TOLD]
 
 
 def slot_lock(folder: Path, slot: str) -> Any:

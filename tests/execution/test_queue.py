@@ -1,0 +1,179 @@
+"""The durable queue on SQLite, with consumers in processes of their own (DBOS is one to a process)."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from terrafair.database import migrate, open_engine, transaction
+from terrafair.execution import queue
+from terrafair.execution.queue import DurableQueue
+
+DEADLINE = 60.0
+CONSUMER = """
+import sys, time
+from pathlib import Path
+from terrafair.execution.queue import consuming
+
+url, slot, workers, folder = sys.argv[1:]
+folder = Path(folder)
+
+def run(job):
+    # Names without end: every call leaves one.
+    number = len(list(folder.glob(f"{job}.taken.*")))
+    (folder / f"{job}.taken.{slot}.{number}").touch()
+    while job.startswith("held") and not (folder / "go").exists():
+        time.sleep(0.02)
+    if job.startswith("broken"):
+        raise RuntimeError("for this test")
+    (folder / f"{job}.done").touch()
+
+with consuming(url, slot, int(workers), run):
+    (folder / f"{slot}.ready").touch()
+    while not (folder / "end").exists():
+        time.sleep(0.02)
+"""
+Consume = Callable[..., "subprocess.Popen[bytes]"]
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'platform.db'}"
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    engine = open_engine(url)
+    migrate(engine)
+    queue.prepare(url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def waiting(engine: sa.Engine, url: str) -> Iterator[DurableQueue]:
+    waiting = DurableQueue(url)
+    yield waiting
+    waiting.close()
+
+
+@pytest.fixture
+def consume(url: str, tmp_path: Path) -> Iterator[Consume]:
+    started = []
+
+    def consume(slot: str = "a", workers: int = 2) -> "subprocess.Popen[bytes]":
+        line = [sys.executable, "-c", CONSUMER, url, slot, str(workers), str(tmp_path)]
+        (tmp_path / f"{slot}.ready").unlink(missing_ok=True)
+        process = subprocess.Popen(line)
+        started.append(process)
+        return process
+
+    yield consume
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def put(engine: sa.Engine, waiting: DurableQueue, *names: str) -> None:
+    with transaction(engine) as connection:
+        for name in names:
+            waiting.enqueue(connection, name)
+
+
+def taken(folder: Path, name: str) -> int:
+    return len(list(folder.glob(f"{name}.taken.*")))
+
+
+def done(folder: Path, *names: str) -> bool:
+    return all((folder / f"{name}.done").exists() for name in names)
+
+
+def test_each_job_is_run_once_by_one_of_two(
+    engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
+) -> None:
+    names = [f"job-{number}" for number in range(24)]
+    put(engine, waiting, *names[:12])
+    consume("a")
+    consume("b")
+    for name in names[12:]:
+        put(engine, waiting, name)
+    wait_for(lambda: done(tmp_path, *names))
+    assert [taken(tmp_path, name) for name in names] == [1] * len(names)
+
+
+def test_as_many_at_a_time_as_there_are_workers(
+    engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
+) -> None:
+    put(engine, waiting, "held-0", "held-1", "held-2")
+    consume(workers=2)
+    wait_for(lambda: taken(tmp_path, "held-*") == 2)
+    (tmp_path / "go").touch()
+    wait_for(lambda: done(tmp_path, "held-0", "held-1", "held-2"))
+    assert taken(tmp_path, "held-*") == 3
+
+
+def test_a_killed_consumer_loses_nothing(
+    engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
+) -> None:
+    """What it had taken goes to the next of its name, what waited to anybody; what was done is not done again."""
+    put(engine, waiting, "first")
+    killed = consume(workers=1)
+    wait_for(lambda: done(tmp_path, "first"))
+    put(engine, waiting, "held-0")
+    wait_for(lambda: taken(tmp_path, "held-0"))
+    put(engine, waiting, "later")
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    (tmp_path / "go").touch()
+    consume(workers=1)
+    wait_for(lambda: done(tmp_path, "held-0", "later"))
+    assert [taken(tmp_path, name) for name in ("first", "held-0", "later")] == [1, 2, 1]
+
+
+def test_another_name_does_not_take_over_what_is_being_run(
+    engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
+) -> None:
+    put(engine, waiting, "held-0")
+    consume("a", workers=1)
+    wait_for(lambda: taken(tmp_path, "held-0"))
+    consume("b", workers=1)
+    wait_for((tmp_path / "b.ready").exists)
+    put(engine, waiting, "other")
+    wait_for(lambda: done(tmp_path, "other"))
+    (tmp_path / "go").touch()
+    wait_for(lambda: done(tmp_path, "held-0"))
+    assert taken(tmp_path, "held-0") == 1
+
+
+def test_neither_a_fault_nor_what_was_rolled_back_stops_the_others(
+    engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
+) -> None:
+    def change_of_mind() -> None:
+        with transaction(engine) as connection:
+            waiting.enqueue(connection, "withdrawn")
+            raise RuntimeError("for this test")
+
+    with pytest.raises(RuntimeError):
+        change_of_mind()
+    put(engine, waiting, "broken", "next")
+    consumer = consume(workers=1)
+    wait_for(lambda: done(tmp_path, "next"))
+    assert [taken(tmp_path, name) for name in ("withdrawn", "broken")] == [0, 1]
+    (tmp_path / "end").touch()
+    assert consumer.wait(DEADLINE) == 0
+
+
+def test_preparing_twice_does_no_harm(url: str, engine: sa.Engine) -> None:
+    queue.prepare(url)
