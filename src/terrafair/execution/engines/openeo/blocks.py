@@ -1,0 +1,203 @@
+"""Runs callbacks over cubes block by block: lazy where the cube is, one pass over each block, never pixel by pixel."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from terrafair.errors import InvalidInput
+from terrafair.execution.engines.openeo import dimensions
+from terrafair.execution.engines.openeo.evaluate import Callback
+from terrafair.execution.engines.openeo.values import Block, Stack, as_array, describe, is_block, number_block, pile
+
+Reducer = Callback
+"""A callback with the parameters `data` and `context` that gives one value."""
+
+
+def apply_each(cube: xr.DataArray, process: Callback, context: Any) -> xr.DataArray:
+    """Replace every value by what the callback makes of it (parameter `x`)."""
+    if process.uses("run_udf"):
+        values = np.asarray(cube.data)
+        found = process(x=Stack(values[None], None, cube.copy(data=values)), context=context)
+        return dimensions.rebuilt(cube, _shaped(_single(found), values.shape), [str(d) for d in cube.dims])
+
+    def work(block: Block) -> Block:
+        with quiet():
+            return _shaped(_single(process(x=block, context=context)), block.shape)
+
+    data = cube.data
+    if isinstance(data, da.Array):
+        sample = work(np.ones((1,) * cube.ndim, cube.dtype))
+        data = data.map_blocks(work, dtype=sample.dtype, meta=np.empty((0,) * cube.ndim, sample.dtype))
+    else:
+        data = work(np.asarray(data))
+    return dimensions.rebuilt(cube, data, [str(d) for d in cube.dims])
+
+
+def reduce_along(cube: xr.DataArray, along: Sequence[str], reducer: Reducer, context: Any) -> xr.DataArray:
+    """Reduce the values along one or more dimensions to one (parameter `data`)."""
+    rest = [str(name) for name in cube.dims if name not in along]
+    if len(along) > 1:
+        flat = cube.transpose(*rest, *along)
+        size = int(np.prod([cube.sizes[name] for name in along]))
+        shape = (*(cube.sizes[name] for name in rest), size)
+        data = flat.data.reshape(shape)
+        labels = None
+        whole = cube if reducer.uses("run_udf") else None
+    else:
+        data = cube.transpose(*rest, *along).data
+        labels = tuple(dimensions.labels(cube, along[0]))
+        whole = cube
+    if reducer.uses("run_udf") and whole is not None:
+        values = np.asarray(data)
+        numbers = cube.transpose(*along, *rest).copy(data=np.moveaxis(values, -1, 0)) if len(along) == 1 else cube
+        stack = Stack(np.moveaxis(values, -1, 0), labels, numbers, along[0])
+        result = _single(reducer(data=stack, context=context))
+        return dimensions.rebuilt(cube, _shaped(result, values.shape[:-1]), rest)
+
+    def work(block: Block) -> Block:
+        stack = Stack(np.moveaxis(block, -1, 0), labels)
+        with quiet():
+            return _shaped(_single(reducer(data=stack, context=context)), block.shape[:-1])
+
+    return dimensions.rebuilt(cube, _over_blocks(work, data, ()), rest)
+
+
+def transform_along(
+    cube: xr.DataArray, dimension: str, process: Callback, context: Any
+) -> tuple[xr.DataArray, tuple[Any, ...] | None]:
+    """Replace the values along a dimension by an array of any length; it becomes the last dimension.
+
+    Also gives the labels of the result, if the callback's array had any.
+    """
+    rest = [str(name) for name in cube.dims if name != dimension]
+    moved = cube.transpose(*rest, dimension)
+    labels = tuple(dimensions.labels(cube, dimension))
+    if process.uses("run_udf"):
+        values = np.moveaxis(np.asarray(moved.data), -1, 0)
+        whole = cube.transpose(dimension, *rest).copy(data=values)
+        found = _several(process(data=Stack(values, labels, whole, dimension), context=context), values.shape[1:])
+        return dimensions.rebuilt(cube, np.moveaxis(found.values, 0, -1), [*rest, dimension], {}), found.labels
+
+    def run(block: Block) -> Stack:
+        with quiet():
+            stack = Stack(np.moveaxis(block, -1, 0), labels)
+            return _several(process(data=stack, context=context), block.shape[:-1])
+
+    sample = run(np.ones((1,) * len(rest) + (len(labels),), cube.dtype))
+    size = len(sample)
+
+    def work(block: Block) -> Block:
+        found = run(block)
+        if len(found) != size:
+            what = f"The process gives {len(found)} values for some pixels and {size} for others."
+            raise InvalidInput(what, "All pixels of a cube have the same labels.", code="length-varies")
+        return np.moveaxis(found.values, 0, -1)
+
+    data = _over_blocks(work, moved.data, (size,), sample.values.dtype)
+    coords = {name: cube.coords[name] for name in rest if name in cube.coords}
+    result = xr.DataArray(data, dims=(*rest, dimension), coords=coords, attrs=dict(cube.attrs))
+    return result, sample.labels
+
+
+def combine(first: Any, second: Any, resolver: Callback, context: Any) -> Any:
+    """Resolve two arrays of equal shape element by element (parameters `x` and `y`)."""
+
+    def work(one: Block, two: Block) -> Block:
+        with quiet():
+            return _shaped(_single(resolver(x=one, y=two, context=context)), one.shape)
+
+    if isinstance(first, da.Array) or isinstance(second, da.Array):
+        sample = work(np.ones((1,) * first.ndim, first.dtype), np.ones((1,) * first.ndim, second.dtype))
+        one, two = da.asarray(first), da.asarray(second)
+        return da.map_blocks(work, *da.unify_chunks(*_indexed(one, two))[1], dtype=sample.dtype)
+    return work(np.asarray(first), np.asarray(second))
+
+
+def _indexed(*arrays: Any) -> list[Any]:
+    return [part for array in arrays for part in (array, tuple(range(array.ndim)))]
+
+
+def _over_blocks(work: Any, data: Any, core: tuple[int, ...], dtype: Any = None) -> Any:
+    """Call `work` on blocks that are whole along the last axis."""
+    if not isinstance(data, da.Array):
+        return work(np.asarray(data))
+    if dtype is None:
+        dtype = work(np.ones((1,) * (data.ndim - 1) + data.shape[-1:], data.dtype)).dtype
+    data = data.rechunk({data.ndim - 1: -1})
+    chunks = data.chunks[:-1] + tuple((size,) for size in core)
+    drop = [] if core else [data.ndim - 1]
+    meta = np.empty((0,) * (data.ndim - len(drop)), dtype)
+    return da.map_blocks(work, data, dtype=dtype, chunks=chunks, drop_axis=drop, meta=meta)
+
+
+def _single(value: Any) -> Any:
+    """The one value that a callback must give."""
+    if isinstance(value, xr.DataArray):
+        return np.asarray(value.data)
+    if isinstance(value, Stack | list | tuple):
+        array = as_array(value)
+        if len(array) == 1:
+            return array.values[0] if isinstance(array, Stack) else array[0]  # type: ignore[index]
+        what = f"The callback gives an array of {len(array)} elements."
+        raise InvalidInput(what, "One value is needed here.", "End it with a reducer, e.g. mean.", code="result-type")
+    return value
+
+
+def _several(value: Any, shape: tuple[int, ...]) -> Stack:
+    """The array that a callback must give; a single value is an array of one."""
+    if is_block(value):
+        return Stack(np.broadcast_to(value, shape)[None])
+    if value is None or isinstance(value, bool | int | float):
+        return Stack(np.broadcast_to(number_block(value), (1, *shape)))
+    array = as_array(value, "the callback's result")
+    if not isinstance(array, Stack):
+        array = pile(list(array.values if not isinstance(array, list) else array), getattr(array, "labels", None))
+    if not len(array):
+        raise InvalidInput("The callback gives an empty array.", "At least one element is needed.", code="result-type")
+    values = array.values
+    if values.shape[1:] != shape:
+        values = np.broadcast_to(
+            values.reshape(values.shape[0], *(1,) * (len(shape) - values.ndim + 1), *values.shape[1:]),
+            (values.shape[0], *shape),
+        )
+    return Stack(values, array.labels)
+
+
+def _shaped(value: Any, shape: tuple[int, ...]) -> Block:
+    """A callback's result for each pixel; a plain value counts for all of them."""
+    if isinstance(value, str | dict):
+        raise InvalidInput(
+            f"The callback gives {describe(value)}; pixels hold numbers and booleans.", code="result-type"
+        )
+    block = number_block(value)
+    if block.shape == shape:
+        return block
+    try:
+        return np.broadcast_to(block, shape).copy()
+    except ValueError:
+        what = f"The callback gives values of shape {block.shape} for pixels of shape {shape}."
+        raise InvalidInput(what, code="result-type") from None
+
+
+class quiet:  # noqa: N801
+    """Division by zero and empty slices are no news in pixel arithmetic: IEEE 754 says what comes out."""
+
+    def __enter__(self) -> None:
+        self._errors = np.errstate(all="ignore")
+        self._errors.__enter__()
+
+    def __exit__(self, *fault: object) -> None:
+        self._errors.__exit__(*fault)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Keep numpy's warnings about slices of nothing but no-data, and the like, out of the job's log."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,99 @@
+"""Runs a process graph inside the sandbox: `python -m terrafair.execution.engines.openeo.child TASK.json`."""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from terrafair.errors import Problem, TerrafairError
+from terrafair.execution.engines.openeo.graph import Graph, read
+from terrafair.execution.engines.report import Report
+from terrafair.execution.task import JobFolder, Outcome, Task
+
+THREADS = 4
+
+
+def main(path: str) -> int:
+    """Work off the task and write the outcome, whatever happens."""
+    task = Task.read(Path(path))
+    folder, report = JobFolder(Path(task.folder)), Report()
+    outcome = run(task, folder, report)
+    for problem in outcome.problems:
+        report.say(str(problem), "error")
+    outcome.write(folder.outcome)
+    return 0 if outcome.successful else 1
+
+
+def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
+    """Evaluate the graph and save its results; every failure becomes a problem."""
+    started = time.monotonic()
+    try:
+        graph = read(Path(task.application).read_bytes(), tuple(task.values))
+        outputs = evaluate(graph, task, folder, report)
+    except TerrafairError as fault:
+        return Outcome(False, fault.problems)
+    except MemoryError:
+        what = "The process graph needs more memory than the job may take."
+        remedy = "Choose a smaller area or time, or ask for a larger limit."
+        return Outcome(False, (Problem(what, "", remedy, code="memory-exhausted"),))
+    except Exception as fault:
+        # The sandbox's last line: a fault of ours must not end without a word.
+        text = " ".join(str(fault).split())[:500]
+        problem = Problem(f"The process graph failed: {type(fault).__name__}: {text}", code="process-failed")
+        return Outcome(False, (problem,))
+    report.progress(1, "Done.")
+    details = {"seconds": round(time.monotonic() - started, 3), "versions": versions(), "nodes": len(graph.nodes)}
+    return Outcome(True, (), outputs, details)
+
+
+def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Mapping[str, str]:
+    """Run the graph and give the outputs that it left."""
+    import dask
+
+    from terrafair.execution.engines.openeo.blocks import silent
+    from terrafair.execution.engines.openeo.evaluate import Definitions, Environment, Evaluator
+    from terrafair.execution.engines.openeo.progress import Progress
+    from terrafair.execution.engines.openeo.registry import processes
+    from terrafair.execution.engines.openeo.save import Results
+
+    results = Results(folder.outputs)
+    progress = Progress(report)
+    environment = Environment(task.sources, results, report.say, progress.node)
+    definitions = Definitions(task.options.get("udps") or {})
+    evaluator = Evaluator(processes(), definitions, environment)
+    threads = int(task.options.get("threads") or THREADS)
+    with dask.config.set(scheduler="threads", num_workers=threads), progress, silent():
+        values = evaluator.run(graph, task.values)
+        _save_rest(graph, values, environment)
+    return results.outputs
+
+
+def _save_rest(graph: Graph, values: Mapping[str, Any], environment: Any) -> None:
+    """Save the results that no save_result did: flagged nodes, or the last ones where nothing is flagged or saved."""
+    from terrafair.execution.engines.openeo.save import Saved
+
+    flagged = [name for name in graph.results if graph.nodes[name].result]
+    saved = bool(environment.results.outputs)
+    for name in flagged or (() if saved else graph.results):
+        value = values[name]
+        if isinstance(value, Saved) or environment.results.saved(value):
+            continue
+        environment.node = name
+        try:
+            environment.results.save_default(value, name)
+        except TerrafairError as fault:
+            problem = fault.problem
+            raise type(fault)(problem.what, problem.why, problem.remedy, name, problem.code) from fault
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of what computed the result."""
+    import importlib.metadata
+
+    names = ("terrafair", "xarray", "dask", "numpy", "rasterio", "netCDF4", "pyproj", "shapely", "scipy")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

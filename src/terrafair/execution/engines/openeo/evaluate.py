@@ -1,0 +1,338 @@
+"""Evaluates process graphs: lazily, in a fixed order, every callback in a scope of its own."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
+from terrafair.execution.engines.openeo.graph import Graph, Node, NodeReference, Parameter, ParameterReference, parse
+from terrafair.execution.engines.openeo.values import describe
+from terrafair.workflows.openeo import free_parameters, process_of
+
+CALL_LIMIT = 20
+IGNORED = frozenset({"featureflags", "context"})
+"""Arguments of the wild that change nothing."""
+_NUMBERS = {"number", "integer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A predefined process."""
+
+    name: str
+    function: Callable[..., Any]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    wants_environment: bool = False
+    """Whether it is given the environment: sources, results, log."""
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., Any]) -> "Process":
+        """Read the parameters from the function's signature."""
+        parameters = list(inspect.signature(function).parameters.values())
+        named = [parameter for parameter in parameters if parameter.name != "environment"]
+        return cls(
+            name,
+            function,
+            tuple(parameter.name for parameter in named if parameter.default is parameter.empty),
+            tuple(parameter.name for parameter in named if parameter.default is not parameter.empty),
+            len(named) != len(parameters),
+        )
+
+
+@dataclass(slots=True)
+class Environment:
+    """What reaches out of the graph; processes that ask for `environment` get it."""
+
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Reference as written -> local path."""
+    results: Any = None
+    """`save.Results`; None: nothing can be saved."""
+    say: Callable[[str, str], None] = lambda message, level: None  # noqa: ARG005
+    """Takes message and level."""
+    progress: Callable[[int, int, str], None] = lambda done, total, node: None  # noqa: ARG005
+    check: Callable[[], None] = lambda: None
+    """Raises `Cancelled` when somebody asked for the end."""
+    node: str = ""
+    """The top-level node under evaluation; outputs are named for it."""
+
+
+class Definitions:
+    """User-defined processes, by name or by the URL of their namespace; parsed once."""
+
+    def __init__(self, documents: Mapping[str, Any]) -> None:
+        self._documents = documents
+        self._graphs: dict[str, Graph] = {}
+
+    def find(self, process: str, namespace: str) -> Graph | None:
+        """The graph behind a call, if it is a user-defined process."""
+        address = namespace.rstrip("/")
+        keys = (namespace, address, f"{address}/{process}", process) if "://" in namespace else (process,)
+        if namespace == "backend":
+            return None
+        for key in keys:
+            if key in self._documents:
+                if key not in self._graphs:
+                    self._graphs[key] = self._parse(key)
+                return self._graphs[key]
+        return None
+
+    def _parse(self, key: str) -> Graph:
+        document = self._documents[key]
+        try:
+            # Published processes often use parameters that they do not declare.
+            free = free_parameters(process_of(document)["process_graph"]) if isinstance(document, Mapping) else ()
+            return parse(document, tuple(free))
+        except InvalidInputs as fault:
+            raise InvalidInputs([replace(p, where=f"{key}: {p.where}") for p in fault.problems]) from fault
+        except InvalidInput as fault:
+            problem = fault.problem
+            raise InvalidInput(problem.what, problem.why, problem.remedy, key, problem.code) from fault
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._documents
+
+
+@dataclass(slots=True)
+class Scope:
+    """One evaluation of one graph; its results live and die with it."""
+
+    graph: Graph
+    parameters: Mapping[str, Any]
+    results: dict[str, Any] = field(default_factory=dict)
+    path: tuple[str, ...] = ()
+    """The user-defined processes and callbacks around it."""
+
+
+class Callback:
+    """A process graph given as an argument; every call evaluates it afresh."""
+
+    def __init__(self, evaluator: "Evaluator", graph: Graph, outer: Scope, where: str) -> None:
+        self._evaluator = evaluator
+        self._outer = outer
+        self._where = where
+        self.graph = graph
+
+    def __call__(self, **arguments: Any) -> Any:
+        """Evaluate with these parameters over those of the surrounding scope."""
+        scope = Scope(self.graph, {**self._outer.parameters, **arguments}, {}, (*self._outer.path, self._where))
+        return self._evaluator.value(scope, self.graph.results[0])
+
+    def uses(self, process: str) -> bool:
+        """Tell whether the process is called anywhere in it."""
+        return self.graph.uses(process)
+
+
+class Evaluator:
+    """Runs graphs with a library of processes."""
+
+    def __init__(
+        self,
+        processes: Mapping[str, Process],
+        definitions: Definitions | None = None,
+        environment: Environment | None = None,
+    ) -> None:
+        self._processes = processes
+        self._definitions = definitions or Definitions({})
+        self.environment = environment or Environment()
+
+    def run(self, graph: Graph, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Evaluate all result nodes of a graph: node id -> value.
+
+        Raises `InvalidInputs` for parameters that are missing or of the wrong type, `InvalidInput` naming the node for
+        what a process refuses, `WorkflowFailed` where it breaks.
+        """
+        scope = Scope(graph, bind_parameters(graph.parameters, values or {}, ""))
+        total = len(graph.nodes)
+        for number, name in enumerate(graph.nodes):
+            self.environment.node = name
+            self.environment.progress(number, total, name)
+            self.value(scope, name)
+        return {name: scope.results[name] for name in graph.results}
+
+    def value(self, scope: Scope, name: str) -> Any:
+        """The value of a node, computed once in its scope."""
+        # An explicit stack: long chains of nodes must not exhaust Python's.
+        pending = [name]
+        while pending:
+            current = scope.graph.nodes[pending[-1]]
+            if current.id in scope.results:
+                pending.pop()
+                continue
+            missing = [need for need in _references(current.arguments) if need not in scope.results]
+            if missing:
+                pending.extend(missing)
+                continue
+            self.environment.check()
+            scope.results[current.id] = self._call(scope, current)
+            pending.pop()
+        return scope.results[name]
+
+    def _call(self, scope: Scope, node: Node) -> Any:
+        where = "/".join((*scope.path, node.id))
+        arguments = {name: self._argument(scope, value, f"{where}/{name}") for name, value in node.arguments.items()}
+        definition = self._definitions.find(node.process, node.namespace)
+        try:
+            if definition is not None:
+                return self._call_definition(definition, node, arguments, scope, where)
+            if "://" in node.namespace:
+                raise InvalidInput(
+                    f"The process {node.process} of {node.namespace} is not known here.",
+                    remedy="Publish its definition where it can be read.",
+                    code="process-unsupported",
+                )
+            process = self._processes.get(node.process)
+            if process is None:
+                raise unknown_process(node.process, self._processes)
+            return self._call_process(process, arguments)
+        except InvalidInputs as fault:
+            raise InvalidInputs([_placed(problem, node, where) for problem in fault.problems]) from fault
+        except TerrafairError as fault:
+            problem = _placed(fault.problem, node, where)
+            raise type(fault)(problem.what, problem.why, problem.remedy, problem.where, problem.code) from fault
+        except RecursionError:
+            raise InvalidInput(f"{node.process} is nested too deeply.", where=where) from None
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, TypeError, ValueError) as fault:
+            text = str(fault) or type(fault).__name__
+            raise WorkflowFailed(f"{node.process} failed: {text}", where=where, code="process-failed") from fault
+
+    def _call_process(self, process: Process, arguments: dict[str, Any]) -> Any:
+        bound = bind(process, arguments, self.environment)
+        if process.wants_environment:
+            bound["environment"] = self.environment
+        return process.function(**bound)
+
+    def _call_definition(
+        self, definition: Graph, node: Node, arguments: dict[str, Any], scope: Scope, where: str
+    ) -> Any:
+        if len(scope.path) >= CALL_LIMIT:
+            what = f"User-defined processes call each other more than {CALL_LIMIT} levels deep: {node.process}."
+            raise InvalidInput(what, "It most likely calls itself.", code="process-recursion")
+        inner = Scope(definition, bind_parameters(definition.parameters, arguments, node.process), {}, (where,))
+        inner.path = (*scope.path, node.id)
+        for name in definition.nodes:
+            self.value(inner, name)
+        return inner.results[definition.results[0]]
+
+    def _argument(self, scope: Scope, value: Any, where: str) -> Any:
+        if isinstance(value, NodeReference):
+            return scope.results[value.id]
+        if isinstance(value, ParameterReference):
+            if value.name not in scope.parameters:
+                what = f"The parameter {value.name!r} has no value."
+                raise InvalidInput(what, remedy="Give it one.", where=where, code="parameter-missing")
+            return scope.parameters[value.name]
+        if isinstance(value, Graph):
+            return Callback(self, value, scope, where)
+        if isinstance(value, list):
+            return [self._argument(scope, each, where) for each in value]
+        if isinstance(value, dict):
+            return {key: self._argument(scope, each, where) for key, each in value.items()}
+        return value
+
+
+def bind(process: Process, arguments: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+    """Match arguments with the process's parameters; raises `InvalidInputs` for those that are missing or misnamed."""
+    known = (*process.required, *process.optional)
+    missing = [name for name in process.required if name not in arguments]
+    strange = [name for name in arguments if name not in known and arguments[name] is not None]
+    problems = []
+    for name in missing:
+        near = difflib.get_close_matches(name, strange, 1, 0.5)
+        remedy = f"Rename {near[0]} to {name}." if near else f"It takes: {', '.join(known)}."
+        what = f"{process.name} needs the argument {name!r}."
+        problems.append(Problem(what, "", remedy, name, "argument-missing"))
+    if problems:
+        raise InvalidInputs(problems)
+    for name in strange:
+        if name not in IGNORED:
+            environment.say(f"{process.name} has no argument {name!r}; it is ignored.", "warning")
+    return {name: value for name, value in arguments.items() if name in known}
+
+
+def bind_parameters(parameters: tuple[Parameter, ...], values: Mapping[str, Any], process: str) -> dict[str, Any]:
+    """Values for the parameters of a user-defined process, with defaults; raises `InvalidInputs`."""
+    problems = []
+    bound = dict(values) if not process else {}
+    known = {parameter.name for parameter in parameters}
+    owner = process or "The process graph"
+    for name in values if process and parameters else ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            remedy = f"Did you mean {near[0]}?" if near else f"It takes: {', '.join(sorted(known))}."
+            problems.append(Problem(f"{owner} has no parameter {name!r}.", "", remedy, name, "argument-unknown"))
+        bound[name] = values[name]
+    for parameter in parameters:
+        if parameter.name in values:
+            bound[parameter.name] = values[parameter.name]
+            problems.extend(_type_problem(parameter, values[parameter.name], owner))
+        elif parameter.required:
+            what = f"{owner} needs the parameter {parameter.name!r}."
+            problems.append(Problem(what, parameter.description, "", parameter.name, "parameter-missing"))
+        else:
+            bound[parameter.name] = parameter.default
+    if process and not parameters:
+        bound = dict(values)
+    if problems:
+        raise InvalidInputs(problems)
+    return bound
+
+
+def _type_problem(parameter: Parameter, value: Any, owner: str) -> list[Problem]:
+    """Check the JSON type that a parameter's schema asks for; values that are no JSON pass."""
+    schemas = parameter.schema if isinstance(parameter.schema, list) else [parameter.schema]
+    wanted: set[str] = set()
+    for schema in schemas:
+        kinds = schema.get("type") if isinstance(schema, Mapping) else None
+        if kinds is None:
+            return []
+        wanted.update(kinds if isinstance(kinds, list) else [kinds])
+    found = json_type(value)
+    if found is None or found in wanted or (found in _NUMBERS and "number" in wanted):
+        return []
+    if value is None and not parameter.required:
+        return []
+    what = f"The parameter {parameter.name!r} of {owner} is {describe(value)}."
+    why = f"It takes {' or '.join(sorted(wanted))}."
+    return [Problem(what, why, "", parameter.name, "parameter-type")]
+
+
+def json_type(value: Any) -> str | None:
+    """The JSON type of a plain value; None for cubes and blocks."""
+    if value is None:
+        return "null"
+    for types, name in (((bool,), "boolean"), ((int,), "integer"), ((float,), "number"), ((str,), "string")):
+        if isinstance(value, types):
+            return name
+    if isinstance(value, list | tuple):
+        return "array"
+    return "object" if isinstance(value, dict) else None
+
+
+def unknown_process(name: str, known: Mapping[str, Any]) -> InvalidInput:
+    """The error for a process that nobody knows, with those that are named alike."""
+    near = difflib.get_close_matches(name, known, 3)
+    return InvalidInput(
+        f"The process {name!r} is not known here.",
+        remedy=f"Did you mean {', '.join(near)}?" if near else "Choose another, or define it as a process of your own.",
+        code="process-unsupported",
+    )
+
+
+def _references(value: Any) -> list[str]:
+    if isinstance(value, NodeReference):
+        return [value.id]
+    if isinstance(value, dict):
+        return [name for each in value.values() for name in _references(each)]
+    return [name for each in value for name in _references(each)] if isinstance(value, list) else []
+
+
+def _placed(problem: Problem, node: Node, where: str) -> Problem:
+    """A problem with the node it arose at; inner nodes have told theirs already."""
+    if problem.where.startswith(where):
+        return problem
+    at = f"{where}/{problem.where}" if problem.where and problem.where in node.arguments else where
+    at = f"{where}/{problem.where}" if problem.where and problem.code == "argument-missing" else at
+    return Problem(problem.what, problem.why, problem.remedy, at, problem.code)

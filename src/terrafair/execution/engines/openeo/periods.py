@@ -1,0 +1,73 @@
+"""Calendar periods: the labels that instants fall under, complete over an extent."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from terrafair.errors import InvalidInput
+
+PERIODS = ("hour", "day", "week", "dekad", "month", "season", "tropical-season", "year", "decade", "decade-ad")
+_SEASONS = ("djf", "mam", "jja", "son")
+_STEP = {"hour": 3600, "day": 86400}
+
+
+def label(moment: np.datetime64, period: str) -> str:
+    """The label of the period that an instant falls in, with its year."""
+    return _LABELS[period](moment.astype("datetime64[us]").astype(datetime.datetime))
+
+
+def climatological(label_with_year: str, period: str) -> str:
+    """The same period without its year, as normals are labelled."""
+    if period == "hour":
+        return label_with_year[-2:]
+    if period in {"year", "decade", "decade-ad"}:
+        return label_with_year
+    return label_with_year.split("-", 1)[1]
+
+
+def complete(first: np.datetime64, last: np.datetime64, period: str) -> list[str]:
+    """All labels from one instant to another, in order, periods without data included."""
+    if period not in PERIODS:
+        raise InvalidInput(f"The period {period!r} is not known.", remedy=f"Known: {', '.join(PERIODS)}.")
+    step = np.timedelta64(_STEP.get(period, 86400), "s")
+    # Days are fine enough for all that is longer, hours for hours.
+    moments = np.arange(first.astype("datetime64[s]"), last.astype("datetime64[s]") + step, step)
+    moments = np.minimum(moments, last.astype("datetime64[s]"))
+    if len(moments) > 2_000_000:
+        raise InvalidInput(f"The cube spans {len(moments)} steps of {period}.", remedy="Choose a longer period.")
+    return list(dict.fromkeys(label(moment, period) for moment in moments))
+
+
+def _dekad(moment: datetime.datetime) -> str:
+    return f"{moment.year:04d}-{(moment.month - 1) * 3 + min((moment.day - 1) // 10, 2) + 1:02d}"
+
+
+def _season(moment: datetime.datetime) -> str:
+    year = moment.year + (moment.month == 12)
+    return f"{year:04d}-{_SEASONS[moment.month % 12 // 3]}"
+
+
+def _tropical(moment: datetime.datetime) -> str:
+    wet = moment.month >= 11 or moment.month <= 4
+    return f"{moment.year + (moment.month >= 11):04d}-{'ndjfma' if wet else 'mjjaso'}"
+
+
+def _week(moment: datetime.datetime) -> str:
+    year, week, _ = moment.isocalendar()
+    return f"{year:04d}-{week:02d}"
+
+
+_LABELS: dict[str, Callable[[Any], str]] = {
+    "hour": lambda moment: moment.strftime("%Y-%m-%d-%H"),
+    "day": lambda moment: f"{moment.year:04d}-{moment.timetuple().tm_yday:03d}",
+    "week": _week,
+    "dekad": _dekad,
+    "month": lambda moment: f"{moment.year:04d}-{moment.month:02d}",
+    "season": _season,
+    "tropical-season": _tropical,
+    "year": lambda moment: f"{moment.year:04d}",
+    "decade": lambda moment: f"{moment.year // 10 * 10:04d}",
+    "decade-ad": lambda moment: f"{(moment.year - 1) // 10 * 10 + 1:04d}",
+}

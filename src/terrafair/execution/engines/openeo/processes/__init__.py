@@ -1,0 +1,1 @@
+"""The predefined processes, in modules as the specification groups them."""

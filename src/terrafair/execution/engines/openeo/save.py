@@ -1,0 +1,113 @@
+"""save_result: writes cubes and values into the job's outputs, each named after its node."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from terrafair.errors import InvalidInput
+from terrafair.execution.engines.openeo import dimensions, write
+from terrafair.execution.engines.openeo.evaluate import Environment
+from terrafair.execution.engines.openeo.values import LabelledArray, Stack, describe, plain
+
+FORMATS: Mapping[str, str] = {
+    "gtiff": "tif", "geotiff": "tif", "cog": "tif", "tiff": "tif", "tif": "tif", "netcdf": "nc", "nc": "nc",
+    "netcdf4": "nc", "zarr": "zarr", "json": "json", "csv": "csv", "png": "png", "geojson": "geojson",
+}  # fmt: skip
+"""Format name in lower case -> file name extension."""
+_NAMES = "GTiff, COG, netCDF, Zarr, JSON, CSV, PNG, GeoJSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What save_result gives: the value goes on, and is not saved once more."""
+
+    data: Any
+
+
+@dataclass(slots=True)
+class Results:
+    """The outputs of one job."""
+
+    folder: Path
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Name -> path relative to the folder."""
+    _saved: list[Any] = field(default_factory=list)
+
+    def saved(self, value: Any) -> bool:
+        """Whether this value has been written already."""
+        return any(each is value for each in self._saved)
+
+    def save(self, data: Any, form: str, options: Mapping[str, Any], node: str) -> None:
+        """Write it; raises `InvalidInput` for formats that are not known or cannot hold it."""
+        extension = FORMATS.get(str(form).lower())
+        if extension is None:
+            what = f"The format {form!r} is not known."
+            raise InvalidInput(what, remedy=f"Known: {_NAMES}.", code="format-unsupported")
+        self._saved.append(data)
+        name = self._free(str(options.get("filename_prefix") or "") or node)
+        if isinstance(data, xr.DataArray):
+            # In place: what is saved twice is computed once.
+            written = write.cube(data.load(), self.folder, name, extension, options)
+        else:
+            written = self._plain(data, extension, form, name)
+        self.outputs.update(written)
+
+    def save_default(self, data: Any, node: str) -> None:
+        """Write a result that no save_result did: cubes as netCDF, vector cubes and plain values as JSON."""
+        cube = isinstance(data, xr.DataArray)
+        vector = cube and bool(dimensions.of_kind(data, "geometry"))
+        self.save(data, "geojson" if vector else "netcdf" if cube else "json", {}, node)
+
+    def _plain(self, data: Any, extension: str, form: str, name: str) -> dict[str, str]:
+        if extension == "csv" and isinstance(data, list | tuple | LabelledArray):
+            return write.table(data, self.folder, name)
+        if extension not in {"json", "geojson"}:
+            what = f"The result is {describe(data)}; {form} holds data cubes."
+            raise InvalidInput(what, remedy="Save it as JSON.", code="format-unsuitable")
+        return write.document(jsonable(data), self.folder, f"{name}.{extension}", name)
+
+    def _free(self, node: str) -> str:
+        """A file name for a node that no other output has."""
+        name = re.sub(r"[^\w.-]+", "_", node).strip("._") or "result"
+        taken = {Path(path).name.partition(".")[0] for path in self.outputs.values()} | {*self.outputs}
+        number, found = 2, name
+        while found in taken:
+            found, number = f"{name}_{number}", number + 1
+        return found
+
+
+def save_result(environment: Environment, data: Any, format: Any = "", options: Any = None) -> Saved:  # noqa: A002
+    """Without a format it is chosen by what the data is."""
+    if isinstance(data, Saved):
+        data = data.data
+    if environment.results is None:
+        raise InvalidInput("Nothing can be saved here.", "save_result stands inside a callback or a dry run.")
+    if format:
+        environment.results.save(data, format, options or {}, environment.node)
+    else:
+        environment.results.save_default(data, environment.node)
+    return Saved(data)
+
+
+def jsonable(value: Any) -> Any:
+    """A plain value as JSON has it: no numpy, no not-a-number."""
+    value = plain(value)
+    if isinstance(value, LabelledArray):
+        return {str(label): jsonable(item) for label, item in zip(value.labels, value.values, strict=True)}
+    if isinstance(value, Stack):
+        return jsonable(value.values)
+    if isinstance(value, np.ndarray):
+        return jsonable(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,291 @@
+"""Writes cubes to files: cloud-optimised GeoTIFF, CF netCDF, Zarr, PNG, JSON, CSV, GeoJSON."""
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from terrafair.errors import InvalidInput
+from terrafair.execution.engines.openeo import area, dimensions
+from terrafair.execution.engines.openeo.processes.resampling import Grid
+from terrafair.execution.engines.openeo.values import LabelledArray
+
+Written = dict[str, str]
+
+
+def cube(data: xr.DataArray, folder: Path, name: str, extension: str, options: Mapping[str, Any]) -> Written:
+    """Write a cube in one format; gives output name -> relative path."""
+    if not data.size:
+        raise InvalidInput(
+            f"The result is empty: {dict(data.sizes)}.", "There is nothing to save.", code="result-empty"
+        )
+    if extension in {"tif", "png"}:
+        return _images(data, folder, name, extension, options)
+    if extension in {"nc", "zarr"}:
+        return _dataset(data, folder, name, extension)
+    if extension == "geojson":
+        return _features(data, folder, name)
+    if extension == "csv":
+        return _rows(data, folder, name)
+    return document(_plain_cube(data), folder, f"{name}.json", name)
+
+
+def document(value: Any, folder: Path, file: str, name: str) -> Written:
+    """Write JSON."""
+    (folder / file).write_text(json.dumps(value, ensure_ascii=False), "utf-8")
+    return {name: file}
+
+
+def table(data: Any, folder: Path, name: str) -> Written:
+    """Write a plain array as CSV."""
+    labels = data.labels if isinstance(data, LabelledArray) else range(len(data))
+    values = data.values if isinstance(data, LabelledArray) else data
+    with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "value"])
+        writer.writerows(zip(labels, values, strict=True))
+    return {name: f"{name}.csv"}
+
+
+# Images
+
+
+def _images(data: xr.DataArray, folder: Path, name: str, extension: str, options: Mapping[str, Any]) -> Written:
+    """One file for each combination of the labels beside bands, y and x."""
+    if not dimensions.is_raster(data):
+        what = f"A cube with the dimensions {', '.join(map(str, data.dims)) or 'none'} is no image."
+        raise InvalidInput(what, "It has no x and y.", "Save it as netCDF, JSON or CSV.", code="format-unsuitable")
+    y, x = dimensions.horizontal(data)
+    bands = dimensions.of_kind(data, "bands")[:1]
+    others = [str(each) for each in data.dims if each not in (y, x, *bands)]
+    moved = data.transpose(*others, *bands, y, x)
+    names = [str(label) for label in dimensions.labels(data, bands[0])] if bands else [""]
+    shape = [data.sizes[each] for each in others]
+    written: Written = {}
+    for place in np.ndindex(*shape):
+        labels = [_file_label(dimensions.labels(data, each)[n]) for each, n in zip(others, place, strict=True)]
+        suffix = "_".join(labels) if int(np.prod(shape)) > 1 else ""
+        own = f"{name}_{suffix}" if suffix else name
+        planes = np.asarray(moved.values[place])
+        planes = planes if bands else planes[None]
+        path = folder / f"{own}.{extension}"
+        moment = next((labels[n] for n, each in enumerate(others) if dimensions.kind(data, each) == "temporal"), "")
+        if extension == "tif":
+            _geotiff(path, planes, Grid.of(data), names, moment, options)
+        else:
+            _png(path, planes)
+        written[own] = path.name
+    return written
+
+
+def _file_label(label: Any) -> str:
+    text = str(label).removesuffix("T00:00:00Z")
+    return "".join(letter if letter.isalnum() or letter in "-." else "" for letter in text)
+
+
+def _geotiff(path: Path, planes: Any, grid: Grid, names: list[str], moment: str, options: Mapping[str, Any]) -> None:
+    import rasterio
+    from rasterio.io import MemoryFile
+    from rasterio.shutil import copy
+
+    values = _storable(planes)
+    if area.resolution(grid.rows) > 0:
+        # Rows from north to south, as every reader of images expects.
+        values, grid = values[:, ::-1], Grid(grid.rows[::-1], grid.columns, grid.crs)
+    nodata = np.nan if values.dtype.kind == "f" else None
+    profile = {
+        "driver": "GTiff", "width": values.shape[2], "height": values.shape[1], "count": values.shape[0],
+        "dtype": values.dtype, "nodata": nodata, "transform": grid.transform,
+        "crs": area.reference_system(grid.crs).to_wkt(),
+    }  # fmt: skip
+    predictor = "YES" if values.dtype.itemsize > 1 else "NO"
+    compress = str(options.get("compress") or "ZSTD").upper()
+    with rasterio.Env(GDAL_NUM_THREADS="2"), MemoryFile() as memory:
+        with memory.open(**profile) as target:
+            target.write(values)
+            for number, band in enumerate(names, 1):
+                if band:
+                    target.set_band_description(number, band)
+            if moment:
+                # The one tag for it that TIFF has is in local time; this one says its zone.
+                target.update_tags(datetime=moment)
+        with memory.open() as source:
+            copy(source, path, driver="COG", compress=compress, predictor=predictor)
+
+
+def _storable(planes: Any) -> Any:
+    """Values in a type that TIFF readers know."""
+    if planes.dtype.kind == "b":
+        return planes.astype(np.uint8)
+    if planes.dtype == np.float16:
+        return planes.astype(np.float32)
+    if planes.dtype.kind in "iu" and planes.dtype.itemsize == 8:
+        low, high = planes.min(), planes.max()
+        return planes.astype(np.int32) if low >= -(2**31) and high < 2**31 else planes.astype(np.float64)
+    return planes
+
+
+def _png(path: Path, planes: Any) -> None:
+    """Grey or red, green, blue in 0..255; not-a-number is transparent."""
+    import rasterio
+
+    if len(planes) not in {1, 3}:
+        what = f"The result has {len(planes)} bands; a PNG has 1 or 3."
+        raise InvalidInput(what, remedy="Choose bands with filter_bands.", code="format-unsuitable")
+    known = np.all(np.isfinite(planes), 0) if planes.dtype.kind == "f" else np.ones(planes.shape[1:], bool)
+    finite = planes[:, known]
+    values = np.nan_to_num(planes.astype(np.float64))
+    if finite.size and (finite.min() < 0 or finite.max() <= 1 or finite.max() > 255):
+        # No picture yet: stretched from its least to its greatest value.
+        low, high = float(finite.min()), float(finite.max())
+        values = (values - low) / ((high - low) or 1) * 255
+    pixels = np.clip(np.round(values), 0, 255).astype(np.uint8)
+    layers = np.concatenate([pixels, np.where(known, 255, 0).astype(np.uint8)[None]])
+    with rasterio.open(
+        path, "w", driver="PNG", width=layers.shape[2], height=layers.shape[1], count=len(layers), dtype="uint8"
+    ) as target:
+        target.write(layers)
+
+
+# Cubes
+
+
+def _dataset(data: xr.DataArray, folder: Path, name: str, extension: str) -> Written:
+    """One variable for each band, CF coordinates, and the reference system as a grid mapping."""
+    if dimensions.of_kind(data, "geometry"):
+        what = "A vector cube cannot be saved as netCDF or Zarr here."
+        raise InvalidInput(what, remedy="Save it as GeoJSON, CSV or JSON.", code="format-unsuitable")
+    dataset = _variables(data)
+    raster = dimensions.is_raster(data) and all(axis in data.coords for axis in dimensions.horizontal(data))
+    for each in map(str, data.dims):
+        if each in dataset.coords:
+            dataset[each].attrs = _cf(data, each)
+    if raster:
+        crs = area.reference_system(dimensions.reference_system(data))
+        dataset["spatial_ref"] = ((), np.int32(0), {**crs.to_cf(), "spatial_ref": crs.to_wkt()})
+        for each in list(dataset.data_vars):
+            if each != "spatial_ref":
+                dataset[each].attrs["grid_mapping"] = "spatial_ref"
+        dataset = dataset.set_coords("spatial_ref")
+    dataset.attrs["Conventions"] = "CF-1.9"
+    path = folder / f"{name}.{extension}"
+    if extension == "nc":
+        encoding: dict[Any, dict[str, Any]] = {each: {"zlib": True, "complevel": 1} for each in dataset.data_vars}
+        dataset.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
+    else:
+        dataset.to_zarr(path, mode="w", consolidated=True, zarr_format=2)
+    return {name: path.name}
+
+
+def _variables(data: xr.DataArray) -> xr.Dataset:
+    bare = data.copy(deep=False)
+    bare.attrs = {}
+    for each in map(str, bare.dims):
+        if each in bare.coords and bare[each].dtype == object:
+            texts = np.array([str(label) for label in bare[each].values])
+            bare = bare.assign_coords({each: (each, texts)})
+    if bare.dtype.kind == "b":
+        bare = bare.astype(np.uint8)
+    bands = dimensions.of_kind(data, "bands")
+    if not bands:
+        return bare.to_dataset(name="result")
+    labels = [str(label) for label in dimensions.labels(data, bands[0])]
+    units = data[bands[0]].attrs.get("units_of", {}) if bands[0] in data.coords else {}
+    found = {}
+    for number, label in enumerate(labels):
+        variable = bare.isel({bands[0]: number}, drop=True)
+        variable.attrs = {"units": units[label]} if label in units else {}
+        found[_variable_name(label, {*found, *map(str, data.dims)})] = variable
+    return xr.Dataset(found)
+
+
+def _variable_name(label: str, taken: set[str]) -> str:
+    """NetCDF allows no slash, and no variable may be named as a dimension."""
+    name = label.replace("/", "_") or "band"
+    return name if name not in taken else _variable_name(f"{name}_", taken)
+
+
+def _cf(data: xr.DataArray, name: str) -> dict[str, Any]:
+    kind = dimensions.kind(data, name)
+    if kind == "temporal":
+        return {"standard_name": "time", "axis": "T"} if data[name].dtype.kind == "M" else {}
+    axis = str(data[name].attrs.get("axis", name))
+    if kind != "spatial" or axis not in {"x", "y"}:
+        return {}
+    if area.reference_system(dimensions.reference_system(data)).is_geographic:
+        names = {"x": ("longitude", "degrees_east"), "y": ("latitude", "degrees_north")}
+        return {"standard_name": names[axis][0], "units": names[axis][1], "axis": axis.upper()}
+    return {"standard_name": f"projection_{axis}_coordinate", "units": "m", "axis": axis.upper()}
+
+
+# Tables and features
+
+
+def _plain_cube(data: xr.DataArray) -> Any:
+    """Dimensions with labels, and nested lists; a cube without dimensions is its value."""
+    from terrafair.execution.engines.openeo.save import jsonable
+
+    if not data.dims:
+        return jsonable(data.values.item())
+    labels = {str(each): _json_labels(data, str(each)) for each in data.dims}
+    return {"dims": [str(each) for each in data.dims], "coords": labels, "data": jsonable(data.values)}
+
+
+def _json_labels(data: xr.DataArray, name: str) -> list[Any]:
+    import shapely.geometry
+
+    if dimensions.kind(data, name) == "geometry":
+        return [shapely.geometry.mapping(shape) for shape in data[name].values]
+    return dimensions.labels(data, name)
+
+
+def _rows(data: xr.DataArray, folder: Path, name: str) -> Written:
+    """One line for each label combination, bands side by side; geometries by their number."""
+    bands = dimensions.of_kind(data, "bands")[:1]
+    others = [str(each) for each in data.dims if each not in bands]
+    moved = data.transpose(*others, *bands)
+    columns = [str(label) for label in dimensions.labels(data, bands[0])] if bands else ["value"]
+    labels = {each: _row_labels(data, each) for each in others}
+    with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*others, *columns])
+        for place in np.ndindex(*(data.sizes[each] for each in others)):
+            values = np.atleast_1d(np.asarray(moved.values[place])).tolist()
+            cells = ["" if value != value else value for value in values]  # noqa: PLR0124
+            writer.writerow([*(labels[each][n] for each, n in zip(others, place, strict=True)), *cells])
+    return {name: f"{name}.csv"}
+
+
+def _row_labels(data: xr.DataArray, name: str) -> list[Any]:
+    if dimensions.kind(data, name) == "geometry":
+        return list(range(data.sizes[name]))
+    return dimensions.labels(data, name)
+
+
+def _features(data: xr.DataArray, folder: Path, name: str) -> Written:
+    """Each geometry with its properties; values are named by their labels, as in `2024-06-01~B04`."""
+    from terrafair.execution.engines.openeo.save import jsonable
+
+    names = dimensions.of_kind(data, "geometry")
+    if not names:
+        what = "A raster cube has no geometries to save as GeoJSON."
+        raise InvalidInput(what, remedy="Aggregate it with aggregate_spatial, or save it as GTiff.")
+    import shapely.geometry
+
+    others = [str(each) for each in data.dims if each != names[0]]
+    moved = data.transpose(names[0], *others)
+    shapes = area.Geometries.of(data).to(dimensions.WGS84).shapes
+    known = data.attrs.get("properties") or [{} for _ in shapes]
+    features = []
+    for number, (shape, about) in enumerate(zip(shapes, known, strict=True)):
+        properties = dict(about)
+        for place in np.ndindex(*(data.sizes[each] for each in others)):
+            labels = [str(dimensions.labels(data, each)[n]) for each, n in zip(others, place, strict=True)]
+            properties["~".join(labels) or "value"] = jsonable(moved.values[(number, *place)])
+        geometry = shapely.geometry.mapping(shape)
+        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+    return document({"type": "FeatureCollection", "features": features}, folder, f"{name}.geojson", name)
