@@ -1,0 +1,151 @@
+"""Describes result files as STAC, from the files themselves.
+
+Each file that lies somewhere becomes an item of its own, unless the workflow wrote STAC items: those are adopted, and
+their assets completed with what was measured. Files without a place become assets of the collection.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from terrafair.data import cubes, rasters, tables
+from terrafair.data.adopted import Adopted, adopt
+from terrafair.data.assembly import collection, item_of, place_asset, unique
+from terrafair.data.classify import MEDIA_TYPES, Kind, classify, media_type
+from terrafair.data.description import DescribedFile, Description, Order
+from terrafair.data.facts import Facts
+from terrafair.errors import Problem, TerrafairError
+
+MOST = 20_000
+"""Files that are described one by one."""
+_READERS: Mapping[Kind, Callable[[Path, Kind], Facts]] = {
+    **dict.fromkeys((Kind.TIFF, Kind.GRIB, Kind.JP2), rasters.read),
+    **dict.fromkeys((Kind.NETCDF, Kind.HDF5, Kind.ZARR), cubes.read),
+    **dict.fromkeys((Kind.GEOJSON, Kind.PARQUET, Kind.GPKG, Kind.SHAPEFILE, Kind.CSV), tables.read),
+}
+_METADATA = frozenset({Kind.STAC, Kind.VRT})
+_SHAPEFILE = frozenset({".dbf", ".shx", ".prj", ".cpg", ".sbn", ".sbx", ".qix", ".qmd"})
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One file with what is known of it."""
+
+    file: DescribedFile
+    facts: Facts
+
+
+def describe(order: Order) -> Description:
+    """Describe every file of the folder; an odd one becomes a plain asset with a remark."""
+    folder = Path(order.folder)
+    remarks: list[Problem] = []
+    measured: dict[str, Measured] = {}
+    for path in _files(folder, remarks):
+        if len(measured) >= MOST:
+            remarks.append(Problem(f"There are more than {MOST} files; the others are kept and not described."))
+            break
+        name = path.relative_to(folder).as_posix()
+        measured[name] = _measure(path, name, remarks)
+    adopted = adopt(folder, [name for name, each in measured.items() if each.facts.kind is Kind.STAC], remarks)
+    names = {path: name for name, path in order.outputs.items()}
+    items = [*_adopted_items(adopted, measured, order), *_own_items(adopted, measured, order, names)]
+    taken = {asset["href"].removeprefix("../outputs/") for item in items for asset in item["assets"].values()}
+    rest = {name: each for name, each in measured.items() if name not in taken}
+    assets = dict(unique((names.get(name) or name, place_asset(each.file, each.facts)) for name, each in rest.items()))
+    document = collection(order, items, assets)
+    return Description(document, tuple(items), tuple(each.file for each in measured.values()), tuple(remarks))
+
+
+def _adopted_items(adopted: list[Adopted], measured: Mapping[str, Measured], order: Order) -> Iterator[dict[str, Any]]:
+    for each in adopted:
+        assets = {
+            key: (measured[path].file, measured[path].facts) for key, path in each.assets.items() if path in measured
+        }
+        yield item_of(order, each.id, assets, published=each.document)
+
+
+def _own_items(
+    adopted: list[Adopted], measured: Mapping[str, Measured], order: Order, names: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    claimed = {path for each in adopted for path in each.assets.values()}
+    used = {each.id for each in adopted}
+    for name, each in measured.items():
+        if name in claimed or each.facts.footprint is None:
+            continue
+        stem = name.rsplit(".", 1)[0] if "." in name.rpartition("/")[2] else name
+        identifier = f"{order.id}-{stem.replace('/', '-')}"
+        identifier = next(free for free in _numbered(identifier) if free not in used)
+        used.add(identifier)
+        assets = {names.get(name) or name.rpartition("/")[2]: (each.file, each.facts)}
+        if each.facts.kind is Kind.SHAPEFILE:
+            assets |= {
+                part.rpartition("/")[2]: (measured[part].file, measured[part].facts)
+                for part in measured
+                if part.startswith(f"{stem}.") and part != name and Path(part).suffix.lower() in _SHAPEFILE
+            }
+        yield item_of(order, identifier, assets)
+
+
+def _numbered(text: str) -> Iterator[str]:
+    yield text
+    number = 2
+    while True:
+        yield f"{text}-{number}"
+        number += 1
+
+
+def _files(folder: Path, remarks: list[Problem]) -> Iterator[Path]:
+    """Every file, and every Zarr store as one; links that lead out of the folder are left out."""
+    root = folder.resolve()
+    todo = [folder]
+    while todo:
+        place = todo.pop(0)
+        for path in sorted(place.iterdir()):
+            name = path.relative_to(folder).as_posix()
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                why = "It would show files that are not the job's."
+                remarks.append(
+                    Problem(f"The link {name} leads out of the results.", why, where=name, code="link-outside")
+                )
+            elif path.is_file():
+                yield path
+            elif path.is_dir() and not path.is_symlink():
+                if classify(path) is Kind.ZARR:
+                    yield path
+                else:
+                    todo.append(path)
+
+
+def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured:
+    kind, kind_name = Kind.BINARY, MEDIA_TYPES[Kind.BINARY]
+    try:
+        kind = classify(path)
+        kind_name = media_type(path, kind)
+        reader = _READERS.get(kind)
+        facts = reader(path, kind) if reader else Facts(kind, kind_name)
+    except TerrafairError as error:
+        remarks.append(replace(error.problem, where=name, code="file-damaged"))
+        facts = Facts(kind, kind_name)
+    except Exception as fault:  # libraries meet files that nobody has seen before
+        what = f"{name} could not be described: {str(fault)[:200] or type(fault).__name__}"
+        remarks.append(Problem(what, "It is kept as a plain file.", where=name, code="file-undescribed"))
+        facts = Facts(kind, kind_name)
+    remarks.extend(replace(remark, where=name) for remark in facts.remarks)
+    role = "metadata" if kind in _METADATA else (facts.roles or ("data",))[0]
+    size, digest = _digest(path)
+    return Measured(DescribedFile(name, facts.media_type or kind_name, size, digest, role), facts)
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    if path.is_dir():
+        total, lines = 0, []
+        for file in sorted(each for each in path.rglob("*") if each.is_file() and not each.is_symlink()):
+            size, digest = _digest(file)
+            total += size
+            lines.append(f"{digest}  {file.relative_to(path).as_posix()}\n")
+        return total, hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return path.stat().st_size, digest
