@@ -1,0 +1,5 @@
+"""`python -m terrafair` is the command line."""
+
+from terrafair.cli import run
+
+run()

@@ -1,0 +1,138 @@
+"""What routes and pages ask about runs, as the documents that they show."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from terrafair.api.shapes import job_document
+from terrafair.data.objects import Content, ObjectStore
+from terrafair.errors import Conflict, InvalidInput, NotExecutable, NotFound
+from terrafair.execution.job import Job, JobRequest, State
+from terrafair.execution.jobs import Jobs
+from terrafair.workflows.workflow import Resolution
+
+UPLOADS = "uploads"
+Document = dict[str, Any]
+
+
+class Runs:
+    """Accepts and tells; the work itself is done by workers."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        resolve: Callable[[JobRequest], Resolution],
+        bind: Callable[[Resolution, Mapping[str, Any]], Mapping[str, Any]],
+        objects: ObjectStore,
+    ) -> None:
+        self._jobs = jobs
+        self._resolve = resolve
+        self._bind = bind
+        self._objects = objects
+
+    def accept(
+        self,
+        id: str,  # noqa: A002 - the field's word
+        *,
+        kind: str = "",
+        file: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        reproduce: bool = False,
+        timeout: float | None = None,
+    ) -> Document:
+        """Accept a job, once everything that can be known before is right.
+
+        Raises `NotFound` (nearest ids), `NotExecutable` (reasons) or `InvalidInputs` (each wrong input).
+        """
+        if bool(id) == bool(file):
+            raise InvalidInput("A job needs the id of an experiment or workflow, or a file; not both.", where="id")
+        name = file.rpartition("/")[2] if file else id
+        request = JobRequest(
+            name, "file" if file else kind, file, dict(inputs or {}), reproduce=reproduce, timeout=timeout or 0.0
+        )
+        resolution = self._resolve(request)
+        if reproduce and resolution.kind != "experiment":
+            raise InvalidInput(f"{name} is a {resolution.kind}.", "Only an experiment has a product to compare with.")
+        if not resolution.executable:
+            raise NotExecutable(resolution.reasons, f"{name} is not executable here.")
+        self._bind(resolution, request.inputs)
+        settled = replace(request, kind="file" if file else resolution.kind)
+        return self._document(self._jobs.submit(settled))
+
+    def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
+        """Jobs, newest first."""
+        if status and status not in [state.value for state in State]:
+            known = ", ".join(State)
+            raise InvalidInput(f"There is no status {status!r}.", remedy=f"Known: {known}.", where="status")
+        return [self._document(job) for job in self._jobs.listing(state=status, subject=subject, limit=limit)]
+
+    def get(self, id: str) -> Document:  # noqa: A002
+        """One job."""
+        return self._document(self._jobs.get(id))
+
+    def cancel(self, id: str) -> Document:  # noqa: A002
+        """End one."""
+        return self._document(self._jobs.cancel(id))
+
+    def log(self, id: str, since: int, limit: int) -> Document:  # noqa: A002
+        """Lines from number `since`, and where to go on."""
+        # The job before its log: what it said before it ended is then surely among the lines.
+        job = self._jobs.get(id)
+        lines = self._jobs.log(id, max(since, 0), min(max(limit, 1), 100_000))
+        following = lines[-1].number + 1 if lines else since
+        return {"lines": [line.document() for line in lines], "next": following, "job": self._document(job)}
+
+    def results(self, id: str, base: str) -> Document:  # noqa: A002
+        """What a job left: STAC, provenance, files."""
+        job = self._jobs.get(id)
+        results = job.results
+        if not results.prefix:
+            raise NotFound(
+                f"Job {id} has no results.", f"It is {job.state.value}.", "See `terrafair log`.", where="job"
+            )
+        known = {asset.key: asset for asset in results.assets}
+        files = []
+        for stored in self._objects.list(results.prefix):
+            name = stored.key.removeprefix(f"{results.prefix.rstrip('/')}/")
+            asset = known.get(stored.key)
+            file = {"name": name, "href": f"{base}/api/jobs/{id}/files/{name}", "s3": self._objects.url(stored.key)}
+            file |= {"size": stored.size, "sha256": asset.sha256 if asset else ""}
+            files.append(
+                file | {"type": asset.media_type if asset else "", "role": asset.role if asset else "metadata"}
+            )
+        return {
+            "collection": self._objects.url(results.collection) if results.collection else "",
+            "items": [self._objects.url(key) for key in results.items],
+            "crate": self._objects.url(results.crate) if results.crate else "",
+            "assets": [file for file in files if file["role"] == "data"],
+            "files": files,
+        }
+
+    def file(self, id: str, name: str) -> Content:  # noqa: A002
+        """One file of the results, as a stream."""
+        results = self._jobs.get(id).results
+        if not results.prefix:
+            raise NotFound(f"Job {id} has no results.", where="job")
+        return self._objects.open(f"{results.prefix.rstrip('/')}/{name}")
+
+    def reproduction(self, id: str) -> Document:  # noqa: A002
+        """The comparison with the published product."""
+        job = self._jobs.get(id)
+        if not job.request.reproduce:
+            raise NotFound(f"Job {id} was not asked to compare.", remedy="Use `terrafair reproduce`.", where="job")
+        if job.state is not State.SUCCESSFUL:
+            raise Conflict(f"Job {id} is {job.state.value}; there is nothing to compare.", where="job")
+        document: Document = json.loads(self._objects.get(f"{job.results.prefix.rstrip('/')}/reproduction.json"))
+        return document
+
+    def upload(self, path: Path, name: str, digest: str) -> str:
+        """Keep a file that somebody brought; the same file twice is kept once."""
+        key = f"{UPLOADS}/{digest[:24]}/{name}"
+        self._objects.put_file(key, path)
+        return self._objects.url(key)
+
+    def _document(self, job: Job) -> Document:
+        collection = self._objects.url(job.results.collection) if job.results.collection else ""
+        return {**job_document(job), "collection": collection, "usage": asdict(job.usage)}

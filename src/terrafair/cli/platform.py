@@ -1,0 +1,60 @@
+"""Verbs that run the platform itself: `serve`, `doctor`, and the hidden `worker`."""
+
+import sys
+
+import click
+
+from terrafair.cli.connection import connect, running_url
+from terrafair.cli.terminal import json_option, print_json, table
+from terrafair.config import load
+
+
+@click.command("serve")
+@click.option("--host", default=None, help="Address to listen on; default 127.0.0.1.")
+@click.option("--port", default=None, type=click.IntRange(0, 65535), help="Port; default 8080, 0 takes a free one.")
+@click.option("--no-demo", is_flag=True, help="Do not seed the demo.")
+def serve(host: str | None, port: int | None, *, no_demo: bool) -> None:
+    """Start the platform: web server, object store, workers, and at first start the demo.
+
+    \b
+    Examples:
+      terrafair serve
+      TERRAFAIR_HOME=/srv/terrafair terrafair serve --port 8000 --no-demo
+    """
+    from dataclasses import replace
+
+    from terrafair.app import serve as start
+
+    config = load()
+    config = replace(config, host=host or config.host, port=config.port if port is None else port)
+    start(replace(config, demo=config.demo and not no_demo), say=click.echo)
+
+
+@click.command("worker", hidden=True)
+def worker() -> None:
+    """Execute jobs of the platform on this home folder until its parent ends."""
+    from terrafair.app import work
+
+    work(load())
+
+
+@click.command("doctor")
+@json_option
+def doctor(*, as_json: bool) -> None:
+    """What works on this machine and what is missing, with the way to mend it."""
+    from terrafair.app import examine
+
+    config = load()
+    findings = examine(config)
+    if running_url(config):
+        with connect(config) as client:
+            findings.append({"part": "platform", "works": True, "says": f"runs at {client.url}"})
+    if as_json:
+        print_json(findings)
+    else:
+        rows = [(row["part"], "yes" if row["works"] else "no", row["says"]) for row in findings]
+        table(("part", "works", "what"), rows)
+    sys.exit(0 if all(row["works"] for row in findings) else 1)
+
+
+VERBS: tuple[click.Command, ...] = (serve, worker, doctor)

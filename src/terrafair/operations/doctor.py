@@ -1,0 +1,59 @@
+"""What works on this machine, and what to do about the rest."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from terrafair.config import Config
+from terrafair.execution.podman import Podman
+from terrafair.execution.sandbox import Sandbox
+
+SPACE = 5 * 2**30
+"""Bytes that results, environments and mirrors want to find free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part of the platform."""
+
+    part: str
+    works: bool
+    says: str
+
+
+def examine(config: Config, sandbox: Sandbox) -> tuple[Finding, ...]:
+    """Look at every part that the machine has to provide."""
+    return (*_programs(config), _isolation(config, sandbox), _space(config.home))
+
+
+def _programs(config: Config) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("python", sys.version_info >= (3, 11), f"Python {version} at {sys.executable}.")
+    git = shutil.which("git")
+    yield Finding("git", bool(git), git or "Not found: catalogues and code cannot be mirrored. Install git.")
+    node = shutil.which("node") or shutil.which("nodejs")
+    yield Finding("node", bool(node), node or "Not found: CWL with JavaScript expressions is refused. Install Node.js.")
+    podman = Podman.probe() if config.containers != "none" else None
+    if config.containers == "none":
+        yield Finding("containers", True, "Switched off: images run through their substitutes only.")
+    else:
+        absent = (
+            "podman does not work here: images run through their substitutes only. Install podman to run any image."
+        )
+        yield Finding("containers", podman is not None, "podman" if podman else absent)
+
+
+def _isolation(config: Config, sandbox: Sandbox) -> Finding:
+    says = sandbox.reason or ("bubblewrap" if sandbox.isolated else "none")
+    if config.isolation == "none":
+        says = "Switched off: jobs run with this user's rights. Run only code that you trust."
+    return Finding("isolation", sandbox.isolated, says)
+
+
+def _space(home: Path) -> Finding:
+    place = next(path for path in (home, *home.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    says = f"{free / 2**30:.1f} GiB free at {home}."
+    return Finding("disk", free >= SPACE, says if free >= SPACE else f"{says} Results will soon find no room.")

@@ -1,0 +1,301 @@
+"""The running platform: object store, workers and web server, started in order and ended in order."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from terrafair.errors import Conflict, TerrafairError, Unreachable
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from terrafair.app import Parts
+
+SERVING = "serving.json"
+WORKER_WATCH_SECONDS = 1.0
+SLOT = "worker-0"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Server:
+    """One platform on one home folder."""
+
+    def __init__(self, parts: "Parts", say: Callable[[str], None]) -> None:
+        self._parts = parts
+        self._config = parts.config
+        self._say = say
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        """Start everything, serve, and end everything; raises `Conflict` when a platform runs on this home already."""
+        home = self._config.home
+        home.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            self._lock(home, stack)
+            listening = stack.enter_context(_listen(self._config.host, self._config.port))
+            self._start_objects(stack)
+            self._prepare_database()
+            self._seed()
+            self._warn()
+            self._start_worker(stack)
+            self._serve(listening, stack)
+
+    def _lock(self, home: Path, stack: ExitStack) -> None:
+        lock = stack.enter_context((home / "platform.lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Conflict(
+                f"A platform runs on {home} already.", remedy="Use it, end it, or set TERRAFAIR_HOME to another folder."
+            ) from None
+
+    def _start_objects(self, stack: ExitStack) -> None:
+        if self._config.store_url:
+            return
+        from terrafair.data.seaweedfs import ObjectServer
+
+        server = ObjectServer(self._config.home, self._config.store_bucket, self._say)
+        stack.callback(server.stop)
+        server.start()
+
+    def _prepare_database(self) -> None:
+        from terrafair.database import migrate, open_engine
+        from terrafair.execution import queue
+
+        engine = open_engine(self._config.database_url)
+        migrate(engine)
+        engine.dispose()
+        queue.prepare(self._config.database_url)
+
+    def _seed(self) -> None:
+        """The demo at first start, and the catalogue that this platform is to show."""
+        config, catalogue = self._config, self._parts.catalogue
+        source = config.catalogue or catalogue.source
+        if config.demo:
+            from terrafair.demo.seed import seed
+
+            seeded = seed(config.home, self._parts.objects, say=self._say)
+            source = source or seeded.catalogue
+        if not source:
+            self._say("No catalogue yet: bring one in with `terrafair catalogue sync URL_OR_PATH`.")
+            return
+        try:
+            report = catalogue.sync(source, config.branch)
+            self._say(f"Catalogue: {report.documents} documents at {report.commit[:12]} from {report.source}.")
+        except TerrafairError as error:
+            self._say(f"The catalogue was not brought up to date: {error}")
+
+    def _warn(self) -> None:
+        sandbox = self._parts.sandbox
+        if not sandbox.isolated:
+            self._say("WARNING: jobs run WITHOUT ISOLATION, as plain processes with this user's rights.")
+            self._say(f"         {sandbox.reason} Run only code that you trust.")
+        if self._config.host not in LOOPBACK:
+            self._say("WARNING: this platform is reachable from other machines, and it knows no sign-in yet.")
+
+    def _start_worker(self, stack: ExitStack) -> None:
+        """Start the workers' process, and start it again whenever it ends."""
+        _end_old_worker(self._config.home)
+        thread = threading.Thread(target=self._keep_worker, name="worker-watch", daemon=True)
+        stack.callback(lambda: (self._ending.set(), thread.join(10)))
+        thread.start()
+
+    def _keep_worker(self) -> None:
+        process: subprocess.Popen[bytes] | None = None
+        while not self._ending.wait(WORKER_WATCH_SECONDS if process else 0):
+            if process is None or process.poll() is not None:
+                if process is not None:
+                    self._say("The workers ended; they are started again.")
+                process = self._launch_worker()
+        if process is not None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+            process.kill()
+            process.wait()
+
+    def _launch_worker(self) -> subprocess.Popen[bytes]:
+        settings = {f"TERRAFAIR_{name.upper()}": value for name, value in _settings(self._config).items()}
+        with (self._config.home / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "terrafair", "worker"],
+                env={**os.environ, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        (self._config.home / "worker.json").write_text(json.dumps({"pid": process.pid}))
+        return process
+
+    def _serve(self, listening: socket.socket, stack: ExitStack) -> None:
+        import uvicorn
+
+        host, port = listening.getsockname()[:2]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        app = build(self._parts, stack)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
+        announced = threading.Thread(target=self._announce, args=(server, url), daemon=True)
+        announced.start()
+        file = self._config.home / SERVING
+        stack.callback(file.unlink, missing_ok=True)
+        server.run(sockets=[listening])
+
+    def _announce(self, server: Any, url: str) -> None:
+        while not server.started:
+            time.sleep(0.02)
+        (self._config.home / SERVING).write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        self._say("")
+        self._say(f"terrafair runs at {url}")
+        self._say(f"Everything it keeps lies in {self._config.home}")
+        if self._config.demo and str(self._parts.catalogue.source).startswith(str(self._config.home)):
+            self._say("")
+            self._say("Run a published experiment again, in a second shell:")
+            for record in self._parts.catalogue.records("experiment"):
+                self._say(f"    {_command()} run {record.id:16} # {record.title}")
+            self._say(f"and compare with what was published:  {_command()} reproduce demo-ndvi")
+        self._say("Ctrl-C ends it.")
+
+
+def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
+    """The ASGI application on these parts."""
+    from fastapi import FastAPI
+
+    from terrafair import __version__
+    from terrafair.api import catalogue, files, jobs, problems
+    from terrafair.api.guard import guard
+    from terrafair.api.runs import Runs
+    from terrafair.api.shapes import resolution
+    from terrafair.api.verdicts import Verdicts
+    from terrafair.database import open_engine
+    from terrafair.execution.jobs import Jobs
+    from terrafair.execution.queue import DurableQueue
+    from terrafair.portal import pages
+    from terrafair.portal.backend import PortalBackend
+    from terrafair.workflows.check import bind
+
+    config = parts.config
+    engine = open_engine(config.database_url)
+    stack.callback(engine.dispose)
+    queue = DurableQueue(config.database_url)
+    stack.callback(queue.close)
+    runs = Runs(Jobs(engine, queue, config.home / "jobs"), parts.resolve, bind, parts.objects)
+    verdicts = Verdicts(parts.catalogue, parts.resolver)
+    app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
+    guard(app, config.host)
+    problems.install(app)
+    app.include_router(catalogue.router(parts.catalogue, parts.resolver, verdicts))
+    app.include_router(jobs.router(runs))
+    app.include_router(files.router(runs))
+
+    @app.get("/health", tags=["operations"])
+    def health() -> dict[str, Any]:
+        """Whether the platform works, and what it is."""
+        return {
+            "status": "ok",
+            "version": __version__,
+            "isolation": parts.sandbox.reason if parts.sandbox.isolated else "none",
+            "catalogue": parts.catalogue.commit,
+        }
+
+    warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
+    backend = PortalBackend(
+        parts.catalogue, verdicts.table, lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)), runs
+    )
+    app.include_router(pages.router(backend, pages.Surroundings(lambda: parts.catalogue.commit, warning)))
+    app.mount("/static", pages.static())
+    return app
+
+
+def work(parts: "Parts", slot: str) -> None:
+    """Execute jobs until the parent process ends or a signal asks for the end.
+
+    A job that runs goes on in its own process; the next worker takes it up again.
+    """
+    from terrafair.database import open_engine
+    from terrafair.execution import queue
+    from terrafair.execution.jobs import Jobs
+
+    config = parts.config
+    lock = _slot_lock(config.home, slot)
+    engine = open_engine(config.database_url)
+    jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs")
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    signal.signal(signal.SIGINT, lambda *_: ended.set())
+    runner = parts.runner(jobs)
+    parent = os.getppid()
+    with queue.consuming(config.database_url, slot, config.workers, runner.run):
+        while not ended.wait(0.5) and os.getppid() == parent:
+            pass
+        lock.close()
+        # Threads wait for jobs that go on without us: there is nothing to clean up that a kill -9 would not leave too.
+        os._exit(0)
+
+
+def _slot_lock(home: Path, slot: str) -> Any:
+    """Hold a worker's name for as long as the process lives."""
+    file = (home / f"{slot}.lock").open("w")
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                file.close()
+                raise Conflict(f"Another worker {slot!r} runs on {home}.", remedy="End it first.") from None
+            time.sleep(0.1)
+        else:
+            return file
+
+
+def _end_old_worker(home: Path) -> None:
+    """A worker whose server was killed notices within half a second; wait for it, so that its jobs are free."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with (home / f"{SLOT}.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+
+
+def _settings(config: Any) -> dict[str, str]:
+    """The settings that the command line may have changed, for the workers' environment."""
+    return {"HOME": str(config.home), "DEMO": "yes" if config.demo else "no"}
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as fault:
+        listening.close()
+        raise Unreachable(
+            f"The platform cannot listen on {host}:{port}: {fault.strerror}.",
+            remedy="End what uses the port, or choose another: `terrafair serve --port 0` takes a free one.",
+            code="port-taken",
+        ) from None
+    return listening
+
+
+def _command() -> str:
+    """How the command line is called from where the person stands."""
+    beside = Path(sys.executable).with_name("terrafair")
+    with suppress(ValueError):
+        return str(beside.relative_to(Path.cwd()))
+    return "terrafair"
