@@ -137,7 +137,8 @@ class _Painter:
         process = self._process
         if process is None or process.poll() is not None:
             process = self._process = self._start()
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101 - both are pipes
+        assert process.stdin is not None  # noqa: S101 - both are pipes
+        assert process.stdout is not None  # noqa: S101
         try:
             process.stdin.write(json.dumps(order).encode() + b"\n")
             process.stdin.flush()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terrafair.data.tiles import sampling
 from terrafair.data.tiles.mercator import Tile
-from terrafair.data.tiles.projection import Difficult, places
+from terrafair.data.tiles.projection import Difficult, Places, places
 from terrafair.data.tiles.sampling import Grid, Picked, Window
 from terrafair.data.tiles.style import Style
 from terrafair.errors import InvalidInput
@@ -56,6 +56,7 @@ class Cubes:
             there = places(tile, layer.crs, style.size, min(abs(grid.width), abs(grid.height)))
         except Difficult:
             raise InvalidInput("This cube's grid cannot be drawn here.", "It is bent or crosses a pole.") from None
+        there = _turned(there, layer)
         at = self.position(layer, style)
 
         def read(window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
@@ -122,6 +123,13 @@ class Cubes:
                 old.close()
         self._open.move_to_end(path)
         return self._open[path]
+
+
+def _turned(there: Places, layer: CubeLayer) -> Places:
+    """Longitudes as the cube counts them: the map's go from -180, many cubes' from 0."""
+    if layer.crs != "EPSG:4326" or layer.grid.left + layer.grid.width * layer.grid.columns <= 180.5:
+        return there
+    return Places(np.where(there.x < layer.grid.left, there.x + 360, there.x), there.y)
 
 
 def open_cube(path: str) -> Any:

@@ -42,9 +42,10 @@ def places(tile: Tile, crs: str, size: int, precision: float) -> Places:
 
     Raises `Difficult`.
     """
-    west, south, east, north = tile.bounds
-    step = (east - west) / size
-    xs, ys = west + (np.arange(size) + 0.5) * step, north - (np.arange(size) + 0.5) * step
+    west, _, east, north = tile.bounds
+    steps: Floats = (np.arange(size, dtype=np.float64) + 0.5) * ((east - west) / size)
+    xs: Floats = west + steps
+    ys: Floats = north - steps
     if crs == "EPSG:3857":
         return Places(xs[None, :], ys[:, None])
     change = transformer(crs)

@@ -141,8 +141,10 @@ def _open(path: str) -> Layer:
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(rasterio.open(path, driver=_driver(path)))
         handles = [first]
-        for level in range(len(first.overviews(1))):
-            handles.append(stack.enter_context(rasterio.open(path, driver=_driver(path), overview_level=level)))
+        handles += [
+            stack.enter_context(rasterio.open(path, driver=_driver(path), overview_level=level))
+            for level in range(len(first.overviews(1)))
+        ]
         stack.pop_all()
     transform = first.transform
     straight = transform.b == 0 and transform.d == 0 and not first.gcps[0] and first.crs is not None
@@ -220,5 +222,5 @@ def _bent(path: str, tile: Tile, bands: Sequence[int], style: Style) -> Picked |
 def _spread(values: NDArray[np.generic]) -> tuple[float, float]:
     if not len(values):
         return 0.0, 1.0
-    low, high = (float(value) for value in np.percentile(values, (2, 98)))
+    low, high = (float(value) for value in np.percentile(values.astype(np.float64), (2, 98)))
     return (low, high) if low < high else (low, low + 1.0)

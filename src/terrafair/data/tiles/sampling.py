@@ -60,7 +60,7 @@ def pick(places: Places, grid: Grid, read: Read, *, resampling: str, size: int) 
     magnified = _step(places.x, 1) < abs(grid.width) and _step(places.y, 0) < abs(grid.height)
     bilinear = resampling == "bilinear" or (not resampling and magnified)
     columns, rows = (places.x - grid.left) / grid.width - 0.5, (places.y - grid.top) / grid.height - 0.5
-    inside = ((columns > -0.5) & (columns < grid.columns - 0.5)) & ((rows > -0.5) & (rows < grid.rows - 0.5))
+    inside: Mask = ((columns > -0.5) & (columns < grid.columns - 0.5)) & ((rows > -0.5) & (rows < grid.rows - 0.5))
     window = _window(columns, rows, grid, margin=1)
     if window is None:
         return None
@@ -69,7 +69,7 @@ def pick(places: Places, grid: Grid, read: Read, *, resampling: str, size: int) 
     last_column, last_row = window.columns - 1, window.rows - 1
     near_columns = np.clip(np.rint(columns), 0, last_column).astype(np.intp)
     near_rows = np.clip(np.rint(rows), 0, last_row).astype(np.intp)
-    mask = None if valid is None else _taken(valid, near_rows, near_columns)
+    mask: Mask | None = None if valid is None else _taken(valid, near_rows, near_columns).astype(bool)
     if not inside.all():
         mask = inside if mask is None else mask & inside
     if not bilinear:

@@ -32,17 +32,16 @@ def over_area(cubes: Cubes, path: str, variable: str, geometry: Mapping[str, Any
     """Mean and standard deviation over the cells whose centres lie in a GeoJSON polygon, weighted equally."""
     import shapely
     from shapely.geometry import shape
-    from shapely.ops import transform
 
     layer = cubes.layer(path, variable)
     try:
-        area = shape(geometry)
+        area = shape(dict(geometry))
     except (ValueError, TypeError, KeyError, AttributeError, shapely.errors.ShapelyError) as fault:
         raise InvalidInput("The area is no GeoJSON geometry.", str(fault)[:200], where="geometry") from None
     if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty or not area.is_valid:
         raise InvalidInput(f"The area is an odd {area.geom_type}.", "It takes a valid polygon.", where="geometry")
     change = Transformer.from_crs("EPSG:4326", layer.crs, always_xy=True)
-    there = transform(change.transform, area)
+    there = shapely.transform(area, lambda places: np.column_stack(change.transform(*places.T)))
     rows, columns = _covered(layer, there.bounds)
     grid = layer.grid
     xs = grid.left + (np.arange(columns.start, columns.stop) + 0.5) * grid.width

@@ -23,7 +23,7 @@ class Style:
     index: tuple[tuple[str, int], ...] = ()
     """Dimension -> position along it, counted from 0; negative from the end."""
     rescale: tuple[tuple[float, float], ...] = ()
-    """Values shown darkest and brightest, one pair for all bands or one for each; empty: 2 to 98 per cent of the data."""
+    """Values shown darkest and brightest, one pair for all bands or each; empty: 2 to 98 per cent of the data."""
     ramp: str = ""
     """Name of a colour map for one band; empty: the file's own colours, else grey."""
     resampling: str = ""
