@@ -44,6 +44,8 @@ def test_the_same_pixels(shared: Path, name: str) -> None:
         bands = (1, 2, 3) if count >= 3 else (1,)
         for z in FILES[name]:
             for tile in around(reader.get_geographic_bounds("EPSG:4326"), z):
+                if not reader.tile_exists(tile.x, tile.y, tile.z):
+                    continue
                 ours, _ = rasters.tile(path, tile, Style(bands=bands, resampling="nearest"))
                 theirs = reader.tile(
                     tile.x, tile.y, tile.z, indexes=bands, resampling_method="nearest", reproject_method="nearest"
@@ -106,8 +108,10 @@ def _alignment(
     """The shift of our pixels, in pixels, at which they are most like theirs."""
     second = np.asarray(theirs)[np.asarray(both)].astype(float)
     shifts = [(down, across) for down in (-2, 0, 2) for across in (-2, 0, 2)]
-    alike = [
-        float(np.corrcoef(np.roll(ours.astype(float), shift, (0, 1))[np.asarray(both)], second)[0, 1])
-        for shift in shifts
-    ]
-    return shifts[int(np.argmax(alike))]
+    with np.errstate(invalid="ignore"):
+        alike = [
+            float(np.corrcoef(np.roll(ours.astype(float), shift, (0, 1))[np.asarray(both)], second)[0, 1])
+            for shift in shifts
+        ]
+    # One value all over is like itself wherever it is moved.
+    return shifts[int(np.nanargmax(alike))] if np.isfinite(alike).any() else (0, 0)
