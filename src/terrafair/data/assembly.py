@@ -180,8 +180,7 @@ def _boxes(order: Order, items: Sequence[Mapping[str, Any]]) -> list[list[float]
     boxes = [_flat(item["bbox"]) for item in items if item.get("bbox")]
     if not boxes:
         return [list(order.bbox) if len(order.bbox) == 4 else list(WORLD)]
-    spans = [(west, east if east >= west else east + 360) for west, _, east, _ in boxes]
-    west, east = shortest_interval(spans)
+    west, east = shortest_interval((west, east) for west, _, east, _ in boxes)
     return [[west, min(box[1] for box in boxes), east, max(box[3] for box in boxes)]]
 
 

@@ -77,9 +77,9 @@ def of_ring(ring: Ring, pole: int = 0) -> Footprint:
 
 
 def shortest_interval(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """The shortest stretch of longitudes that covers all; west > east where it crosses the antimeridian."""
+    """The shortest stretch of longitudes that covers all; here and there, west > east crosses the antimeridian."""
     merged: list[list[float]] = []
-    for west, east in sorted(intervals):
+    for west, east in sorted(piece for interval in intervals for piece in _pieces(*interval)):
         if merged and west <= merged[-1][1]:
             merged[-1][1] = max(merged[-1][1], east)
         else:
@@ -90,6 +90,16 @@ def shortest_interval(intervals: Iterable[tuple[float, float]]) -> tuple[float, 
     if gap > around:
         return merged[number + 1][0], merged[number][1]
     return merged[0][0], merged[-1][1]
+
+
+def _pieces(west: float, east: float) -> list[tuple[float, float]]:
+    """An interval inside -180..180, cut at the antimeridian."""
+    width = east - west if east >= west else east - west + 360.0
+    if width >= WHOLE:
+        return [(-180.0, 180.0)]
+    start = _west(west)
+    end = east if start == west and east >= west else start + width
+    return [(start, end)] if end <= 180.0 else [(start, 180.0), (-180.0, end - 360.0)]
 
 
 def _densified(corners: Sequence[tuple[float, float]]) -> Ring:
@@ -216,10 +226,9 @@ def _wrapped(longitude: float) -> float:
 
 def _west(longitude: float) -> float:
     """A western limit: the antimeridian is -180 there."""
-    return (longitude + 180.0) % 360.0 - 180.0
+    return longitude if -180.0 <= longitude < 180.0 else (longitude + 180.0) % 360.0 - 180.0
 
 
 def _east(longitude: float) -> float:
     """An eastern limit: the antimeridian is 180 there."""
-    wrapped = (longitude + 180.0) % 360.0 - 180.0
-    return 180.0 if wrapped == -180.0 else wrapped
+    return longitude if -180.0 < longitude <= 180.0 else 180.0 - (180.0 - longitude) % 360.0

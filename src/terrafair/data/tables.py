@@ -197,13 +197,8 @@ def _layers(database: sqlite3.Connection) -> Facts:
 def _union(boxes: list[tuple[float, float, float, float]]) -> Footprint | None:
     if not boxes:
         return None
-    west, east = shortest_interval([part for box in boxes for part in split(box[0], box[2])])
+    west, east = shortest_interval((box[0], box[2]) for box in boxes)
     return of_box(west, min(box[1] for box in boxes), east, max(box[3] for box in boxes))
-
-
-def split(west: float, east: float) -> list[tuple[float, float]]:
-    """Longitudes as intervals that do not cross the antimeridian."""
-    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
 
 
 def _shapefile(path: Path) -> Facts:
