@@ -1,7 +1,10 @@
 """What a file is, by its first bytes; its name decides nothing but the flavour of plain text."""
 
 import csv
+import json
+import math
 import struct
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import orjson
 HEAD = 65_536
 JSON_LIMIT = 256 * 2**20
 """Bytes of a JSON document that is still parsed to see what it is."""
+LENIENT_LIMIT = 32 * 2**20
+"""Likewise of one that is not quite JSON."""
 
 
 class Kind(StrEnum):
@@ -157,9 +162,18 @@ def read_json(path: Path) -> Any:
     """The document, or None where it is none or too large to look at."""
     if path.stat().st_size > JSON_LIMIT:
         return None
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
-        return orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        return orjson.loads(content)
     except orjson.JSONDecodeError:
+        return _lenient(content) if len(content) <= LENIENT_LIMIT else None
+
+
+def _lenient(content: bytes) -> Any:
+    """JSON with NaN or Infinity in it, as Python itself writes it."""
+    try:
+        return json.loads(content) if b"NaN" in content or b"Infinity" in content else None
+    except (ValueError, RecursionError):
         return None
 
 
@@ -233,17 +247,31 @@ def _json_kind(document: Any) -> Kind:
 
 
 def delimiter(text: str, *, named: bool = False) -> str | None:
-    """What separates the columns of a table; None where the lines are no table."""
+    """What separates the columns of a table; None where the lines are no table.
+
+    Prose may have one comma in each line: without a name that says CSV, a column of numbers must be there.
+    """
     lines = text.splitlines()
     lines = [line for line in (lines[:-1] if len(lines) > 20 or len(text) >= HEAD else lines)[:50] if line.strip()]
     for mark in (",", ";", "\t", "|"):
         try:
-            widths = {len(row) for row in csv.reader(lines, delimiter=mark)}
+            rows = list(csv.reader(lines, delimiter=mark))
         except csv.Error:
             continue
-        if len(widths) == 1 and widths.pop() > 1 and len(lines) >= (1 if named else 3):
+        widths = {len(row) for row in rows}
+        if len(widths) != 1 or widths.pop() < 2:
+            continue
+        if named or (len(lines) >= 3 and any(map(_are_numbers, zip(*rows[1:], strict=True)))):
             return mark
     return "," if named and lines else None
+
+
+def _are_numbers(column: Iterable[str]) -> bool:
+    filled = [cell.strip().replace(",", ".") for cell in column if cell.strip()]
+    try:
+        return bool(filled) and all(not math.isinf(float(cell)) for cell in filled)
+    except ValueError:
+        return False
 
 
 def _is_table(text: str, *, named: bool) -> bool:

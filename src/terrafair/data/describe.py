@@ -14,6 +14,7 @@ from terrafair.data import cubes, rasters, tables
 from terrafair.data.adopted import Adopted, adopt
 from terrafair.data.assembly import collection, item_of, place_asset, unique
 from terrafair.data.classify import MEDIA_TYPES, Kind, classify, media_type
+from terrafair.data.datasets import leads_into
 from terrafair.data.description import DescribedFile, Description, Order
 from terrafair.data.facts import Facts
 from terrafair.errors import Problem, TerrafairError
@@ -47,7 +48,8 @@ def describe(order: Order) -> Description:
             remarks.append(Problem(f"There are more than {MOST} files; the others are kept and not described."))
             break
         name = path.relative_to(folder).as_posix()
-        measured[name] = _measure(path, name, remarks)
+        if found := _measure(path, name, remarks):
+            measured[name] = found
     adopted = adopt(folder, [name for name, each in measured.items() if each.facts.kind is Kind.STAC], remarks)
     names = {path: name for name, path in order.outputs.items()}
     items = [*_adopted_items(adopted, measured, order), *_own_items(adopted, measured, order, names)]
@@ -97,18 +99,14 @@ def _numbered(text: str) -> Iterator[str]:
 
 
 def _files(folder: Path, remarks: list[Problem]) -> Iterator[Path]:
-    """Every file, and every Zarr store as one; links that lead out of the folder are left out."""
+    """Every file, and every Zarr store as one; what leads out of the folder or is no file is left out."""
     root = folder.resolve()
     todo = [folder]
     while todo:
         place = todo.pop(0)
         for path in sorted(place.iterdir()):
-            name = path.relative_to(folder).as_posix()
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                why = "It would show files that are not the job's."
-                remarks.append(
-                    Problem(f"The link {name} leads out of the results.", why, where=name, code="link-outside")
-                )
+            if odd := _odd(path, path.relative_to(folder).as_posix(), root):
+                remarks.append(odd)
             elif path.is_file():
                 yield path
             elif path.is_dir() and not path.is_symlink():
@@ -118,7 +116,23 @@ def _files(folder: Path, remarks: list[Problem]) -> Iterator[Path]:
                     todo.append(path)
 
 
-def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured:
+def _odd(path: Path, name: str, root: Path) -> Problem | None:
+    """Why an entry of a folder cannot be a result."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        why, remedy = "STAC and the object store name files in UTF-8.", "Rename it."
+        return Problem(f"The name {shown} is not UTF-8.", why, remedy, shown, "name-odd")
+    if path.is_symlink() and not leads_into(path, root):
+        why = "It would show files that are not the job's."
+        return Problem(f"The link {name} leads out of the results.", why, where=name, code="link-outside")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return Problem(f"{name} is a pipe, a socket or a device.", "It has no content.", where=name, code="no-file")
+    return None
+
+
+def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured | None:
     kind, kind_name = Kind.BINARY, MEDIA_TYPES[Kind.BINARY]
     try:
         kind = classify(path)
@@ -134,7 +148,11 @@ def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured:
         facts = Facts(kind, kind_name)
     remarks.extend(replace(remark, where=name) for remark in facts.remarks)
     role = "metadata" if kind in _METADATA else (facts.roles or ("data",))[0]
-    size, digest = _digest(path)
+    try:
+        size, digest = _digest(path)
+    except OSError as fault:
+        remarks.append(Problem(f"{name} cannot be read: {fault.strerror}.", where=name, code="file-unreadable"))
+        return None
     return Measured(DescribedFile(name, facts.media_type or kind_name, size, digest, role), facts)
 
 
