@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from terrafair.data import cubes, rasters, tables
-from terrafair.data.adopted import Adopted, adopt
-from terrafair.data.assembly import collection, item_of, place_asset, unique
+from terrafair.data.adopted import Adopted, adopt, file_safe
+from terrafair.data.assembly import VERSION, collection, item_of, place_asset, unique
 from terrafair.data.classify import MEDIA_TYPES, Kind, classify, media_type
 from terrafair.data.datasets import leads_into
 from terrafair.data.description import DescribedFile, Description, Order
@@ -52,20 +53,40 @@ def describe(order: Order) -> Description:
             measured[name] = found
     adopted = adopt(folder, [name for name, each in measured.items() if each.facts.kind is Kind.STAC], remarks)
     names = {path: name for name, path in order.outputs.items()}
-    items = [*_adopted_items(adopted, measured, order), *_own_items(adopted, measured, order, names)]
-    taken = {asset["href"].removeprefix("../outputs/") for item in items for asset in item["assets"].values()}
+    items = [*_adopted_items(adopted, measured, order, remarks), *_own_items(adopted, measured, order, names)]
+    taken = {unquote(asset["href"]).removeprefix("../outputs/") for item in items for asset in item["assets"].values()}
     rest = {name: each for name, each in measured.items() if name not in taken}
     assets = dict(unique((names.get(name) or name, place_asset(each.file, each.facts)) for name, each in rest.items()))
     document = collection(order, items, assets)
     return Description(document, tuple(items), tuple(each.file for each in measured.values()), tuple(remarks))
 
 
-def _adopted_items(adopted: list[Adopted], measured: Mapping[str, Measured], order: Order) -> Iterator[dict[str, Any]]:
+def _adopted_items(
+    adopted: list[Adopted], measured: Mapping[str, Measured], order: Order, remarks: list[Problem]
+) -> Iterator[dict[str, Any]]:
     for each in adopted:
         assets = {
             key: (measured[path].file, measured[path].facts) for key, path in each.assets.items() if path in measured
         }
-        yield item_of(order, each.id, assets, published=each.document)
+        item = item_of(order, each.id, assets, published=each.document)
+        if fault := _fault(item):
+            what = f"The item {each.id} is not valid STAC, and is described anew from its files."
+            remarks.append(Problem(what, fault, where=each.id, code="item-invalid"))
+            item = item_of(order, each.id, assets)
+        yield item
+
+
+def _fault(item: Mapping[str, Any]) -> str:
+    """Why an item is not valid by the core schema; empty where it is."""
+    import pystac
+    from pystac.errors import STACValidationError
+    from pystac.validation import validate_dict
+
+    try:
+        validate_dict(dict(item), pystac.STACObjectType.ITEM, VERSION, extensions=[])
+    except STACValidationError as fault:
+        return " ".join(str(fault).split())[:300]
+    return ""
 
 
 def _own_items(
@@ -77,7 +98,7 @@ def _own_items(
         if name in claimed or each.facts.footprint is None:
             continue
         stem = name.rsplit(".", 1)[0] if "." in name.rpartition("/")[2] else name
-        identifier = f"{order.id}-{stem.replace('/', '-')}"
+        identifier = file_safe(f"{order.id}-{stem}")
         identifier = next(free for free in _numbered(identifier) if free not in used)
         used.add(identifier)
         assets = {names.get(name) or name.rpartition("/")[2]: (each.file, each.facts)}

@@ -84,9 +84,7 @@ def in_degrees(boxes: Iterable[Box]) -> bool:
     )
 
 
-def _place(
-    document: Any, boxes: list[Box], name: str
-) -> tuple[dict[str, Any], Footprint | None, list[Problem]]:
+def _place(document: Any, boxes: list[Box], name: str) -> tuple[dict[str, Any], Footprint | None, list[Problem]]:
     if not boxes:
         return {}, None, []
     crs = _named_crs(document)
