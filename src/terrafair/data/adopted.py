@@ -149,4 +149,4 @@ def _is_box(box: Any) -> bool:
         return False
     half = len(box) // 2
     (west, south), (east, north) = box[:2], box[half : half + 2]
-    return -90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180
+    return bool(-90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180)

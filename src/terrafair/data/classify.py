@@ -246,6 +246,19 @@ def _json_kind(document: Any) -> Kind:
     return Kind.GEOJSON if kind == "GeometryCollection" and "geometries" in document else Kind.JSON
 
 
+def encoding_of(path: Path) -> str:
+    """The encoding of a text file, as far as its beginning tells."""
+    with path.open("rb") as file:
+        start = file.read(HEAD)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        return "utf-8-sig" if fault.start > len(start) - 4 else "latin-1"
+    return "utf-8-sig"
+
+
 def delimiter(text: str, *, named: bool = False) -> str | None:
     """What separates the columns of a table; None where the lines are no table.
 

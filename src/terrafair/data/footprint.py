@@ -113,7 +113,8 @@ def _degrees(points: Sequence[tuple[float, float]], crs: Any) -> tuple[Any, Any]
     from pyproj import Transformer
 
     x, y = np.asarray(points, dtype=np.float64).T
-    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)  # type: ignore[no-any-return]
+    longitudes, latitudes = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    return longitudes, latitudes
 
 
 def _holds_pole(ring: Ring, crs: Any) -> int:
@@ -156,7 +157,7 @@ def _of_visible_part(corners: Sequence[tuple[float, float]], crs: Any) -> Footpr
         if west > east
         else longitudes[seen]
     )
-    hull = MultiPoint(np.column_stack([shifted, latitudes[seen]])).convex_hull
+    hull: Any = MultiPoint(np.column_stack([shifted, latitudes[seen]])).convex_hull
     if hull.geom_type != "Polygon":
         return of_points(zip(longitudes[seen].tolist(), latitudes[seen].tolist(), strict=True))
     return _assembled([(float(a), float(b)) for a, b in list(hull.exterior.coords)[:-1]])
@@ -171,7 +172,7 @@ def _assembled(ring: Ring) -> Footprint:
     south, north = (round(limit, DIGITS) for limit in (min(y for _, y in ring), max(y for _, y in ring)))
     if east - west < 1e-9 or north - south < 1e-9:
         return _flat(west, south, east, north)
-    outline = Polygon(ring)
+    outline: Any = Polygon(ring)
     outline = outline if outline.is_valid else make_valid(outline)
     outline = outline.simplify(1e-6)
     world = box(-180.0, -90.0, 180.0, 90.0)

@@ -18,6 +18,14 @@ from terrafair.errors import InvalidInput, Problem
 GEOTIFF = "image/tiff; application=geotiff"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 DRIVERS = {Kind.TIFF: "GTiff", Kind.GRIB: "GRIB", Kind.JP2: "JP2OpenJPEG"}
+OPTIONS = {
+    # Sidecars could change what a file says, or point elsewhere.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_CACHEMAX": 128,
+    # Units as written: GDAL renames kelvin to Celsius, and of GRIB 1 leaves the values in kelvin.
+    "GRIB_NORMALIZE_UNITS": "NO",
+}
 BLOCK = 2**22
 """Pixels read at once."""
 MOST = 2**33
@@ -30,11 +38,8 @@ def read(path: Path, kind: Kind) -> Facts:
 
     found = directories(path) if kind is Kind.TIFF else []
     check_whole(path, found)
-    # Only the named driver: a VRT that poses as a TIFF would open any other file. No sidecars for the same reason.
-    options = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 128}
-    # Units as written: GDAL renames kelvin to Celsius, and of GRIB 1 leaves the values in kelvin.
-    options["GRIB_NORMALIZE_UNITS"] = "NO"
-    with _translated(path), rasterio.Env(**options), rasterio.open(path, driver=DRIVERS[kind]) as source:
+    # Only the named driver: a VRT that poses as a TIFF would open any other file.
+    with _translated(path), rasterio.Env(**OPTIONS), rasterio.open(path, driver=DRIVERS[kind]) as source:
         if source.count == 0:
             raise InvalidInput(f"{path.name} has no band.", "There is nothing in it to describe.", where=path.name)
         return _facts(source, path, kind, found)
@@ -79,7 +84,7 @@ def _place(source: Any, name: str) -> tuple[dict[str, Any], Footprint | None, li
         source.transform * corner
         for corner in ((0, source.height), (source.width, source.height), (source.width, 0), (0, 0))
     ]
-    fields = {
+    fields: dict[str, Any] = {
         **shape,
         "proj:transform": [float(number) for number in tuple(source.transform)[:6]],
         "proj:bbox": _bounds(corners),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from terrafair.data import geojson
-from terrafair.data.classify import HEAD, MEDIA_TYPES, Kind, delimiter
+from terrafair.data.classify import HEAD, MEDIA_TYPES, Kind, delimiter, encoding_of
 from terrafair.data.facts import Facts, table
 from terrafair.data.footprint import Footprint, of_box, of_corners, shortest_interval
 from terrafair.data.geojson import TIMES
@@ -186,7 +186,7 @@ def _dbase(path: Path | None) -> dict[str, Any]:
 
 
 def _csv(path: Path) -> Facts:
-    encoding = _encoding(path)
+    encoding = encoding_of(path)
     # A cell may hold a whole outline as WKT.
     csv.field_size_limit(CELL)
     with path.open(encoding=encoding, errors="replace", newline="") as file:
@@ -250,15 +250,3 @@ def _wider(kind: str, value: str) -> str:
             return "string"
         return "float64"
     return kind or "int64"
-
-
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(HEAD)
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    try:
-        start.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        return "utf-8-sig" if fault.start > len(start) - 4 else "latin-1"
-    return "utf-8-sig"

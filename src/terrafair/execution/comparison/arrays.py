@@ -1,6 +1,5 @@
 """Differences of numbers, gathered block by block so that memory stays bounded."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -114,6 +113,8 @@ class Tally:
             relative = distance / _size(expected)
         finite = np.isfinite(distance)
         self.unmeasured += int(np.count_nonzero(~finite))
+        # Whole numbers beyond 2^53 may differ by less than a double can tell.
+        finite &= distance > 0
         if finite.any():
             self.largest = max(self.largest, float(distance[finite].max()))
             exponents, numbers = np.unique(np.floor(np.log10(distance[finite])).astype(int), return_counts=True)
@@ -148,21 +149,6 @@ class Tally:
             ("only in the new file", self.only_found),
         )
         return (*steps, *((name, number) for name, number in others if number))
-
-
-def blocks(shape: Sequence[int], most: int = 4 * 2**20) -> list[tuple[slice, ...]]:
-    """Cut an array into blocks of at most `most` values, along the first dimensions first."""
-    if not shape:
-        return [()]
-    if 0 in shape:
-        return []
-    inner = math.prod(shape[1:])
-    if inner > most:
-        rest = blocks(shape[1:], most)
-        return [(slice(row, row + 1), *part) for row in range(shape[0]) for part in rest]
-    rows = max(1, most // inner)
-    whole = tuple(slice(0, size) for size in shape[1:])
-    return [(slice(row, min(row + rows, shape[0])), *whole) for row in range(0, shape[0], rows)]
 
 
 def _is_number(values: Array) -> bool:
