@@ -81,7 +81,7 @@ def _place(source: Any, name: str) -> tuple[dict[str, Any], Footprint | None, li
         remedy = "Write its coordinate system and transform, so that it can be placed on a map."
         return shape, None, [Problem(what, "It is described without a place.", remedy, name)]
     corners = [
-        source.transform * corner
+        source.transform @ corner
         for corner in ((0, source.height), (source.width, source.height), (source.width, 0), (0, 0))
     ]
     fields: dict[str, Any] = {

@@ -13,6 +13,8 @@ import numpy as np
 
 from terrafair.data.classify import Kind, classify
 from terrafair.data.rasters import OPTIONS, window_size
+from terrafair.data.tiff import check_whole, directories
+from terrafair.errors import InvalidInput
 from terrafair.execution.comparison.arrays import Array, Tally
 from terrafair.execution.comparison.findings import Contents, Difference, Tolerance, Unreadable
 
@@ -53,7 +55,12 @@ def _open(path: Path) -> Iterator[Any]:
         # Pictures have no place on earth, and that is well.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            dataset = rasterio.open(path, driver=DRIVERS.get(classify(path), "GTiff"))
+            kind = classify(path)
+            if kind is Kind.TIFF:
+                check_whole(path, directories(path))
+            dataset = rasterio.open(path, driver=DRIVERS.get(kind, "GTiff"))
+        except InvalidInput as fault:
+            raise Unreadable(path, fault.problem.what) from fault
         except (RasterioError, OSError, ValueError) as fault:
             raise Unreadable(path, _first_line(fault)) from fault
         with dataset:
