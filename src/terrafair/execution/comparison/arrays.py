@@ -132,7 +132,8 @@ class Tally:
         if not number:
             return
         self.differing += number
-        where = np.nonzero(wrong)
+        # A single value has no index.
+        where = np.nonzero(wrong) if wrong.ndim else ()
         low = tuple(int(axis.min()) + start for axis, start in zip(where, offset, strict=True))
         high = tuple(int(axis.max()) + start for axis, start in zip(where, offset, strict=True))
         self.low = tuple(map(min, self.low, low)) if self.low else low
@@ -195,7 +196,11 @@ def _unequal(expected: Array, found: Array) -> Array:
 def _same(old: Any, new: Any) -> bool:
     if isinstance(old, np.ndarray) or isinstance(new, np.ndarray):
         return bool(np.array_equal(old, new))
-    return bool(old == new)
+    try:
+        return bool(old == new)
+    except TypeError:
+        # Dates of two calendars.
+        return False
 
 
 def _distance(expected: Array, found: Array) -> Array:

@@ -21,6 +21,8 @@ CHUNK = 50_000
 EXAMPLES = 5
 SORTABLE = 1_000_000
 """Rows up to which it is looked whether only their order differs."""
+LONGEST = 300
+"""Characters of a number that a double can hold."""
 _WHOLE = re.compile(r"[+-]?\d{1,300}$")
 Row = Sequence[Any]
 
@@ -137,7 +139,9 @@ def _same_rows(old: Iterator[Row], new: Iterator[Row], order: list[int]) -> bool
 def _near(old: Any, new: Any, tolerance: Tolerance) -> tuple[float, bool]:
     """How far two values lie apart, and whether that is near enough; whole numbers must be the same."""
     if isinstance(old, str) and isinstance(new, str) and _WHOLE.match(old) and _WHOLE.match(new):
-        return float(abs(int(new) - int(old))) if max(len(old), len(new)) < 300 else math.inf, int(old) == int(new)
+        return float(abs(int(new) - int(old))), int(old) == int(new)
+    if isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > LONGEST:
+        return math.inf, False
     if isinstance(old, int) and isinstance(new, int):
         return float(abs(new - old)), False
     try:
