@@ -170,9 +170,9 @@ def read_json(path: Path) -> Any:
 
 
 def _lenient(content: bytes) -> Any:
-    """JSON with NaN or Infinity in it, as Python itself writes it."""
+    """JSON with NaN, Infinity or endless numbers in it, as Python itself writes it."""
     try:
-        return json.loads(content) if b"NaN" in content or b"Infinity" in content else None
+        return json.loads(content)
     except (ValueError, RecursionError):
         return None
 

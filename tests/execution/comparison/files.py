@@ -32,5 +32,5 @@ def ramp(kind: str = "float32") -> npt.NDArray[Any]:
 
 def verdict(expected: Path, found: Path, tolerance: Tolerance | None = None) -> Compared:
     """The comparison of one file with one."""
-    (compared,) = compare([LocalAsset("expected", expected)], [LocalAsset("found", found)], tolerance)
+    (compared,) = compare([LocalAsset("expected", expected, "file")], [LocalAsset("found", found, "file")], tolerance)
     return compared

@@ -170,7 +170,8 @@ class TestUnreadable:
         source = f"<SimpleSource><SourceFilename>{secret}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"
         for name in ("a.tif", "b.tif"):
             (tmp_path / name).write_text(
-                f'<VRTDataset rasterXSize="10" rasterYSize="12"><!--{name}--><VRTRasterBand dataType="Float32" band="1">'
+                f'<VRTDataset rasterXSize="10" rasterYSize="12"><!--{name}-->'
+                '<VRTRasterBand dataType="Float32" band="1">'
                 f"{source}</VRTRasterBand></VRTDataset>"
             )
         found = verdict(tmp_path / "a.tif", tmp_path / "b.tif")
