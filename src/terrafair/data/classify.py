@@ -123,6 +123,8 @@ _FLAVOURS = {
     ".yml": "application/yaml",
     ".cwl": "application/cwl+yaml",
 }
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\b\x1b"))
+"""No text has these; backspaces and escapes are what progress bars write into logs."""
 _HDF5_STARTS = (512, 1024, 2048, 4096, 8192)
 """An HDF5 file may begin with a block of the user's own."""
 
@@ -195,16 +197,14 @@ def _text(head: bytes) -> str | None:
         return head.decode("utf-16", "replace")
     if b"\0" in head:
         return None
+    if len(head.translate(None, _CONTROL)) < len(head):
+        return None
     try:
         # The last characters may be cut in the middle.
         return head.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as fault:
-        return head[: fault.start].decode("utf-8") if fault.start > len(head) - 4 else _latin(head)
-
-
-def _latin(head: bytes) -> str | None:
-    control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
-    return head.decode("latin-1") if control == 0 else None
+        cut = fault.start > len(head) - 4 and len(head) >= HEAD
+        return head[: fault.start].decode("utf-8") if cut else head.decode("latin-1")
 
 
 def _text_kind(path: Path, text: str) -> Kind:
@@ -255,7 +255,8 @@ def encoding_of(path: Path) -> str:
     try:
         start.decode("utf-8")
     except UnicodeDecodeError as fault:
-        return "utf-8-sig" if fault.start > len(start) - 4 else "latin-1"
+        cut = fault.start > len(start) - 4 and len(start) >= HEAD
+        return "utf-8-sig" if cut else "latin-1"
     return "utf-8-sig"
 
 

@@ -177,7 +177,8 @@ def _assembled(ring: Ring) -> Footprint:
     outline = outline.simplify(1e-6)
     world = box(-180.0, -90.0, 180.0, 90.0)
     parts = []
-    for turns in range(-2, 3):
+    start = -math.floor((west + 180.0) / 360.0)
+    for turns in (start, start - 1, start - 2):
         part = translate(outline, 360.0 * turns).intersection(world)
         parts += [each for each in getattr(part, "geoms", [part]) if each.geom_type == "Polygon" and each.area > 1e-12]
     if east - west >= 360.0 - 1e-6:

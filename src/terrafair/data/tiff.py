@@ -101,6 +101,8 @@ def _directories(file: BinaryIO) -> list[Directory]:
         seen.add(offset)
         directory, offset = _directory(file, order, offset, big=big)
         found.append(directory)
+    if not found:
+        raise struct.error("no image")
     return found
 
 
