@@ -59,3 +59,12 @@ def test_small_integers_do_not_overflow() -> None:
 
 def test_nothing_at_all() -> None:
     assert Running().document() == {"valid_percent": 0.0}
+
+
+def test_values_at_the_end_of_double_precision_have_a_range_only() -> None:
+    running = Running()
+    running.add(np.array([1.7e308, 1.7e308, -1.7e308]))
+    running.add(np.array([1.7e308]))
+    found = running.document()
+    assert (found["minimum"], found["maximum"], found["valid_percent"]) == (-1.7e308, 1.7e308, 100)
+    assert all(math.isfinite(value) for value in found.values())

@@ -87,6 +87,8 @@ def _statistics(variable: Any, fill: float | None) -> tuple[dict[str, float], bo
 
 def blocks(shape: Sequence[int], chunks: Sequence[int] | None) -> Iterator[tuple[slice, ...]]:
     """Parts of an array, made of whole chunks so that none is decompressed twice."""
+    if 0 in shape:
+        return
     sizes = [max(1, min(chunk, size)) for chunk, size in zip(chunks or [1] * len(shape), shape, strict=True)]
     for axis in reversed(range(len(shape))):
         room = BLOCK // max(math.prod(sizes), 1)
