@@ -73,12 +73,20 @@ def _assets(
         path = _inside(href, folder, name) if isinstance(href, str) else None
         if path is not None and (folder / path).exists():
             inside[str(key)] = path
-        elif isinstance(href, str) and urlsplit(href).scheme in _ELSEWHERE:
+        elif isinstance(href, str) and _scheme(href) in _ELSEWHERE:
             elsewhere[str(key)] = dict(asset)
         else:
             what = f"The asset {key!r} of {feature['id']} is not among the results."
             remarks.append(Problem(what, f"Its href is {str(href)[:200]!r}.", where=name, code="asset-missing"))
     return inside, elsewhere
+
+
+def _scheme(href: str) -> str:
+    """Of an absolute URL; empty for a relative one and for what is none."""
+    try:
+        return urlsplit(href).scheme
+    except ValueError:
+        return ""
 
 
 def _inside(href: str, folder: Path, name: str) -> str | None:
@@ -103,7 +111,7 @@ def _links(feature: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for link in links if isinstance(links, list) else ():
         if not isinstance(link, Mapping) or not isinstance(link.get("href"), str):
             continue
-        if isinstance(link.get("rel"), str) and link["rel"] not in _STRUCTURE and urlsplit(link["href"]).scheme:
+        if isinstance(link.get("rel"), str) and link["rel"] not in _STRUCTURE and _scheme(link["href"]):
             yield dict(link)
 
 
