@@ -16,6 +16,7 @@ import xarray as xr
 from rasterio.transform import Affine
 
 from terrafair.data import describe as module
+from terrafair.data.classify import Kind
 from terrafair.data.describe import describe
 from terrafair.data.description import Description, Order
 
@@ -163,8 +164,7 @@ class TestOddEntries:
         self, raster: Raster, described: Described, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         raster("a.tif")
-        monkeypatch.setattr(module.rasters, "_facts", lambda *_: 1 / 0)
-        monkeypatch.setattr(module, "_READERS", {**module._READERS, module.Kind.TIFF: lambda *_: 1 / 0})
+        monkeypatch.setattr(module, "_READERS", {**module._READERS, Kind.TIFF: lambda *_: 1 / 0})
         found = described()
         assert found.remarks[0].code == "file-undescribed"
         assert found.files[0].size > 0

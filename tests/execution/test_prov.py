@@ -4,7 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from prov.model import ProvActivity, ProvDocument, ProvEntity
+from prov.model import (  # type: ignore[import-untyped]
+    ProvActivity,
+    ProvDocument,
+    ProvEntity,
+)
 
 from terrafair.execution.prov import prov
 from terrafair.execution.provenance import Platform, RunFile

@@ -62,10 +62,10 @@ class TestFloats:
         assert finding(result).largest is None
 
     def test_single_and_double_precision_compare(self) -> None:
-        assert not tally(np.float32([0.1]), np.float64([0.1])).differing
+        assert not tally(np.array([0.1], "float32"), np.array([0.1], "float64")).differing
 
     def test_complex_numbers_have_a_distance(self) -> None:
-        result = tally(np.complex64([1 + 1j]), np.complex64([1 + 2j]))
+        result = tally(np.array([1 + 1j], "complex64"), np.array([1 + 2j], "complex64"))
         assert finding(result).largest == 1.0
 
 
@@ -75,15 +75,15 @@ class TestIntegers:
         assert tally([1], [2], huge).differing
 
     def test_a_change_of_type_is_no_change_of_value(self) -> None:
-        assert not tally(np.uint8([1, 255]), np.int16([1, 255])).differing
-        assert not tally(np.uint8([1]), np.float32([1.0])).differing
+        assert not tally(np.array([1, 255], "uint8"), np.array([1, 255], "int16")).differing
+        assert not tally(np.array([1], "uint8"), np.array([1.0], "float32")).differing
 
     def test_numbers_do_not_wrap_around(self) -> None:
-        result = tally(np.uint8([0]), np.uint8([255]))
+        result = tally(np.array([0], "uint8"), np.array([255], "uint8"))
         assert finding(result).largest == 255.0
 
     def test_numbers_beyond_double_precision_are_told_apart(self) -> None:
-        result = tally(np.int64([2**62]), np.int64([2**62 + 1]))
+        result = tally(np.array([2**62], "int64"), np.array([2**62 + 1], "int64"))
         assert result.differing == 1
         assert finding(result).what == "1 of 1 values differ"
 

@@ -160,7 +160,7 @@ class TestNotebooks:
     def notebook(self, *cells: dict[str, Any]) -> dict[str, Any]:
         return {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells)}
 
-    def cell(self, *outputs: dict[str, Any], source: str = "x", **fields: Any) -> dict[str, Any]:
+    def cell(self, *outputs: dict[str, Any], source: str | list[str] = "x", **fields: Any) -> dict[str, Any]:
         return {"cell_type": "code", "source": source, "outputs": list(outputs), "metadata": {}, **fields}
 
     def stream(self, text: str | list[str]) -> dict[str, Any]:

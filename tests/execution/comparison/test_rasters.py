@@ -3,6 +3,7 @@
 import tracemalloc
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ class TestEqual:
             {"BIGTIFF": "YES"},
         ],
     )
-    def test_neither_does_the_layout(self, tmp_path: Path, options: dict[str, object]) -> None:
+    def test_neither_does_the_layout(self, tmp_path: Path, options: dict[str, Any]) -> None:
         assert verdict(tif(tmp_path / "a.tif", ramp()), tif(tmp_path / "b.tif", ramp(), **options)).match is Match.EQUAL
 
     def test_values_within_the_tolerance(self, tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ class TestDifferent:
             ({"crs": None}, "crs"),
         ],
     )
-    def test_another_grid(self, tmp_path: Path, options: dict[str, object], where: str) -> None:
+    def test_another_grid(self, tmp_path: Path, options: dict[str, Any], where: str) -> None:
         found = verdict(tif(tmp_path / "a.tif", ramp()), tif(tmp_path / "b.tif", ramp(), **options))
         assert found.match is Match.DIFFERENT
         assert [each.where for each in found.differences] == [where]

@@ -146,7 +146,7 @@ class TestSqlite:
             )
             for name in ("2020", "2026")
         ]
-        assert verdict(*paths).match is Match.EQUAL
+        assert verdict(paths[0], paths[1]).match is Match.EQUAL
 
     def test_tables_and_values(self, tmp_path: Path) -> None:
         old = self.database(
@@ -171,7 +171,7 @@ class TestSqlite:
             )
             for value in (1, 2)
         ]
-        assert verdict(*paths).differences[0].where == 'table a"b, column x'
+        assert verdict(paths[0], paths[1]).differences[0].where == 'table a"b, column x'
 
     def test_a_damaged_database(self, tmp_path: Path) -> None:
         old = self.database(tmp_path / "a.sqlite", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
