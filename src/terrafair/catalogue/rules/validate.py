@@ -1,11 +1,17 @@
 """One validation: which files, which rules, one report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from terrafair.catalogue.rules.report import Report
+from terrafair.catalogue.rules.affected import affected
+from terrafair.catalogue.rules.findings import Finding
+from terrafair.catalogue.rules.official.check import Official
+from terrafair.catalogue.rules.report import Layer, Problem, Report, Severity
+from terrafair.catalogue.rules.rulebook import RULES
+from terrafair.catalogue.rules.snapshot import Snapshot
 from terrafair.catalogue.rules.tree import Tree
-from terrafair.catalogue.rules.versions import LATEST
+from terrafair.catalogue.rules.versions import LATEST, rule_set
 from terrafair.catalogue.schemas import Store
+from terrafair.errors import InvalidInput
 
 
 def validate(
@@ -24,4 +30,15 @@ def validate(
     `schemas-missing` says what was not checked. Compiled schemas stay with the store: keep it for many validations.
     Raises `InvalidInput` for an unknown rule set and for a tree without `catalog.json` at its top.
     """
-    raise NotImplementedError
+    official = Official(rule_set(rules), store or Store())
+    snapshot = Snapshot(tree)
+    paths = list(tree.paths()) if changed is None else affected(snapshot, changed)
+    found = [finding.problem for finding in _findings(official, snapshot, paths)]
+    return Report.of(len(paths), found, strict=strict)
+
+
+def _findings(official: Official, snapshot: Snapshot, paths: Iterable[str]) -> Iterator[Finding]:
+    for path in paths:
+        document = snapshot.document(path)
+        if document is not None:
+            yield from official.check(document, snapshot)
