@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from terrafair.catalogue.rules.document import Document, Fault, read, title_of, without_mark
 from terrafair.catalogue.rules.paths import OUTSIDE, resolve
@@ -18,6 +19,11 @@ class Snapshot:
         self._titles: dict[str, str | None] = {}
         self._exists: dict[str, bool] = {}
         self.folders = lru_cache(64)(tree.folders)
+        self.name = tree.name
+        self.notes: dict[str, Any] = {}
+        """What a rule works out once for all documents."""
+        self.subjects: dict[str, object] = {}
+        """Kept for `Subject.around`."""
 
     def document(self, path: str) -> Document | None:
         """The document at a path; None where there is no file."""
@@ -55,7 +61,7 @@ class Snapshot:
 
     def resolve(self, folder: str, href: str) -> str:
         """See `paths.resolve`."""
-        return resolve(folder, href, self.tree.name)
+        return resolve(folder, href, self.name)
 
     def documents(self, paths: Iterator[str]) -> Iterator[Document]:
         """Those that exist."""

@@ -3,15 +3,19 @@
 from collections.abc import Iterable, Iterator
 
 from terrafair.catalogue.rules.affected import affected
+from terrafair.catalogue.rules.document import Document, Fault
 from terrafair.catalogue.rules.findings import Finding
 from terrafair.catalogue.rules.official.check import Official
 from terrafair.catalogue.rules.report import Layer, Problem, Report, Severity
+from terrafair.catalogue.rules.reviewer import review
 from terrafair.catalogue.rules.rulebook import RULES
 from terrafair.catalogue.rules.snapshot import Snapshot
 from terrafair.catalogue.rules.tree import Tree
 from terrafair.catalogue.rules.versions import LATEST, rule_set
 from terrafair.catalogue.schemas import Store
 from terrafair.errors import InvalidInput
+
+SHOWN = 8
 
 
 def validate(
@@ -32,13 +36,37 @@ def validate(
     """
     official = Official(rule_set(rules), store or Store())
     snapshot = Snapshot(tree)
+    if not tree.exists("catalog.json"):
+        raise InvalidInput(
+            f"{tree.name} is no Open Science Catalog.",
+            "It has no catalog.json at its top.",
+            "Give the folder that holds catalog.json, products/, experiments/ ..., or a file in it.",
+        )
     paths = list(tree.paths()) if changed is None else affected(snapshot, changed)
-    found = [finding.problem for finding in _findings(official, snapshot, paths)]
+    found = [finding.problem for finding in findings(official, snapshot, paths)]
+    if official.unchecked:
+        found.append(_missing(official.unchecked))
     return Report.of(len(paths), found, strict=strict)
 
 
-def _findings(official: Official, snapshot: Snapshot, paths: Iterable[str]) -> Iterator[Finding]:
+def findings(official: Official, snapshot: Snapshot, paths: Iterable[str]) -> Iterator[Finding]:
+    """What both layers say about the documents at these paths."""
     for path in paths:
         document = snapshot.document(path)
-        if document is not None:
-            yield from official.check(document, snapshot)
+        if document is None:
+            # Named like a document, and a folder or a link out of the catalogue.
+            unreadable = Document(path, b"", None, Fault("file-unreadable", "It is no file.", "Rename or remove it."))
+            yield from official.check(unreadable, snapshot)
+            continue
+        told = set()
+        for finding in official.check(document, snapshot):
+            told.add(finding.problem.pointer)
+            yield finding
+        yield from review(document, snapshot, told)
+
+
+def _missing(addresses: Iterable[str]) -> Problem:
+    names = sorted(addresses)
+    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    rule = RULES["schemas-missing"]
+    return Problem("", "", rule.id, Layer.REVIEWER, Severity.WARNING, f"Not checked against: {shown}.", rule.how)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from terrafair.catalogue.rules.findings import Finding, Rewrite, Subject
 from terrafair.catalogue.rules.document import Document, without_mark
+from terrafair.catalogue.rules.findings import Finding, Rewrite
 from terrafair.catalogue.rules.official.entities import RULES_OF
-from terrafair.catalogue.rules.official.place import Role, own_schema, record_role, role_of
+from terrafair.catalogue.rules.official.place import Role, own_schema
 from terrafair.catalogue.rules.official.versions import CHECKED, Reading, reading
 from terrafair.catalogue.rules.schema_faults import faults, shown
 from terrafair.catalogue.rules.snapshot import Snapshot
+from terrafair.catalogue.rules.subject import Subject, subject_of
 from terrafair.catalogue.rules.versions import RuleSet
 from terrafair.catalogue.schemas import OFFICIAL, Store, Unavailable
 
@@ -29,30 +29,32 @@ class Official:
 
     def check(self, document: Document, snapshot: Snapshot) -> Iterator[Finding]:
         """Every finding about a document; without one the official validator accepts it, too."""
-        subject = Subject(document, snapshot)
+        subject = subject_of(document, snapshot)
         if (fault := document.fault) is not None:
             edits = [Rewrite(document.path, plain)] if (plain := _mended(document)) else []
             yield subject.finding(fault.rule, "", fault.message, fault.fix, *edits)
         elif not isinstance(document.data, dict):
             yield subject.finding("not-an-object", "", f"It is {shown(document.data)}, not an object.")
         else:
-            subject = replace(subject, document=replace(document, data=self._extended(document)))
+            subject = self._extended(subject)
             if "stac_version" in document.data:
                 yield from self._stac(subject)
             else:
                 yield from self._record(subject)
 
-    def _extended(self, document: Document) -> dict[str, Any]:
+    def _extended(self, subject: Subject) -> Subject:
         """With the release's own schema among the extensions; what is no array there is replaced by one."""
-        data: dict[str, Any] = document.data
-        own = own_schema(document.path, every_file=self.rules.schemas_for_every_file)
+        own = own_schema(subject.path, every_file=self.rules.schemas_for_every_file)
         if not own:
-            return data
-        declared = data.get("stac_extensions")
-        return {**data, "stac_extensions": [*(declared if isinstance(declared, list) else ()), OFFICIAL + own]}
+            return subject
+        declared = subject.data.get("stac_extensions")
+        extensions = [*(declared if isinstance(declared, list) else ()), OFFICIAL + own]
+        return Subject(
+            replace(subject.document, data={**subject.data, "stac_extensions": extensions}), subject.snapshot
+        )
 
     def _record(self, subject: Subject) -> Iterator[Finding]:
-        role = record_role(subject.path)
+        role = subject.role
         schemas = ["records.json"] + ([_RECORD_SCHEMAS[role]] if role in _RECORD_SCHEMAS else [])
         yield from self._schemas(subject, [OFFICIAL + schema for schema in schemas], "schema-record")
         yield from RULES_OF[role](subject)
@@ -78,7 +80,7 @@ class Official:
         title = data.get("title")
         if data["type"] != "Feature" and not (isinstance(title, str) and title):
             yield subject.finding("title", "/title" if "title" in data else "", f"Its title is {shown(title)}.")
-        yield from RULES_OF[role_of(subject.path, data)](subject)
+        yield from RULES_OF[subject.role](subject)
 
     def _stac_schemas(self, subject: Subject) -> Iterator[Finding]:
         data = subject.data

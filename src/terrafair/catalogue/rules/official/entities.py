@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from terrafair.catalogue.rules.findings import Finding, Put, Subject
+from terrafair.catalogue.rules.findings import Finding, Put
 from terrafair.catalogue.rules.official import links, references
 from terrafair.catalogue.rules.official.people import technical_officer
 from terrafair.catalogue.rules.official.picture import preview
 from terrafair.catalogue.rules.official.place import Role, owner
 from terrafair.catalogue.rules.paths import last
+from terrafair.catalogue.rules.subject import Subject
 
 LISTS = ("eo-missions", "products", "projects", "themes", "variables", "workflows", "experiments")
 ENTRY_FILES = {"products": "collection", "projects": "collection", "workflows": "record", "experiments": "record"}
@@ -105,7 +106,7 @@ def workflow(subject: Subject) -> Iterator[Finding]:
     yield from conformance(subject)
     yield from _entity(subject, "Feature", downward=False)
     yield from links.children(subject, "experiments", "record.json")
-    yield from needed_reference(subject, properties(subject), "/properties", "osc:project", "projects")
+    yield from needed_reference(subject, subject.properties, "/properties", "osc:project", "projects")
 
 
 def experiment(subject: Subject) -> Iterator[Finding]:
@@ -113,7 +114,7 @@ def experiment(subject: Subject) -> Iterator[Finding]:
     yield from conformance(subject)
     yield from _entity(subject, "Feature", downward=False)
     yield from links.children(subject)
-    yield from needed_reference(subject, properties(subject), "/properties", "osc:workflow", "workflows")
+    yield from needed_reference(subject, subject.properties, "/properties", "osc:workflow", "workflows")
     for rel in ("environment", "input"):
         yield from links.present(subject, rel)
 
@@ -154,7 +155,7 @@ def kind(subject: Subject, expected: str) -> Iterator[Finding]:
 
 def identifier(subject: Subject) -> Iterator[Finding]:
     """The id is the folder's name."""
-    wanted, seen = owner(subject.path, subject.snapshot.tree.name), subject.data.get("id")
+    wanted, seen = owner(subject.path, subject.snapshot.name), subject.data.get("id")
     if seen == wanted:
         return
     folder = last(subject.folder)
@@ -192,12 +193,6 @@ def needed_reference(
         )
     else:
         yield from references.reference(subject, f"{pointer}/{field}", value, folder)
-
-
-def properties(subject: Subject) -> Mapping[str, Any]:
-    """Of a record; its schema says so where there are none."""
-    found = subject.data.get("properties")
-    return found if isinstance(found, dict) else {}
 
 
 def conformance(subject: Subject) -> Iterator[Finding]:

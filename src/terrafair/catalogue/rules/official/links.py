@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from terrafair.catalogue.rules.findings import Finding, Put, Subject
+from terrafair.catalogue.rules.findings import Finding, Put
 from terrafair.catalogue.rules.paths import PUBLISHED, last, parent, relative
+from terrafair.catalogue.rules.subject import Subject
 
 JSON = "application/json"
 
@@ -101,7 +102,7 @@ def relative_or_published(subject: Subject, *, downward: bool = True) -> Iterato
     for the reviewer layer.
     """
     inside = {"related", "parent", *(("item", "child") if downward else ())}
-    for number, link in subject.links():
+    for number, link in subject.links:
         pointer = f"/links/{number}/href"
         if link.get("rel") == "self":
             yield from self_link(subject, number, link)
@@ -129,7 +130,7 @@ def self_link(subject: Subject, number: int, link: dict[str, Any]) -> Iterator[F
 
 def children(subject: Subject, folder: str = "products", file: str = "collection.json") -> Iterator[Finding]:
     """`child` links of an entity lead to documents of one kind that exist."""
-    for number, link in subject.links():
+    for number, link in subject.links:
         if link.get("rel") != "child":
             continue
         pointer, href = f"/links/{number}/href", link["href"]
@@ -146,7 +147,7 @@ def children(subject: Subject, folder: str = "products", file: str = "collection
 def entries(subject: Subject, rel: str, wanted: Sequence[str]) -> Iterator[Finding]:
     """A list has a link for every file of `wanted`, and no other of that relation."""
     there, known = set(), frozenset(wanted)
-    for number, link in subject.links():
+    for number, link in subject.links:
         if link.get("rel") != rel:
             continue
         yield from typed(subject, number, link)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from terrafair.catalogue.rules.findings import Finding, Subject
+from terrafair.catalogue.rules.findings import Finding
+from terrafair.catalogue.rules.subject import Subject
 
 ROLE = "technical_officer"
 

@@ -5,7 +5,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from terrafair.catalogue.rules.findings import Finding, Put, Subject
+from terrafair.catalogue.rules.findings import Finding, Put
+from terrafair.catalogue.rules.subject import Subject
 
 
 def preview(subject: Subject) -> Iterator[Finding]:

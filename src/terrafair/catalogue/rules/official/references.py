@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from terrafair.catalogue.rules.findings import Finding, Put, Subject
+from terrafair.catalogue.rules.findings import Finding, Put
 from terrafair.catalogue.rules.official.links import JSON, titled
 from terrafair.catalogue.rules.paths import relative
+from terrafair.catalogue.rules.subject import Subject
 
 FILES = {"projects": "collection", "products": "collection", "experiments": "record", "workflows": "record"}
 PREFIXES = {
@@ -45,7 +46,7 @@ def related(subject: Subject, pointer: str, kind: str, name: str, target: str) -
     """The `related` link to an entity that is named; `target` is its file, or empty where there is none."""
     ending = f"/{kind}/{name}/{FILES.get(kind, 'catalog')}.json"
     prefix = f"{PREFIXES[kind]}: "
-    for number, link in subject.links():
+    for number, link in subject.links:
         if link.get("rel") != "related" or not link["href"].endswith(ending):
             continue
         if link.get("type") != JSON:
