@@ -6,16 +6,17 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from terrafair.catalogue.rules import Folder, Report, mend, validate
-from terrafair.catalogue.rules.tree import ENTITY_FOLDERS, is_document
-from terrafair.catalogue.rules.versions import LATEST, RULE_SETS, rule_set
-from terrafair.catalogue.schemas import Store
 from terrafair.cli.terminal import json_option, print_json
 from terrafair.config import load
 from terrafair.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from terrafair.catalogue.rules import Report
+    from terrafair.catalogue.schemas import Store
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ def find_target(paths: Iterable[Path]) -> Target:
 
     Raises `InvalidInput` for paths that are nowhere, in no catalogue, or in several.
     """
+    from terrafair.catalogue.rules import Folder
+    from terrafair.catalogue.rules.tree import is_document
+
     changed: list[str] = []
     roots, whole = set(), False
     for path in paths:
@@ -52,6 +56,8 @@ def find_target(paths: Iterable[Path]) -> Target:
 
 
 def _root_of(path: Path) -> Path:
+    from terrafair.catalogue.rules.tree import ENTITY_FOLDERS
+
     for folder in (path, *path.parents) if path.is_dir() else path.parents:
         if (folder / "catalog.json").is_file() and any((folder / name).is_dir() for name in ENTITY_FOLDERS):
             return folder
@@ -62,8 +68,11 @@ def _root_of(path: Path) -> Path:
     )
 
 
-def open_store(folder: Path | None, rules: str) -> Store:
+def open_store(folder: Path | None, rules: str) -> "Store":
     """The schema store; raises `InvalidInput` where it lacks what the rule set needs."""
+    from terrafair.catalogue.rules.versions import rule_set
+    from terrafair.catalogue.schemas import Store
+
     store = Store(folder)
     official = rule_set(rules).schemas
     if folder is not None and not store.has_official(official):
@@ -79,7 +88,7 @@ def open_store(folder: Path | None, rules: str) -> Store:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--fix", is_flag=True, help="First mend what has one right answer, in the files' own formatting.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
-@click.option("--rules", default=LATEST, show_default=True, help=f"Validator release: {', '.join(RULE_SETS)}.")
+@click.option("--rules", default="", help="Release of the official validator, e.g. rc.14; the newest if left out.")
 @click.option("--schemas", type=click.Path(path_type=Path), help="Schema store; else the setting `schemas`.")
 @json_option
 @click.option("--sarif", "as_sarif", is_flag=True, help="Print SARIF 2.1.0, for code scanning.")
@@ -105,10 +114,13 @@ def verb(  # noqa: D417 - the options say it themselves
       terrafair validate ./open-science-catalog-metadata
       terrafair validate --fix products/my-product/collection.json
     """
+    from terrafair.catalogue.rules import LATEST, Folder, mend, validate
+
     if as_json + as_sarif + as_github > 1:
         raise click.UsageError("Give one of --json, --sarif and --github.")
     # Some 500,000 small objects, all alive to the end: looking for cycles in them would cost a fifth of the time.
     gc.disable()
+    rules = rules or LATEST
     target = find_target(paths)
     store = open_store(schemas or load().schemas, rules)
     tree = Folder(target.root)
@@ -152,7 +164,7 @@ def _prefix(root: Path) -> str:
     return "" if prefix == "." else f"{prefix}/"
 
 
-def _print(report: Report) -> None:
+def _print(report: "Report") -> None:
     lines, last = [], None
     for problem in report.problems:
         if problem.file != last:
@@ -166,7 +178,7 @@ def _print(report: Report) -> None:
     click.echo("\n".join([*lines, _summary(report)]))
 
 
-def _summary(report: Report) -> str:
+def _summary(report: "Report") -> str:
     errors, warnings = len(report.errors), len(report.warnings)
     return (
         f"{report.files} file{'s' * (report.files != 1)}, {errors} error{'s' * (errors != 1)}, "

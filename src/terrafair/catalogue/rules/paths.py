@@ -27,6 +27,8 @@ def resolve(folder: str, href: str, name: str) -> str:
 
 def local(folder: str, href: str) -> str:
     """The path of the file in the catalogue that a reader would expect behind a link; empty: it leads elsewhere."""
+    if href.startswith(("https://", "http://")) and not href.startswith(PUBLISHED):
+        return ""
     plain = href.partition("#")[0].partition("?")[0]
     if plain.startswith(PUBLISHED):
         return posixpath.normpath(plain[len(PUBLISHED) :])

@@ -61,10 +61,15 @@ class Subject:
         )
 
     @cached_property
+    def targets(self) -> tuple[str, ...]:
+        """Where each of `links` leads in the catalogue, see `local`."""
+        folder = self.folder
+        return tuple(local(folder, link["href"]) for _, link in self.links)
+
+    @cached_property
     def _children_and_related(self) -> frozenset[tuple[str, str]]:
-        return frozenset(
-            (link["rel"], self.local(link["href"])) for _, link in self.links if link.get("rel") in {"child", "related"}
-        )
+        both = zip(self.links, self.targets, strict=True)
+        return frozenset((link["rel"], to) for (_, link), to in both if link.get("rel") in ("child", "related"))
 
     def first(self, rel: str) -> tuple[int, Link] | None:
         """The first link of a relation: the only one that the official validator looks at."""

@@ -62,19 +62,14 @@ def typed(subject: Subject, number: int, link: dict[str, Any]) -> Iterator[Findi
 
 def upward(subject: Subject, rel: str, expected: str) -> Iterator[Finding]:
     """The one link to the parent or the root; `expected` is a path in the catalogue."""
-    href = relative(subject.path, expected)
     found = subject.first(rel)
-    title = subject.snapshot.title(expected)
     if found is None:
-        link = {"rel": rel, "href": href, "type": JSON} | ({"title": title} if title else {})
-        edits = [Put(subject.path, "/links/-", link)] if isinstance(subject.data.get("links"), list) else []
-        yield subject.finding(
-            f"{rel}-link", "/links", f"It has no `{rel}` link.", f"Add one to {href}, typed {JSON!r}.", *edits
-        )
+        yield _no_way_up(subject, rel, expected)
         return
     number, link = found
     if subject.resolve(link["href"]) != expected:
-        pointer = f"/links/{number}/href"
+        pointer, href = f"/links/{number}/href", relative(subject.path, expected)
+        title = subject.snapshot.title(expected)
         edits = [Put(subject.path, pointer, href)]
         if title:
             edits.append(Put(subject.path, f"/links/{number}/title", title))
@@ -89,6 +84,14 @@ def upward(subject: Subject, rel: str, expected: str) -> Iterator[Finding]:
     yield from titled(subject, number, link)
 
 
+def _no_way_up(subject: Subject, rel: str, expected: str) -> Finding:
+    href, title = relative(subject.path, expected), subject.snapshot.title(expected)
+    link = {"rel": rel, "href": href, "type": JSON} | ({"title": title} if title else {})
+    edits = [Put(subject.path, "/links/-", link)] if isinstance(subject.data.get("links"), list) else []
+    message = f"It has no `{rel}` link."
+    return subject.finding(f"{rel}-link", "/links", message, f"Add one to {href}, typed {JSON!r}.", *edits)
+
+
 def present(subject: Subject, rel: str) -> Iterator[Finding]:
     """There is a link of that relation."""
     if subject.first(rel) is None:
@@ -101,7 +104,7 @@ def relative_or_published(subject: Subject, *, downward: bool = True) -> Iterato
     The official validator stops at the first link of the relative kind, whatever it found there. What comes after is
     for the reviewer layer.
     """
-    inside = {"related", "parent", *(("item", "child") if downward else ())}
+    inside = ("related", "parent", *(("item", "child") if downward else ()))
     for number, link in subject.links:
         pointer = f"/links/{number}/href"
         if link.get("rel") == "self":

@@ -92,8 +92,8 @@ def _listed(subject: Subject) -> Iterator[Finding]:
         return
     field, kind = _LISTING[subject.role]
     identifier = subject.path.split("/")[1]
-    for number, link in subject.links:
-        target = subject.local(link["href"]) if link.get("rel") == "child" else ""
+    for (number, link), place in zip(subject.links, subject.targets, strict=True):
+        target = place if link.get("rel") == "child" else ""
         other = subject.around(target) if target else None
         if other is None or not isinstance(other.document.data, dict) or other.role is not Role.PRODUCT:
             continue

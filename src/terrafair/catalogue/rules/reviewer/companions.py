@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from terrafair.catalogue.rules.findings import Finding
 from terrafair.catalogue.rules.official.place import Role
 from terrafair.catalogue.rules.subject import Subject
@@ -22,7 +20,7 @@ def companions(subject: Subject) -> Iterator[Finding]:
         return
     for number, link in subject.links:
         rel = link.get("rel")
-        target = subject.local(link["href"]) if rel in {"input", "environment"} else ""
+        target = subject.local(link["href"]) if rel in ("input", "environment") else ""
         if not target or not subject.snapshot.exists(target):
             # A link that leads nowhere is a dead link already.
             continue
@@ -48,14 +46,14 @@ def _fault(path: str, content: bytes, is_input: bool) -> str | None:
     if path.endswith(PLAIN_LISTS):
         lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
         return None if lines else "holds comments only."
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        value: Any = json.loads(text) if path.endswith(".json") else yaml.load(text, _LOADER)  # noqa: S506 - a safe loader
+        value: Any = json.loads(text) if path.endswith(".json") else yaml.load(text, loader)  # noqa: S506 - a safe loader
     except (ValueError, yaml.YAMLError, RecursionError) as fault:
         return f"is neither YAML nor JSON: {str(fault).splitlines()[0]}."
     return _says_nothing(value, is_input=is_input)
-
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _says_nothing(value: Any, *, is_input: bool) -> str | None:

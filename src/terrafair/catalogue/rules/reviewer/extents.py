@@ -84,7 +84,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_open(interval: Any) -> bool:
-    return isinstance(interval, list) and all(side in {None, "", ".."} for side in interval)
+    return isinstance(interval, list) and all(side in (None, "", "..") for side in interval)
 
 
 def _interval(subject: Subject, pointer: str, interval: Any) -> Iterator[Finding]:
@@ -97,7 +97,7 @@ def _interval(subject: Subject, pointer: str, interval: Any) -> Iterator[Finding
 
 
 def _moment(value: Any) -> datetime | None:
-    if not isinstance(value, str) or value in {"", ".."}:
+    if not isinstance(value, str) or value in ("", ".."):
         return None
     try:
         moment = datetime.fromisoformat(value.strip())

@@ -44,9 +44,9 @@ def _index(subject: Subject, kind: str) -> Mapping[str, frozenset[str]]:
     if known is None:
         found: dict[str, set[str]] = {}
         listing = subject.around(f"{kind}/catalog.json")
-        for _, link in listing.links if listing is not None else ():
-            target = listing.local(link["href"]) if listing is not None and link.get("rel") in {"child", "item"} else ""
-            if target.count("/") == 2:
+        entries = zip(listing.links, listing.targets, strict=True) if listing is not None else ()
+        for (_, link), target in entries:
+            if link.get("rel") in ("child", "item") and target.count("/") == 2:
                 identifier = target.split("/")[1]
                 for name in (link.get("title"), identifier):
                     if isinstance(name, str) and (mark := signature(name)):

@@ -9,18 +9,17 @@ from terrafair.catalogue.rules.official.references import PREFIXES
 from terrafair.catalogue.rules.paths import PUBLISHED, relative
 from terrafair.catalogue.rules.subject import Subject
 
-INSIDE = frozenset({"related", "parent", "root", "child", "item", "collection"})
+INSIDE = ("related", "parent", "root", "child", "item", "collection")
 ENTITY_FILES = frozenset({"catalog.json", "collection.json", "record.json"})
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
-TITLED = frozenset({"related", "parent", "root", "child", "item"})
+TITLED = ("related", "parent", "root", "child", "item")
 
 
 def links(subject: Subject) -> Iterator[Finding]:
     """All links of a document."""
     seen: dict[tuple[Any, str], int] = {}
-    for number, link in subject.links:
+    for (number, link), target in zip(subject.links, subject.targets, strict=True):
         href, rel = link["href"], link.get("rel")
-        target = subject.local(href)
         if rel == "self":
             yield from _self(subject, number, href)
         elif target:
@@ -74,7 +73,7 @@ def _inside(subject: Subject, number: int, link: dict[str, Any], target: str) ->
     title = subject.snapshot.title(target)
     prefix = PREFIXES.get(target.partition("/")[0], "") if rel == "related" else ""
     wanted = f"{prefix}: {title}" if prefix else title
-    if title is not None and given not in {wanted, title}:
+    if title is not None and given not in (wanted, title):
         place = f"/links/{number}/title"
         message = f"The `{rel}` link to {href} is titled {given!r}; what it leads to is titled {title!r}."
         yield subject.finding("stale-title", place, message, f"Set it to {wanted!r}.", Put(subject.path, place, wanted))
