@@ -31,6 +31,20 @@ DRAFT_7 = "http://json-schema.org/draft-07/schema"
 _CARRIED = re.compile(r"https://schemas\.stacspec\.org/(v[^/]+)/[a-z]+-spec/json-schema/([a-z-]+\.json)")
 
 
+ELSEWHERE = "other"
+"""Folder for schemas of other hosts: `other/HOST/PATH`."""
+
+
+def place_of(address: str, official: str = OFFICIAL_FOLDER) -> str:
+    """The path in a store that a schema's address stands for; empty for what is no address of one."""
+    for prefix, folder in (*PLACES, (OFFICIAL, official), ("https://", ELSEWHERE), ("http://", ELSEWHERE)):
+        if address.startswith(prefix):
+            parts = address[len(prefix) :].split("/")
+            sound = all(part and part not in {".", ".."} and "\\" not in part and "\0" not in part for part in parts)
+            return "/".join((folder, *parts)) if sound else ""
+    return ""
+
+
 class Unavailable(LookupError):
     """A schema cannot be used; the text says why."""
 
@@ -90,11 +104,8 @@ class Store:
     def _path(self, address: str, official: str) -> Path | None:
         if self.folder is None:
             return self._carried(address)
-        for prefix, folder in (*PLACES, (OFFICIAL, official)):
-            if address.startswith(prefix):
-                parts = address[len(prefix) :].split("/")
-                return None if ".." in parts else self.folder.joinpath(folder, *parts)
-        return None
+        place = place_of(address, official)
+        return self.folder / place if place else None
 
     @cached_property
     def _pystac(self) -> Path | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from terrafair.cli.schemas import default_folder
 from terrafair.cli.terminal import json_option, print_json
 from terrafair.config import load
 from terrafair.errors import InvalidInput
@@ -84,6 +85,13 @@ def open_store(folder: Path | None, rules: str) -> "Store":
     return store
 
 
+def _configured() -> Path | None:
+    """The store of the settings; the default one once it has been filled."""
+    config = load()
+    default = default_folder(config)
+    return default if config.schemas or default.is_dir() else None
+
+
 @click.command("validate")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--fix", is_flag=True, help="First mend what has one right answer, in the files' own formatting.")
@@ -122,7 +130,7 @@ def verb(  # noqa: D417 - the options say it themselves
     gc.disable()
     rules = rules or LATEST
     target = find_target(paths)
-    store = open_store(schemas or load().schemas, rules)
+    store = open_store(schemas or _configured(), rules)
     tree = Folder(target.root)
     if fix:
         mended = mend(tree, target.changed, rules=rules, store=store)
