@@ -174,9 +174,7 @@ def _is_time(found: re.Match[str]) -> bool:
 
 
 _VARIABLE = f"(?:[a-z0-9_]|{_PERCENT})+(?::[1-9][0-9]{{0,3}}|\\*)?"
-_TEMPLATE = (
-    rf"(?:[^\x00-\x20\"'<>%\\^`{{|}}]|{_PERCENT}|\{{[+#./;?&=,!@|]?{_VARIABLE}(?:,{_VARIABLE})*\}})*"
-)
+_TEMPLATE = rf"(?:[^\x00-\x20\"'<>%\\^`{{|}}]|{_PERCENT}|\{{[+#./;?&=,!@|]?{_VARIABLE}(?:,{_VARIABLE})*\}})*"
 
 
 @lru_cache(CACHED)

@@ -60,9 +60,7 @@ def pins(rules: Iterable[str] = (LATEST,)) -> list[Pin]:
     found = orjson.loads(files("terrafair.catalogue").joinpath(LOCK).read_bytes())
     folders = {rule_set(name).schemas for name in rules}
     every = [Pin(**pin) for pin in found["files"]]
-    return [
-        pin for pin in every if not pin.path.startswith(OFFICIAL_FOLDER) or pin.path.partition("/")[0] in folders
-    ]
+    return [pin for pin in every if not pin.path.startswith(OFFICIAL_FOLDER) or pin.path.partition("/")[0] in folders]
 
 
 def sync(

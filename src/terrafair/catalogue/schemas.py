@@ -1,7 +1,7 @@
 """The schema store: JSON Schemas in a folder, found by the address that documents name them by, compiled once.
 
-The folder is laid out as the addresses are (`PLACES`); `terrafair schemas sync` fills it. Without a folder there are the
-STAC core schemas that pystac carries. Nothing is ever fetched while validating.
+The folder is laid out as the addresses are (`PLACES`); `terrafair schemas sync` fills it. Without a folder there are
+the STAC core schemas that pystac carries. Nothing is ever fetched while validating.
 """
 
 import importlib.util

@@ -101,7 +101,7 @@ def _configured() -> Path | None:
 @json_option
 @click.option("--sarif", "as_sarif", is_flag=True, help="Print SARIF 2.1.0, for code scanning.")
 @click.option("--github", "as_github", is_flag=True, help="Print GitHub annotations, for a workflow.")
-def verb(  # noqa: D417 - the options say it themselves
+def verb(
     paths: tuple[Path, ...],
     *,
     fix: bool,

@@ -18,7 +18,7 @@ class Rule:
 
 
 def _official() -> Iterator[Rule]:
-    for id, what, why, how in (
+    for name, what, why, how in (
         (
             "json-syntax",
             "Every `.json` and `.geojson` file is JSON.",
@@ -144,8 +144,8 @@ def _official() -> Iterator[Rule]:
         (
             "link-title",
             "A link into the catalogue has the title of what it leads to; `related` ones with the kind before it.",
-            "The web page shows the links' titles. `Project: `, `Product: `, `Experiment: `, `Workflow: `, `Theme: `, "
-            "`Variable: ` and `EO Mission: ` are the kinds.",
+            ("The web page shows the links' titles. `Project: `, `Product: `, `Experiment: `, `Workflow: `, `Theme: `, "
+            "`Variable: ` and `EO Mission: ` are the kinds."),
             "`--fix` sets it.",
         ),
         (
@@ -216,8 +216,8 @@ def _official() -> Iterator[Rule]:
         ),
         (
             "themes",
-            "Products, projects and variables have a `themes` entry with the scheme "
-            "`https://github.com/stac-extensions/osc#theme`.",
+            ("Products, projects and variables have a `themes` entry with the scheme "
+            "`https://github.com/stac-extensions/osc#theme`."),
             "The catalogue is sorted by theme.",
             "Write the scheme and the themes' ids as `concepts`.",
         ),
@@ -268,11 +268,11 @@ def _official() -> Iterator[Rule]:
             "`--fix` sets it.",
         ),
     ):  # fmt: skip
-        yield Rule(id, Layer.OFFICIAL, what, why, how)
+        yield Rule(name, Layer.OFFICIAL, what, why, how)
 
 
 def _reviewer() -> Iterator[Rule]:
-    for id, what, why, how in (
+    for name, what, why, how in (
         (
             "schemas-missing",
             "All schemas are at hand.",
@@ -282,8 +282,8 @@ def _reviewer() -> Iterator[Rule]:
         (
             "skipped",
             "Every document is checked.",
-            "The official validator passes over STAC versions before 1.0.0-rc.1 and feature collections, so anything "
-            "may be in them.",
+            ("The official validator passes over STAC versions before 1.0.0-rc.1 and feature collections, so anything "
+            "may be in them."),
             "Write the document in STAC 1.0.0 or 1.1.0.",
         ),
         (
@@ -313,8 +313,8 @@ def _reviewer() -> Iterator[Rule]:
         (
             "absolute-link",
             "Links inside the catalogue are relative.",
-            "Only these work in a fork, on a branch and on the testing site. The official validator looks at the first "
-            "link only.",
+            ("Only these work in a fork, on a branch and on the testing site. The official validator looks at the first "
+            "link only."),
             "`--fix` makes it relative.",
         ),
         (
@@ -385,8 +385,8 @@ def _reviewer() -> Iterator[Rule]:
         ),
         (
             "no-experiment",
-            "A product names the experiment that made it.",
-            "Otherwise nobody can compute it again.",
+            "A product that an experiment is linked with names it.",
+            "Otherwise nobody finds the way to compute it again.",
             "Publish the experiment, set `osc:experiment` to its id and add a `related` link.",
         ),
         (
@@ -444,7 +444,7 @@ def _reviewer() -> Iterator[Rule]:
             "Use the entity that is there, or tell the two apart in the title.",
         ),
     ):  # fmt: skip
-        yield Rule(id, Layer.REVIEWER, what, why, how)
+        yield Rule(name, Layer.REVIEWER, what, why, how)
 
 
 RULES: dict[str, Rule] = {rule.id: rule for rule in (*_official(), *_reviewer())}

@@ -1,6 +1,6 @@
 """What a JSON Schema finds, in words: the place, what is there, and what should be."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,35 +69,54 @@ def _fault(error: "ValidationError") -> SchemaFault:
 
 
 def _words(error: "ValidationError", field: str) -> tuple[str, str]:
+    """What is wrong, and what to do."""
     kind: Any = error.kind
-    value = shown(error.instance)
-    match kind.name:
-        case "required":
-            return f"{field} lacks `{kind.property}`.", f"Add `{kind.property}`."
-        case "type":
-            wanted = " or ".join(kind.types)
-            return f"{field} is {value}; it must be of type {wanted}.", f"Write it as {wanted}."
-        case "enum":
-            options = [shown(option) for option in kind.options]
-            few = ", ".join(options[:FEW]) + (f" and {len(options) - FEW} more" if len(options) > FEW else "")
-            return f"{field} is {value}; allowed: {few}.", "Use one of the allowed values."
-        case "const":
-            return f"{field} is {value}; it must be {shown(kind.expected_value)}.", "Use that value."
-        case "format":
-            return f"{field} is {value}, which is no valid {kind.format}.", f"Write it as {kind.format}."
-        case "pattern":
-            return f"{field} is {value}, which does not match {kind.pattern}.", "Write it in that form."
-        case "uniqueItems":
-            return f"{field} holds the same value twice.", "Remove the repetition."
-        case "oneOf" | "anyOf":
-            return f"{field} is {value}, which fits none of the allowed forms.", "See its schema for the forms."
-        case "not":
-            return f"{field} is {value}, which is not allowed here.", "Remove or replace it."
-        case "additionalProperties":
-            return f"{field} has unknown fields: {', '.join(kind.unexpected)}.", "Remove or rename them."
-        case name if hasattr(kind, "limit"):
-            return f"{field} is {value}; its {_bound(name)} is {kind.limit}.", "Bring it within the limit."
+    name, value = str(kind.name), shown(error.instance)
+    if name == "required":
+        return f"{field} lacks `{kind.property}`.", f"Add `{kind.property}`."
+    if name == "enum":
+        options = [shown(option) for option in kind.options]
+        few = ", ".join(options[:FEW]) + (f" and {len(options) - FEW} more" if len(options) > FEW else "")
+        return f"{field} is {value}; allowed: {few}.", "Use one of the allowed values."
+    if name in _SENTENCES:
+        return _SENTENCES[name](field, value, kind)
+    if hasattr(kind, "limit"):
+        return f"{field} is {value}; its {_bound(name)} is {kind.limit}.", "Bring it within the limit."
     return f"{field}: {error.message[:300]}", "See its schema."
+
+
+def _choice(field: str, value: str, _: Any) -> tuple[str, str]:
+    return f"{field} is {value}, which fits none of the allowed forms.", "See its schema for the forms."
+
+
+def _type(field: str, value: str, kind: Any) -> tuple[str, str]:
+    wanted = " or ".join(kind.types)
+    return f"{field} is {value}; it must be of type {wanted}.", f"Write it as {wanted}."
+
+
+_SENTENCES: dict[str, Callable[[str, str, Any], tuple[str, str]]] = {
+    "type": _type,
+    "const": lambda field, value, kind: (
+        f"{field} is {value}; it must be {shown(kind.expected_value)}.",
+        "Use that value.",
+    ),
+    "format": lambda field, value, kind: (
+        f"{field} is {value}, which is no valid {kind.format}.",
+        f"Write it as {kind.format}.",
+    ),
+    "pattern": lambda field, value, kind: (
+        f"{field} is {value}, which does not match {kind.pattern}.",
+        "Write it in that form.",
+    ),
+    "uniqueItems": lambda field, _, __: (f"{field} holds the same value twice.", "Remove the repetition."),
+    "not": lambda field, value, _: (f"{field} is {value}, which is not allowed here.", "Remove or replace it."),
+    "additionalProperties": lambda field, _, kind: (
+        f"{field} has unknown fields: {', '.join(kind.unexpected)}.",
+        "Remove or rename them.",
+    ),
+    "oneOf": _choice,
+    "anyOf": _choice,
+}
 
 
 def _bound(name: str) -> str:

@@ -1,6 +1,6 @@
 """One validation: which files, which rules, one report."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from terrafair.catalogue.rules.affected import affected
 from terrafair.catalogue.rules.document import Document, Fault
@@ -16,6 +16,8 @@ from terrafair.catalogue.schemas import Store
 from terrafair.errors import InvalidInput
 
 SHOWN = 8
+RELATIONAL = frozenset({"dead-link", "back-link", "listed-unnamed", "stale-title", "near-duplicate", "no-experiment"})
+"""Rules of the reviewer layer about two documents."""
 
 
 def validate(
@@ -28,6 +30,7 @@ def validate(
 ) -> Report:
     """Check a catalogue, or with `changed` only the files whose verdict these paths can affect.
 
+    Of files that were not changed themselves the report has the errors, and the warnings about a changed one.
     `changed` may hold paths that are deleted in `tree`. Where `tree` is an `Overlay`, the base tells what a file was
     before, so that a change that others cannot see (any but its title and its being there) touches that file alone.
     Without a `store` the rules in code and the STAC core schemas still run, and a warning with the rule
@@ -42,8 +45,11 @@ def validate(
             "It has no catalog.json at its top.",
             "Give the folder that holds catalog.json, products/, experiments/ ..., or a file in it.",
         )
-    paths = list(tree.paths()) if changed is None else affected(snapshot, changed)
+    given = None if changed is None else {path.removeprefix("./") for path in changed}
+    paths = list(tree.paths()) if given is None else affected(snapshot, given)
     found = [finding.problem for finding in findings(official, snapshot, paths)]
+    if given is not None:
+        found = [problem for problem in found if _concerns(problem, given)]
     if official.unchecked:
         found.append(_missing(official.unchecked))
     return Report.of(len(paths), found, strict=strict)
@@ -63,6 +69,17 @@ def findings(official: Official, snapshot: Snapshot, paths: Iterable[str]) -> It
             told.add(finding.problem.pointer)
             yield finding
         yield from review(document, snapshot, told)
+
+
+def _concerns(problem: Problem, changed: Collection[str]) -> bool:
+    """Whether a problem belongs to a change: all of the changed files', and what others have with one of these."""
+    if problem.file in changed or problem.layer is Layer.OFFICIAL:
+        return True
+    if problem.rule not in RELATIONAL:
+        return False
+    names = ("/".join(path.split("/")[-2:]) for path in changed)
+    entities = (path.rpartition("/")[0] for path in changed)
+    return any(name in problem.message for name in (*names, *entities) if name)
 
 
 def _missing(addresses: Iterable[str]) -> Problem:

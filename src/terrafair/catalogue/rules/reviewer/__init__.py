@@ -1,4 +1,4 @@
-"""What the official validator lets through and is wrong all the same: what a careful reviewer would ask to be mended."""
+"""What the official validator lets through and is wrong all the same, as a careful reviewer would see it."""
 
 from collections.abc import Collection, Iterator
 

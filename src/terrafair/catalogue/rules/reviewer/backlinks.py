@@ -22,9 +22,11 @@ def backlinks(subject: Subject) -> Iterator[Finding]:
         other = subject.around(target)
         if other is None or not isinstance(other.document.data, dict) or other.leads_to(subject.path, "child"):
             continue
-        rel = "related" if subject.role is Role.WORKFLOW else "child"
-        if rel == "related" and other.leads_to(subject.path, "related"):
+        # Records and projects call what belongs to them `related` as often as `child`; lists by theme do not.
+        either = kind in ("workflows", "experiments") or subject.role is Role.WORKFLOW
+        if either and other.leads_to(subject.path, "related"):
             continue
+        rel = "related" if subject.role is Role.WORKFLOW else "child"
         yield subject.finding(
             "back-link",
             pointer,
@@ -49,7 +51,7 @@ def _named(subject: Subject) -> list[Named]:
     if subject.role is Role.PRODUCT:
         found = [*_ids(data, "osc:project", "projects"), *_ids(data, "osc:experiment", "experiments")]
         found += [*_ids(data, "osc:variables", "variables"), *_ids(data, "osc:missions", "eo-missions")]
-        return found + [*_themes(data)]
+        return [*found, *_themes(data)]
     if subject.role is Role.EXPERIMENT:
         return [*_ids(subject.properties, "osc:workflow", "workflows", "/properties")]
     if subject.role is Role.WORKFLOW:

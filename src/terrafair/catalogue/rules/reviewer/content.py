@@ -16,6 +16,9 @@ _DATA_TYPES = re.compile(
 _DATA_ENDINGS = re.compile(
     r"\.(zarr|nc4?|cdf|tiff?|zip|tar|tgz|gz|csv|parquet|geojson|gpkg|fgb|h5|hdf5?|grib2?|laz|json)/?(?:[?#].*)?$", re.I
 )
+_DATA_PLACES = re.compile(
+    r"^(s3|gs|ftps?|sftp)://|//ftp\.|/ndownloader/files/|/thredds/|/opendap/|/erddap/|[?&]download=1", re.I
+)
 
 
 def content(subject: Subject) -> Iterator[Finding]:
@@ -37,19 +40,23 @@ def _product(subject: Subject) -> Iterator[Finding]:
         value = data.get(field)
         if not isinstance(value, list) or not value:
             yield subject.finding(rule, f"/{field}" if field in data else "", f"It names no {what}.")
-    if not data.get("osc:experiment"):
-        yield _no_experiment(subject)
+    if not data.get("osc:experiment") and (experiment := _maker(subject)):
+        message = f"It has no `osc:experiment`, and the experiment {experiment!r} is linked with it."
+        yield subject.finding("no-experiment", "", message, f"Set `osc:experiment` to {experiment!r} and link to it.")
     if not _has_data(subject):
         yield subject.finding("no-data-link", "/links", "No link or asset leads to its data, only to pages for people.")
 
 
-def _no_experiment(subject: Subject) -> Finding:
+def _maker(subject: Subject) -> str:
+    """The experiment that links to a product, or that the product links to; empty where there is none."""
+    for target in subject.targets:
+        if target.startswith("experiments/") and target.count("/") == 2 and subject.snapshot.exists(target):
+            return target.split("/")[1]
     for folder in subject.snapshot.folders("experiments"):
         other = subject.around(f"experiments/{folder}/record.json")
         if other is not None and (other.leads_to(subject.path, "child") or other.leads_to(subject.path, "related")):
-            message = f"It has no `osc:experiment`, and the experiment {folder!r} links to it."
-            return subject.finding("no-experiment", "", message, f"Set `osc:experiment` to {folder!r} and link to it.")
-    return subject.finding("no-experiment", "", "It has no `osc:experiment`: nobody can compute it again.")
+            return folder
+    return ""
 
 
 def _has_data(subject: Subject) -> bool:
@@ -72,8 +79,9 @@ def _leads_to_data(link: dict[str, Any]) -> bool:
     if rel not in {"via", "alternate", "describedby", "related", "access", "service"} or "://" not in href:
         return False
     media_type = str(link.get("type") or "")
-    return href.startswith(("s3://", "ftp://", "gs://")) or bool(
-        _DATA_TYPES.search(media_type) or _DATA_ENDINGS.search(href)
+    return any(
+        pattern.search(text)
+        for pattern, text in ((_DATA_TYPES, media_type), (_DATA_ENDINGS, href), (_DATA_PLACES, href))
     )
 
 
