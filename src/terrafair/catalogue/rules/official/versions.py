@@ -33,16 +33,13 @@ def reading(version: object) -> Reading:
 
 def _before_first(found: re.Match[str]) -> bool:
     """Older than 1.0.0-rc.1, part by part; `x` and `*` equal anything."""
-    for part, first in zip(found.group(1, 2, 3, 4), (1, 0, 0, 0), strict=True):
-        if part is None or part in "xX*":
-            continue
-        if int(part) != first:
-            return int(part) < first
+    for number, first in zip(found.group(1, 2, 3, 4), (1, 0, 0, 0), strict=True):
+        if number is not None and number not in ("x", "X", "*") and int(number) != first:
+            return bool(int(number) < first)
     suffix = found[5]
     if suffix is None:
         return False
-    for part, first in zip([*suffix.split("."), "0", "0"], ("rc", "1"), strict=False):
-        one, other = (int(part), first) if part.isdigit() and first.isdigit() else (part, first)
-        if str(one) != other:
-            return int(one) < int(other) if isinstance(one, int) else str(one) < other
-    return False
+    parts = [*suffix.split("."), "0"]
+    if parts[0] != "rc":
+        return parts[0] < "rc"
+    return parts[1].isdigit() and int(parts[1]) < 1

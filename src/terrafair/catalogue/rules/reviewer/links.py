@@ -72,8 +72,10 @@ def _inside(subject: Subject, number: int, link: dict[str, Any], target: str) ->
         return
     title = subject.snapshot.title(target)
     prefix = PREFIXES.get(target.partition("/")[0], "") if rel == "related" else ""
+    if title is None:
+        return
     wanted = f"{prefix}: {title}" if prefix else title
-    if title is not None and given not in (wanted, title):
+    if given not in (wanted, title):
         place = f"/links/{number}/title"
         message = f"The `{rel}` link to {href} is titled {given!r}; what it leads to is titled {title!r}."
         yield subject.finding("stale-title", place, message, f"Set it to {wanted!r}.", Put(subject.path, place, wanted))
