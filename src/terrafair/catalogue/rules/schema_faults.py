@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from terrafair.catalogue.rules.document import escape
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
 SHOWN = 80
 FEW = 12
-SELECTORS = frozenset({"rel", "scheme", "type"})
+CHOICES = frozenset({"const", "enum", "not"})
+SELECTORS = frozenset({"rel", "scheme"})
 """Fields that say which of several alternatives is meant."""
 
 
@@ -41,24 +43,36 @@ def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:
     if not branches or error.kind.name not in {"anyOf", "oneOf"}:
         yield error
         return
-    best = min(branches, key=lambda branch: _distance(error, branch))
-    if _distance(error, best)[0] and len(branches) > 1:
+    misses = [_miss(error, branch) for branch in branches]
+    least = min(misses)
+    if least == Miss.OTHER or (least == Miss.TYPE and misses.count(least) > 1):
         # Not even the selecting field fits any of them: the whole is to blame.
         yield error
         return
-    for inner in best:
+    near = [branch for branch, miss in zip(branches, misses, strict=True) if miss == least]
+    for inner in min(near, key=lambda branch: (-max(len(one.instance_path) for one in branch), len(branch))):
         yield from _leaves(inner)
 
 
-def _distance(error: "ValidationError", branch: list["ValidationError"]) -> tuple[bool, int, int]:
-    here = len(error.instance_path)
-    wrong_choice = any(
-        len(inner.instance_path) == here + 1
-        and inner.instance_path[-1] in SELECTORS
-        and inner.kind.name in {"const", "enum", "not"}
-        for inner in branch
-    ) or any(len(inner.instance_path) == here and inner.kind.name in {"type", "not"} for inner in branch)
-    return wrong_choice, -max(len(inner.instance_path) for inner in branch), len(branch)
+class Miss(IntEnum):
+    """By what an alternative misses."""
+
+    DETAIL = 0
+    TYPE = 1
+    OTHER = 2
+    """It is another kind of thing altogether."""
+
+
+def _miss(error: "ValidationError", branch: list["ValidationError"]) -> Miss:
+    here, miss = len(error.instance_path), Miss.DETAIL
+    for inner in branch:
+        name, depth = inner.kind.name, len(inner.instance_path)
+        field = inner.instance_path[-1] if depth == here + 1 else ""
+        if (depth == here and name in {"type", "not"}) or (field in SELECTORS and name in CHOICES):
+            return Miss.OTHER
+        if field == "type" and name in CHOICES:
+            miss = Miss.TYPE
+    return miss
 
 
 def _fault(error: "ValidationError") -> SchemaFault:
