@@ -111,7 +111,11 @@ BROKEN: list[tuple[str, Change, str]] = [
     (PRODUCT, put("id", "x"), "id-folder"),
     (PRODUCT, put("stac_extensions", []), "extension-missing"),
     (PRODUCT, put("stac_extensions", ["eo"]), "extension-address"),
-    (PRODUCT, lambda document: [entry.update(rel="about") for entry in document["links"] if entry["rel"] == "via"], "via-link"),
+    (
+        PRODUCT,
+        lambda document: [entry.update(rel="about") for entry in document["links"] if entry["rel"] == "via"],
+        "via-link",
+    ),
     (PRODUCT, drop("parent"), "parent-link"),
     (PRODUCT, on("parent", href="../../catalog.json"), "parent-link"),
     (PRODUCT, on("root", href=f"{SITE}catalog.json"), "root-link"),
@@ -276,7 +280,9 @@ def test_rule_sets_differ_as_the_releases_do(store: Store) -> None:
     """Up to rc.14 every file below an entity folder fell under the entity's own schema."""
     files = {**FILES, "products/demo-s2-l2a/catalog.json": json.loads(FILES[MISSION])}
     assert validate(Documents(files), store=store).valid
-    assert "schema-unknown" in {problem.rule for problem in validate(Documents(files), store=store, rules="rc.14").errors}
+    assert "schema-unknown" in {
+        problem.rule for problem in validate(Documents(files), store=store, rules="rc.14").errors
+    }
 
 
 # The real catalogue.

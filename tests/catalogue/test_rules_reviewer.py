@@ -86,7 +86,9 @@ CASES: list[tuple[str, Change, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("path", "change", "rule"), CASES, ids=[f"{rule}-{place}" for place, (*_, rule) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("path", "change", "rule"), CASES, ids=[f"{rule}-{place}" for place, (*_, rule) in enumerate(CASES)]
+)
 def test_each_rule_is_told_and_only_then(path: str, change: Change, rule: str) -> None:
     assert rule in rules(changed(path, change), path)
     assert rules(FILES) == set()

@@ -169,9 +169,10 @@ class JsonText:
             gap = f",{self._break}{indent}"
         else:
             gap = ", "
-        model = entries[0].value
         style = self._indent_at(last.start) if "\n" in gap else None
-        written = self._written(value, style, like=self.text[model : entries[0].end])
+        nested = [entry for entry in entries if self.text[entry.value] in "{[" and entry.end - entry.value > 2]
+        like = self.text[nested[-1].value : nested[-1].end] if nested and not name else "\n"
+        written = self._written(value, style, like)
         self._splice(last.end, last.end, f"{gap}{name}{written}")
 
     def _colon(self, entries: Sequence[Entry]) -> str:

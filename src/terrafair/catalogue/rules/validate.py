@@ -16,8 +16,11 @@ from terrafair.catalogue.schemas import Store
 from terrafair.errors import InvalidInput
 
 SHOWN = 8
-RELATIONAL = frozenset({"dead-link", "back-link", "listed-unnamed", "stale-title", "near-duplicate", "no-experiment"})
-"""Rules of the reviewer layer about two documents."""
+RELATIONAL = frozenset(
+    {"dead-link", "back-link", "listed-unnamed", "stale-title", "near-duplicate", "no-experiment"}
+    | {"input-file", "environment-file"}
+)
+"""Rules of the reviewer layer about two files."""
 
 
 def validate(
