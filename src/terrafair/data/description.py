@@ -15,6 +15,8 @@ class Order:
     """Absolute path."""
     id: str
     """Of the collection; items are named `ID-name`."""
+    only: str = ""
+    """Name of the one file that is asked for; empty: all."""
     title: str = ""
     description: str = ""
     licence: str = ""

@@ -39,7 +39,7 @@ def read(path: Path, kind: Kind) -> Facts:
     found = directories(path) if kind is Kind.TIFF else []
     check_whole(path, found)
     # Only the named driver: a VRT that poses as a TIFF would open any other file.
-    with _translated(path), rasterio.Env(**OPTIONS), rasterio.open(path, driver=DRIVERS[kind]) as source:
+    with translated(path), rasterio.Env(**OPTIONS), rasterio.open(path, driver=DRIVERS[kind]) as source:
         if source.count == 0:
             raise InvalidInput(f"{path.name} has no band.", "There is nothing in it to describe.", where=path.name)
         return _facts(source, path, kind, found)
@@ -216,7 +216,8 @@ def _span(source: Any) -> Span | None:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what rasterio raises into `InvalidInput`."""
     import warnings
 
     from rasterio.errors import NotGeoreferencedWarning, RasterioError

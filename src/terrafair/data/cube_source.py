@@ -1,0 +1,150 @@
+"""Cubes as they are stored: numbers unscaled, times undecoded, attributes kept; nothing is read before it is asked.
+
+So packed values, encodings of time and grid mappings pass from one format to another without a change.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terrafair.data.classify import Kind
+from terrafair.data import netcdf3
+from terrafair.data.datasets import check_zarr, unreadable
+from terrafair.data.facts import plain
+from terrafair.errors import InvalidInput, TerrafairError
+
+Block = tuple[slice, ...]
+NETCDF_FILL = 9.969209968386869e36
+"""What the NetCDF library writes into reals where nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """One variable of a cube."""
+
+    name: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: Any
+    """numpy's, of the stored values, in this machine's byte order; `object` for texts of any length."""
+    attributes: Mapping[str, Any]
+    """In JSON's own types; without `_FillValue`."""
+    read: Callable[[Block], Any]
+    """The stored values of a part."""
+    fill: Any = None
+    """The stored value that means no data."""
+    chunks: tuple[int, ...] | None = None
+    """How the source cuts it; None where it does not."""
+    default_fill: bool = False
+    """Whether its library marks unwritten values by a number of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of variables; the root's path is empty."""
+
+    path: str
+    attributes: Mapping[str, Any]
+    arrays: tuple[Array, ...]
+
+
+@contextmanager
+def opened(path: Path, kind: Kind) -> Iterator[tuple[Group, ...]]:
+    """All groups of a NetCDF or Zarr; raises `InvalidInput` for one that cannot be read or holds nothing."""
+    options: dict[str, Any] = {"engine": "netcdf4", "cache": False}
+    if kind is Kind.NETCDF:
+        netcdf3.check_whole(path)
+    if kind is Kind.ZARR:
+        if path.is_dir():
+            check_zarr(path)
+        options = {"engine": "zarr", "cache": False, "chunks": None}
+    raw = {"mask_and_scale": False, "decode_times": False, "decode_coords": False, "decode_timedelta": False}
+    with warnings.catch_warnings(), ExitStack() as stack:
+        warnings.simplefilter("ignore")
+        try:
+            groups = _groups(path, {**options, **raw}, stack, default_fill=kind is not Kind.ZARR)
+            if not any(group.arrays for group in groups):
+                raise InvalidInput(f"{path.name} holds no variable.", "There is nothing to convert.", where=path.name)
+            yield groups
+        except TerrafairError:
+            raise
+        except Exception as fault:  # NetCDF, HDF5, Zarr and their codecs each raise their own kinds
+            raise unreadable(path, fault) from fault
+
+
+def _groups(path: Path, options: dict[str, Any], stack: ExitStack, *, default_fill: bool) -> tuple[Group, ...]:
+    import xarray
+
+    found = []
+    source: Any = path
+    if path.suffix == ".zip":
+        from zarr.storage import ZipStore
+
+        source = stack.enter_context(ZipStore(path, mode="r"))
+    for name, dataset in xarray.open_groups(source, **options).items():
+        stack.enter_context(dataset)
+        arrays = tuple(_array(str(key), dataset.variables[key], default_fill=default_fill) for key in dataset.variables)
+        found.append(Group(name.strip("/"), plain_attributes(dataset.attrs), arrays))
+    return tuple(found)
+
+
+def _array(name: str, variable: Any, *, default_fill: bool) -> Array:
+    import numpy as np
+
+    attributes = dict(variable.attrs)
+    fill = attributes.pop("_FillValue", variable.encoding.get("_FillValue"))
+    cut = variable.encoding.get("preferred_chunks")
+    chunks = variable.encoding.get("chunksizes") or (tuple(cut.values()) if cut else None)
+    if variable.encoding.get("contiguous"):
+        chunks = None
+    texts = variable.dtype.kind in "SUOT"
+
+    def read(block: Block) -> Any:
+        values = np.asarray(variable[block].values)
+        return _texts(values) if texts else values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    if variable.dtype.kind not in "biufcSUOT":
+        raise InvalidInput(
+            f"The variable {name} is of the type {variable.dtype}.",
+            "Zarr holds numbers and texts.",
+            "Write each member as a variable of its own.",
+            name,
+        )
+    return Array(
+        name,
+        tuple(map(str, variable.dims)),
+        tuple(variable.shape),
+        np.dtype(object) if texts else variable.dtype.newbyteorder("="),
+        plain_attributes(attributes),
+        read,
+        fill=None if texts or fill is None else np.asarray(fill).ravel()[0],
+        chunks=tuple(chunks) if chunks else None,
+        default_fill=default_fill,
+    )
+
+
+def _texts(values: Any) -> Any:
+    import numpy as np
+
+    def text(value: Any) -> str:
+        return value.decode("utf-8", "replace").rstrip("\0") if isinstance(value, bytes) else str(value)
+
+    found = np.empty(values.shape, dtype=object)
+    flat = found.reshape(-1)
+    for number, value in enumerate(values.ravel()):
+        flat[number] = text(value)
+    return found
+
+
+def plain_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Attributes in JSON's own types: a NaN that means no data is left out, since reals have that meaning anyway."""
+    found = {}
+    for name, value in attributes.items():
+        made = plain(value)
+        if made is None and name in {"missing_value", "valid_min", "valid_max"}:
+            continue
+        found[str(name)] = "NaN" if made is None and value is not None else made
+    return found
