@@ -63,8 +63,10 @@ def made(source: Path, folder: Path) -> tuple[Made, Path]:
 
 @pytest.mark.parametrize(
     "kind",
-    ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"]
-    + ["complex64", "complex128"],
+    [
+        *("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+        *("float32", "float64", "complex64", "complex128"),
+    ],
 )
 def test_every_type_keeps_its_values_and_place(tmp_path: Path, kind: str) -> None:
     high = 127 if kind == "int8" else 255 if kind == "uint8" else 4000

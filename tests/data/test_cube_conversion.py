@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +81,8 @@ def reread(made: Made, **options: Any) -> xr.Dataset:
 
 
 @pytest.fixture(params=["NETCDF4", "NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    yield cube(tmp_path / "snow.nc", request.param)
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return cube(tmp_path / "snow.nc", request.param)
 
 
 @pytest.mark.parametrize("form", ["v2", "v3"])

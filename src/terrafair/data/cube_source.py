@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrafair.data.classify import Kind
 from terrafair.data import netcdf3
+from terrafair.data.classify import Kind
 from terrafair.data.datasets import check_zarr, unreadable
 from terrafair.data.facts import plain
 from terrafair.errors import InvalidInput, TerrafairError
