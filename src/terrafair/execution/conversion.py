@@ -1,6 +1,7 @@
 """Results become cloud-optimised and described, with every file of theirs opened in the sandbox only."""
 
 import json
+import os
 import shutil
 import stat
 import tempfile
@@ -52,6 +53,8 @@ class Converter:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(place)
                 place.chmod(0o644)
+                if self.sandbox.drops_user:
+                    os.chown(place, os.geteuid(), os.getegid())
         except WorkflowFailed as error:
             at = last(work / "program" / "log.jsonl", frozenset({"info"}), 1)
             why = " ".join([error.problem.why, *(f"It was {text[:1].lower()}{text[1:]}." for text in at)])
