@@ -6,7 +6,7 @@ their assets completed with what was measured. Files without a place become asse
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from terrafair.errors import Problem, TerrafairError
 
 MOST = 20_000
 """Files that are described one by one."""
+SMALL = 2**24
+"""Bytes of a file that stays in memory between two looks."""
 HEAVY = 512 * 2**20
 """Bytes of all files that are worth several processes."""
 _READERS: Mapping[Kind, Callable[[Path, Kind], Facts]] = {
@@ -165,14 +167,15 @@ def _odd(path: Path, name: str, root: Path) -> Problem | None:
 def _measured(task: tuple[Path, str, Facts | None]) -> tuple[Measured | None, list[Problem]]:
     path, name, known = task
     remarks: list[Problem] = []
+    if path.is_file() and path.stat().st_size < SMALL:
+        return _measure(path, name, remarks, known, lambda: _digest(path)), remarks
     with ThreadPoolExecutor(1) as beside:
         # Both at once, so that the disk gives each byte once.
-        digest = beside.submit(_digest, path)
-        return _measure(path, name, remarks, known, digest), remarks
+        return _measure(path, name, remarks, known, beside.submit(_digest, path).result), remarks
 
 
 def _measure(
-    path: Path, name: str, remarks: list[Problem], known: Facts | None, digested: "Future[tuple[int, str]]"
+    path: Path, name: str, remarks: list[Problem], known: Facts | None, digested: Callable[[], tuple[int, str]]
 ) -> Measured | None:
     kind, kind_name = Kind.BINARY, MEDIA_TYPES[Kind.BINARY]
     try:
@@ -190,7 +193,7 @@ def _measure(
     remarks.extend(replace(remark, where=name) for remark in facts.remarks)
     role = "metadata" if kind in _METADATA else (facts.roles or ("data",))[0]
     try:
-        size, digest = digested.result()
+        size, digest = digested()
     except OSError as fault:
         remarks.append(Problem(f"{name} cannot be read: {fault.strerror}.", where=name, code="file-unreadable"))
         return None

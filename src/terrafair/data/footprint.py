@@ -7,6 +7,7 @@ and have a bounding box whose west is larger than its east; outlines around a po
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -110,19 +111,24 @@ def _densified(corners: Sequence[tuple[float, float]]) -> Ring:
 
 
 def _degrees(points: Sequence[tuple[float, float]], crs: Any) -> tuple[Any, Any]:
+    x, y = np.asarray(points, dtype=np.float64).T
+    longitudes, latitudes = transformer(crs, "EPSG:4326").transform(x, y)
+    return longitudes, latitudes
+
+
+@lru_cache(64)
+def transformer(source: Any, target: Any) -> Any:
+    """From x and y to x and y; kept, since making one takes longer than an outline does."""
     from pyproj import Transformer
 
-    x, y = np.asarray(points, dtype=np.float64).T
-    longitudes, latitudes = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
-    return longitudes, latitudes
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def _holds_pole(ring: Ring, crs: Any) -> int:
     """1 or -1 where the north or south pole lies inside the ring, else 0."""
-    from pyproj import Transformer
     from shapely import Point, Polygon
 
-    inverse = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    inverse = transformer("EPSG:4326", crs)
     outline = Polygon(ring)
     for sign in (1, -1):
         x, y = inverse.transform(0.0, 90.0 * sign)

@@ -192,10 +192,34 @@ def _blocks(source: Any) -> Iterator[tuple[int, Any, Any]]:
     for top, left in itertools.product(range(0, source.height, height), range(0, source.width, width)):
         window = Window(left, top, min(width, source.width - left), min(height, source.height - top))
         for group in groups:
-            block = source.read(group, window=window, masked=True)
+            simple = all(_is_simple(source, index) for index in group)
+            block = source.read(group, window=window, masked=not simple)
             for index, layer in zip(group, block, strict=True):
-                invalid = layer.mask if layer.mask.shape else None
-                yield index - 1, layer.data, invalid if invalid is not None and invalid.any() else None
+                yield index - 1, *(_judged(source, index, layer) if simple else _unmasked(layer))
+
+
+def _is_simple(source: Any, index: int) -> bool:
+    """Whether the values themselves show what is no data; a mask would be read as long as they are."""
+    from rasterio.enums import MaskFlags
+
+    flags, nodata = source.mask_flag_enums[index - 1], source.nodatavals[index - 1]
+    if flags == [MaskFlags.all_valid]:
+        return True
+    # Reals near the value count as well, and GDAL knows how near.
+    return flags == [MaskFlags.nodata] and ("int" in source.dtypes[index - 1] or nodata != nodata)  # noqa: PLR0124
+
+
+def _judged(source: Any, index: int, values: Any) -> tuple[Any, Any]:
+    nodata = source.nodatavals[index - 1]
+    if nodata is None or values.dtype.kind == "f":
+        return values, None
+    invalid = values == nodata
+    return values, invalid if invalid.any() else None
+
+
+def _unmasked(layer: Any) -> tuple[Any, Any]:
+    invalid = layer.mask if layer.mask.shape else None
+    return layer.data, invalid if invalid is not None and invalid.any() else None
 
 
 def window_size(source: Any, pixels: int) -> tuple[int, int]:
