@@ -129,10 +129,10 @@ def _holds_pole(ring: Ring, crs: Any) -> int:
     from shapely import Point, Polygon
 
     inverse = transformer("EPSG:4326", crs)
-    outline = Polygon(ring)
+    xs, ys = ([point[axis] for point in ring] for axis in (0, 1))
     for sign in (1, -1):
         x, y = inverse.transform(0.0, 90.0 * sign)
-        if math.isfinite(x) and math.isfinite(y) and outline.contains(Point(x, y)):
+        if min(xs) < x < max(xs) and min(ys) < y < max(ys) and Polygon(ring).contains(Point(x, y)):
             return sign
     return 0
 
@@ -184,7 +184,8 @@ def _assembled(ring: Ring) -> Footprint:
     world = box(-180.0, -90.0, 180.0, 90.0)
     parts = []
     start = -math.floor((west + 180.0) / 360.0)
-    for turns in (start, start - 1, start - 2):
+    # As a rule it lies in the first of the three as a whole.
+    for turns in (start, start - 1, start - 2)[: 3 if west < -180.0 or east > 180.0 else 1]:
         part = translate(outline, 360.0 * turns).intersection(world)
         parts += [each for each in getattr(part, "geoms", [part]) if each.geom_type == "Polygon" and each.area > 1e-12]
     if east - west >= 360.0 - 1e-6:

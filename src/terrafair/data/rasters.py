@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,14 @@ def crs_of(value: Any) -> Any:
     """The coordinate system as pyproj's; raises `pyproj.exceptions.CRSError`."""
     from pyproj import CRS
 
-    return CRS.from_user_input(value)
+    return _parsed(value) if isinstance(value, str) else CRS.from_user_input(value)
+
+
+@lru_cache(64)
+def _parsed(text: str) -> Any:
+    from pyproj import CRS
+
+    return CRS.from_user_input(text)
 
 
 def code_of(crs: Any) -> dict[str, Any]:
