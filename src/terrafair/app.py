@@ -17,7 +17,7 @@ from terrafair.data.stage import Stager
 from terrafair.errors import Problem
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
-from terrafair.execution.conversion import Converter
+from terrafair.execution.conversion import Converter, Memory
 from terrafair.execution.engines.command.engine import CommandEngine
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
@@ -199,7 +199,7 @@ def explain_here(config: Config, id: str, kind: str) -> dict[str, Any]:  # noqa:
 def converter_here(config: Config) -> Converter:
     """Converts and describes files of this machine, in its sandbox."""
     config.home.mkdir(parents=True, exist_ok=True)
-    return Converter(Parts(config).sandbox)
+    return Converter(Parts(config).sandbox, memory=Memory(config.home / "described"))
 
 
 def examine(config: Config) -> list[dict[str, Any]]:

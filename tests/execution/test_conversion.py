@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from terrafair.data.conversion import Order
 from terrafair.data.description import Order as Described
 from terrafair.errors import InvalidInput, NotFound, TimedOut, WorkflowFailed
 from terrafair.execution.command import Limits
-from terrafair.execution.conversion import Converter
+from terrafair.execution.conversion import Converter, Memory
 from terrafair.execution.sandbox import Sandbox, probe
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -154,3 +155,22 @@ def test_the_command_line(results: Path, tmp_path: Path, cli: Run) -> None:
     item = json.loads(cli("describe", str(results / "scene.tif")).stdout)
     assert item["stac_version"] == "1.1.0" and item["assets"]["scene.tif"]["file:size"] > 0
     assert "There is no" in cli("describe", str(tmp_path / "nowhere"), code=2).stderr
+
+
+def test_an_unchanged_file_is_not_opened_again(results: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+    converter = Converter(sandbox, memory=Memory(tmp_path / "memory"))
+    order = Described("", "test", start="2026-01-01T00:00:00Z", end="2026-01-02T00:00:00Z")
+    first = converter.describe(results, order)
+    assert set(first.seen) == {"scene.tif", "cube.nc", "page.tif"}
+    again = converter.describe(results, order)
+    assert not again.seen
+    assert replace(again, seen={}) == replace(first, seen={})
+    # As if the content changed within the clock's resolution: inode, size and both times are looked at.
+    content = (results / "scene.tif").read_bytes()
+    (results / "scene.tif").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    third = converter.describe(results, order)
+    assert set(third.seen) == {"scene.tif"}
+    assert {file.path: file.sha256 for file in third.files}["scene.tif"] != first.files[-1].sha256
+    for entry in (tmp_path / "memory").rglob("*.json"):
+        entry.write_text("spoilt")
+    assert len(converter.describe(results, order).seen) == 3

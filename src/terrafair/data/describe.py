@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from terrafair.data import cubes, rasters, tables
+from terrafair.data import cubes, rasters, remembered, tables
 from terrafair.data.adopted import Adopted, adopt, file_safe
 from terrafair.data.assembly import VERSION, collection, item_of, place_asset, unique
 from terrafair.data.classify import MEDIA_TYPES, Kind, classify, media_type
@@ -56,12 +56,13 @@ def describe(order: Order, known: Mapping[str, Facts] | None = None) -> Descript
     paths = [path for path in files(folder, remarks) if order.only in {"", path.name}]
     if len(paths) > MOST:
         remarks.append(Problem(f"There are more than {MOST} files; the others are kept and not described."))
-    tasks = [(path, name := path.relative_to(folder).as_posix(), (known or {}).get(name)) for path in paths[:MOST]]
-    heavy = sum(path.stat().st_size for path, _, found in tasks if found is None) > HEAVY
-    for each, said in spread(_measured, tasks, heavy=heavy):
+    seen: dict[str, Mapping[str, Any]] = {}
+    for each, said, new in _looked_at(paths[:MOST], order, known or {}):
         remarks.extend(said)
         if each is not None:
             measured[each.file.path] = each
+            if new and order.remembered is not None:
+                seen[each.file.path] = remembered.document(each.file, each.facts, tuple(said))
     adopted = adopt(folder, [name for name, each in measured.items() if each.facts.kind is Kind.STAC], remarks)
     names = {path: name for name, path in order.outputs.items()}
     items = [*_adopted_items(adopted, measured, order, remarks), *_own_items(adopted, measured, order, names)]
@@ -69,7 +70,23 @@ def describe(order: Order, known: Mapping[str, Facts] | None = None) -> Descript
     rest = {name: each for name, each in measured.items() if name not in taken}
     assets = dict(unique((names.get(name) or name, place_asset(each.file, each.facts)) for name, each in rest.items()))
     document = collection(order, items, assets)
-    return Description(document, tuple(items), tuple(each.file for each in measured.values()), tuple(remarks))
+    return Description(document, tuple(items), tuple(each.file for each in measured.values()), tuple(remarks), seen)
+
+
+def _looked_at(
+    paths: list[Path], order: Order, known: Mapping[str, Facts]
+) -> Iterator[tuple[Measured | None, list[Problem], bool]]:
+    """Each file in order, with remarks, and whether it was opened for that."""
+    names = {path: path.relative_to(order.folder).as_posix() for path in paths}
+    kept = {name: remembered.read(each) for name, each in (order.remembered or {}).items()}
+    tasks = [(path, name, known.get(name)) for path, name in names.items() if not kept.get(name)]
+    heavy = sum(path.stat().st_size for path, _, found in tasks if found is None) > HEAVY
+    opened = spread(_measured, tasks, heavy=heavy)
+    for name in names.values():
+        if found := kept.get(name):
+            yield Measured(found[0], found[1]), list(found[2]), False
+        else:
+            yield *next(opened), True
 
 
 def _adopted_items(

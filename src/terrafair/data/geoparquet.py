@@ -17,7 +17,6 @@ from terrafair.data.classify import HEAD, Kind, delimiter, encoding_of
 from terrafair.data.conversion import Made
 from terrafair.data.geoparquet_checks import check_geoparquet, is_optimised
 from terrafair.data.parquet import read_footer
-
 from terrafair.errors import InvalidInput, Problem
 
 ROWS = 50_000

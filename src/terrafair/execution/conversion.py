@@ -1,14 +1,16 @@
 """Results become cloud-optimised and described, with every file of theirs opened in the sandbox only."""
 
+import hashlib
 import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from terrafair.data import conversion
 from terrafair.data.conversion import Conversion
@@ -28,6 +30,8 @@ class Converter:
 
     sandbox: Sandbox
     limits: Limits = LIMITS
+    memory: "Memory | None" = None
+    """Where it is kept what files held, so that unchanged ones are not opened again."""
 
     def convert(self, order: conversion.Order) -> Conversion:
         """Convert all files of `order.folder` into `order.target`.
@@ -74,12 +78,18 @@ class Converter:
             work.chmod(0o755)
             with self._readable(source, work / "source") as readable:
                 folder, only = (readable, "") if _is_folder(readable) else (readable.parent, readable.name)
-                asked = replace(order, folder=str(folder), only=only)
+                keys = _keys(source)
+                known = {name: self.memory.get(key) for name, key in keys.items()} if self.memory else {}
+                kept = {name: each for name, each in known.items() if each} if self.memory else None
+                asked = replace(order, folder=str(folder), only=only, remembered=kept)
                 answer = program.run(work / "program", asked.document(), (readable, *_beside(readable)))
             try:
-                return Description.read(json.loads(answer.read_bytes()))
+                found = Description.read(json.loads(answer.read_bytes()))
             except (ValueError, KeyError, TypeError) as fault:
                 raise Damaged(f"The description's answer cannot be read: {fault}.") from fault
+        if self.memory:
+            self.memory.put({keys[name]: each for name, each in found.seen.items() if name in keys})
+        return found
 
     @contextmanager
     def _readable(self, source: Path, copy: Path) -> Iterator[Path]:
@@ -104,6 +114,47 @@ class Converter:
             raise InvalidInput(f"{source} cannot be read: {fault.strerror}.", where=str(source)) from fault
         finally:
             shutil.rmtree(copy, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One JSON file for each file that was described, in a folder of the platform's own.
+
+    The sandbox gives the contents and never the names: a file can spoil what is known of itself only.
+    """
+
+    folder: Path
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """What was kept; None for nothing, or for what does not parse."""
+        try:
+            found = json.loads((self.folder / key[:2] / f"{key}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def put(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep; each entry whole or not at all."""
+        for key, entry in entries.items():
+            place = self.folder / key[:2] / f"{key}.json"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial = place.with_suffix(f".{os.getpid()}.partial")
+            partial.write_text(json.dumps(entry), "utf-8")
+            partial.replace(place)
+
+
+def _keys(source: Path) -> dict[str, str]:
+    """Relative path of each plain file -> what changes whenever its content may have."""
+    root = source if _is_folder(source) else source.parent
+    paths = [path for path in (source.rglob("*") if _is_folder(source) else [source]) if path.is_file()]
+    found = {}
+    for path in paths:
+        state = path.stat()
+        # A table beside a shapefile belongs to its content; so do all that share a name.
+        beside = sorted((each.name, each.stat().st_mtime_ns, each.stat().st_size) for each in _beside(path))
+        text = repr((str(path.resolve()), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns, beside))
+        found[path.relative_to(root).as_posix()] = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return found
 
 
 def _is_open(path: Path) -> bool:
