@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
@@ -112,6 +113,36 @@ def test_names_scales_units_tags_and_no_data_stay(tmp_path: Path) -> None:
             assert getattr(after, name) == getattr(before, name), name
         assert after.tags()["PRODUCT"] == "L2A" and after.tags()["AREA_OR_POINT"] == "Point"
         assert after.tags(1)["wavelength"] == "705"
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_tags_in_namespaces(tmp_path: Path, beside: bool) -> None:
+    def label(file: Any) -> None:
+        file.update_tags(ns="MISSION", orbit="42")
+        if beside:
+            file.update_tags(1, wavelength="705")
+
+    found, target = made(make(tmp_path / "tagged.tif", noise("uint16"), label), tmp_path)
+    with rasterio.open(target) as after:
+        if beside:
+            # GDAL copies one or the other; what is lost is told.
+            assert after.tags(1)["wavelength"] == "705" and found.remarks[0].code == "tags-lost"
+        else:
+            assert after.tags(ns="MISSION") == {"orbit": "42"} and not found.remarks
+
+
+@pytest.mark.parametrize(
+    ("bands", "colours"), [(4, "red green blue alpha"), (4, "red green blue nir"), (3, "gray undefined undefined")]
+)
+def test_what_a_band_shows_stays(tmp_path: Path, bands: int, colours: str) -> None:
+    wanted = [ColorInterp[name] for name in colours.split()]
+
+    def label(file: Any) -> None:
+        file.colorinterp = wanted
+
+    _, target = made(make(tmp_path / "shown.tif", noise("uint16", bands), label), tmp_path)
+    with rasterio.open(target) as file:
+        assert list(file.colorinterp) == wanted
 
 
 def test_classes_are_not_averaged(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from terrafair.cli.terminal import json_option, print_json, print_problem, table
 from terrafair.config import load
-from terrafair.data.conversion import Conversion, Order, Status
-from terrafair.data.description import Order as Description
+
+if TYPE_CHECKING:
+    from terrafair.data.conversion import Conversion
 
 
 @click.command("convert")
@@ -31,6 +33,8 @@ def convert(path: Path, target: Path | None, zarr: str, base: str, *, verify: bo
       terrafair convert scene.nc --zarr v2 --json
     """
     from terrafair.app import converter_here
+    from terrafair.data.conversion import Order
+    from terrafair.data.description import Order as Description
 
     chosen = target or path.with_name(f"{path.name}-published")
     described = Description("", id=_identifier(path), title=path.name)
@@ -58,6 +62,7 @@ def describe(path: Path, *, as_json: bool) -> None:
       terrafair describe results --json | jq .collection.extent
     """
     from terrafair.app import converter_here
+    from terrafair.data.description import Order as Description
 
     found = converter_here(load()).describe(path, Description("", id=_identifier(path), title=path.name))
     if as_json:
@@ -76,7 +81,9 @@ def _identifier(path: Path) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name).strip("-") or "results"
 
 
-def _print(found: Conversion, target: Path) -> None:
+def _print(found: "Conversion", target: Path) -> None:
+    from terrafair.data.conversion import Status
+
     rows = [(each.source, str(each.status), each.form, ", ".join(each.outputs)) for each in found.files]
     table(("file", "", "form", "made"), rows)
     for each in found.files:

@@ -133,9 +133,21 @@ def creation(source: Any) -> dict[str, str]:
         "OVERVIEWS": "IGNORE_EXISTING",
         "OVERVIEW_RESAMPLING": "NEAREST" if classes else "AVERAGE",
         "BIGTIFF": "IF_SAFER",
+        # With YES GDAL leaves the tags of bands out.
+        "COPY_SRC_MDD": "YES" if _namespaces(source) and not _band_tags(source) else "AUTO",
         # On smaller ones GDAL's threads take twice the CPU and win nothing.
         "NUM_THREADS": "1" if _size(source) < LARGE else str(min(os.cpu_count() or 1, 4)),
     }
+
+
+def _namespaces(source: Any) -> list[str]:
+    """Where somebody's own tags of the whole lie."""
+    reserved = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC"}
+    return [name for name in source.tag_namespaces() if name not in reserved]
+
+
+def _band_tags(source: Any) -> bool:
+    return any(source.tags(index) for index in source.indexes)
 
 
 def _size(source: Any) -> int:
@@ -244,6 +256,10 @@ def _remarks(source: Any, path: Path, additions: Additions) -> list[Problem]:
     elif source.crs is None and not points:
         what = f"{name} has no coordinate system."
         found.append(Problem(what, "It became a COG without a place.", "Write it (gdal_edit -a_srs).", name, "no-crs"))
+    if (lost := _namespaces(source)) and _band_tags(source):
+        what = f"The tags of {name} in {', '.join(lost)} are left out."
+        why = "GDAL copies either tags in namespaces or those of bands."
+        found.append(Problem(what, why, "Write them without a namespace.", name, "tags-lost"))
     if additions.nan:
         what = f"{name} has NaN and no value for no data; NaN was set as that value."
         found.append(Problem(what, "Overviews would spread it otherwise.", where=name, code="nodata-set"))

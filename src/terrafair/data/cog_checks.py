@@ -51,10 +51,11 @@ def _metadata(source: Any, written: Any) -> Iterator[tuple[str, str]]:
         "a band's name": lambda each: each.descriptions,
         "scale or offset": lambda each: (each.scales, each.offsets),
         "a unit": lambda each: tuple(unit or "" for unit in each.units),
+        "what a band shows": lambda each: each.colorinterp,
         "a colour table": _colours,
         "the number of control points": lambda each: len(each.gcps[0]),
         "the rational polynomials": lambda each: each.rpcs is not None,
-        "a tag": lambda each: {k: v for k, v in each.tags().items() if k not in _FREE and not k.startswith("TIFFTAG_")},
+        "a tag": lambda each: {k: v for k, v in each.tags().items() if k not in _FREE},
         "a band's tag": lambda each: [each.tags(index) for index in each.indexes],
     }
     for what, read in pairs.items():

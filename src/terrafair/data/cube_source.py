@@ -130,6 +130,12 @@ def _texts(values: Any) -> Any:
     import numpy as np
 
     def text(value: Any) -> str:
+        if not isinstance(value, (str, bytes)):
+            raise InvalidInput(
+                f"A variable holds lists of any length ({str(value)[:40]}).",
+                "Zarr holds numbers and texts.",
+                "Write them as rows of one length.",
+            )
         return value.decode("utf-8", "replace").rstrip("\0") if isinstance(value, bytes) else str(value)
 
     found = np.empty(values.shape, dtype=object)
