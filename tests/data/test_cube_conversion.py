@@ -254,6 +254,33 @@ def test_a_store_without_consolidated_metadata_is_written_anew(tmp_path: Path) -
     assert not made.kept and made.form == "zarr-3"
 
 
+def test_dates_as_a_type_become_numbers_that_every_reader_knows(tmp_path: Path) -> None:
+    dates = np.array(["2020-02-29", "NaT", "2021-01-01T12:00"], dtype="M8[s]")
+    group = zarr.open_group(tmp_path / "dates.zarr", mode="w", zarr_format=2)
+    array = group.create_array("when", shape=(3,), dtype=dates.dtype, attributes={"_ARRAY_DIMENSIONS": ["n"]})
+    array[:] = dates
+    zarr.consolidate_metadata(group.store)
+    for form in ("", "v2"):
+        (tmp_path / f"made{form}").mkdir()
+        after = reread(convert(tmp_path / "dates.zarr", tmp_path / f"made{form}", form))
+        assert np.array_equal(after["when"].values.astype("M8[s]"), dates, equal_nan=True)
+
+
+def test_lists_of_any_length_and_records_are_refused(tmp_path: Path) -> None:
+    with netCDF4.Dataset(tmp_path / "lists.nc", "w") as file:
+        file.createDimension("x", 2)
+        lists = file.createVariable("v", file.createVLType(np.int32, "list"), ("x",))
+        lists[0], lists[1] = np.array([1, 2], dtype="i4"), np.array([3], dtype="i4")
+    with netCDF4.Dataset(tmp_path / "records.nc", "w") as file:
+        file.createDimension("x", 2)
+        record = file.createCompoundType(np.dtype([("a", "f4"), ("b", "i4")]), "record")
+        file.createVariable("v", record, ("x",))
+    for name in ("lists", "records"):
+        with pytest.raises(InvalidInput, match=r"lists of any length|is of the type"):
+            netcdf.write(tmp_path / f"{name}.nc", Kind.HDF5, tmp_path / "made", zarr="v3", address="")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["lists.nc", "records.nc"]
+
+
 @pytest.mark.parametrize("version", ["NETCDF4", "NETCDF3_CLASSIC"])
 def test_what_breaks_off_is_refused(tmp_path: Path, version: str) -> None:
     path = cube(tmp_path / "cut.nc", version)

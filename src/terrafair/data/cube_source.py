@@ -19,6 +19,7 @@ from terrafair.errors import InvalidInput, TerrafairError
 Block = tuple[slice, ...]
 NETCDF_FILL = 9.969209968386869e36
 """What the NetCDF library writes into reals where nothing was written."""
+_NANOSECONDS = {"units": "nanoseconds since 1970-01-01", "calendar": "proleptic_gregorian"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,34 +97,45 @@ def _array(name: str, variable: Any, *, default_fill: bool) -> Array:
 
     attributes = dict(variable.attrs)
     fill = attributes.pop("_FillValue", variable.encoding.get("_FillValue"))
-    cut = variable.encoding.get("preferred_chunks")
-    chunks = variable.encoding.get("chunksizes") or (tuple(cut.values()) if cut else None)
-    if variable.encoding.get("contiguous"):
-        chunks = None
-    texts = variable.dtype.kind in "SUOT"
-
-    def read(block: Block) -> Any:
-        values = np.asarray(variable[block].values)
-        return _texts(values) if texts else values.astype(values.dtype.newbyteorder("="), copy=False)
-
-    if variable.dtype.kind not in "biufcSUOT":
+    kind = variable.dtype.kind
+    if kind not in "biufcSUOTmM":
         raise InvalidInput(
             f"The variable {name} is of the type {variable.dtype}.",
             "Zarr holds numbers and texts.",
             "Write each member as a variable of its own.",
             name,
         )
+    dtype = np.dtype(object) if kind in "SUOT" else variable.dtype.newbyteorder("=")
+    if kind in "mM":
+        # Dates as a type of their own are known to few readers, CF's numbers to all.
+        dtype, fill = np.dtype(np.int64), np.iinfo(np.int64).min
+        attributes |= _NANOSECONDS if kind == "M" else {"units": "nanoseconds"}
     return Array(
         name,
         tuple(map(str, variable.dims)),
         tuple(variable.shape),
-        np.dtype(object) if texts else variable.dtype.newbyteorder("="),
+        dtype,
         plain_attributes(attributes),
-        read,
-        fill=None if texts or fill is None else np.asarray(fill).ravel()[0],
-        chunks=tuple(chunks) if chunks else None,
+        lambda block: _stored(np.asarray(variable[block].values)),
+        fill=None if dtype.kind == "O" or fill is None else np.asarray(fill).ravel()[0],
+        chunks=_chunks(variable.encoding),
         default_fill=default_fill,
     )
+
+
+def _chunks(encoding: Mapping[str, Any]) -> tuple[int, ...] | None:
+    cut = encoding.get("preferred_chunks")
+    chunks = encoding.get("chunksizes") or (tuple(cut.values()) if cut else None)
+    return tuple(chunks) if chunks and not encoding.get("contiguous") else None
+
+
+def _stored(values: Any) -> Any:
+    kind = values.dtype.kind
+    if kind in "SUOT":
+        return _texts(values)
+    if kind in "mM":
+        return values.astype(f"{kind}8[ns]").astype("int64")
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _texts(values: Any) -> Any:
