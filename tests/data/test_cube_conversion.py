@@ -19,6 +19,7 @@ from terrafair.data.chunking import CHUNK, SHARD, plan
 from terrafair.data.classify import Kind, classify
 from terrafair.data.conversion import Made
 from terrafair.data.cube_source import opened
+from terrafair.data.geozarr_checks import check_place
 from terrafair.data.zarr_checks import check_store, check_zip
 from terrafair.errors import InvalidInput
 
@@ -369,6 +370,20 @@ def test_cf_findings_name_variable_rule_and_way_out(tmp_path: Path) -> None:
         assert problem.why.startswith("CF conventions, section") and problem.remedy and problem.where == "odd.nc"
     with opened(cube(tmp_path / "snow.nc"), Kind.HDF5) as groups:
         assert check_cf(groups, "snow.nc") == ()
+
+
+def test_data_without_a_place_are_found(tmp_path: Path) -> None:
+    with opened(cube(tmp_path / "snow.nc"), Kind.HDF5) as groups:
+        assert [each.what for each in check_place(groups, "snow.nc")] == [
+            "flag: on projected axes without a grid_mapping."
+        ]
+    axes = {"y": ("y", [1.0, 2.0], {"units": "degrees_north"}), "x": ("x", [1.0, 2.0], {"units": "degrees_east"})}
+    data = {"good": (("y", "x"), np.ones((2, 2))), "lost": (("a", "b"), np.ones((2, 2)))}
+    xr.Dataset(data, axes).to_netcdf(tmp_path / "axes.nc")
+    with opened(tmp_path / "axes.nc", Kind.HDF5) as groups:
+        found = check_place(groups, "axes.nc")
+    assert [problem.what for problem in found] == ["lost: no axes with a place on the globe."]
+    assert found[0].remedy and found[0].code == "geozarr"
 
 
 @pytest.mark.parametrize(

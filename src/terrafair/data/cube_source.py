@@ -3,6 +3,7 @@
 So packed values, encodings of time and grid mappings pass from one format to another without a change.
 """
 
+import errno
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -72,6 +73,11 @@ def opened(path: Path, kind: Kind) -> Iterator[tuple[Group, ...]]:
             yield groups
         except TerrafairError:
             raise
+        except OSError as fault:
+            if fault.errno in {errno.ENOSPC, errno.EDQUOT}:
+                # Not the file's doing: the place where it is written to is full.
+                raise
+            raise unreadable(path, fault) from fault
         except Exception as fault:  # NetCDF, HDF5, Zarr and their codecs each raise their own kinds
             raise unreadable(path, fault) from fault
 

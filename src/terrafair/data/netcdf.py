@@ -9,6 +9,7 @@ from terrafair.data.classify import Kind
 from terrafair.data.conversion import Made
 from terrafair.data.cube_source import Group
 from terrafair.data.datasets import is_netcdf
+from terrafair.data.geozarr_checks import check_place
 from terrafair.data.zarr_checks import check_store, check_zip
 from terrafair.data.zarr_store import Version
 from terrafair.errors import InvalidInput, Problem
@@ -56,7 +57,11 @@ def _kept_store(path: Path, groups: tuple[Group, ...], stem: Path) -> Made:
     place = stem.with_name(f"{stem.name}.zarr")
     shutil.copytree(path, place)
     form = "zarr-3" if (path / "zarr.json").is_file() else "zarr-2"
-    return Made((place,), form, kept=True, remarks=cf_checks.check_cf(groups, path.name))
+    return Made((place,), form, kept=True, remarks=_findings(groups, path.name))
+
+
+def _findings(groups: tuple[Group, ...], name: str) -> tuple[Problem, ...]:
+    return (*cf_checks.check_cf(groups, name), *check_place(groups, name))
 
 
 def _kept_zip(path: Path, stem: Path) -> Made:
@@ -82,5 +87,5 @@ def _virtual(path: Path, kind: Kind, groups: tuple[Group, ...], stem: Path, addr
     shutil.copyfile(path, place)
     beside = place.with_name(f"{place.name}{virtual.SUFFIX}")
     beside.write_text(json.dumps(document, allow_nan=False, separators=(",", ":")), "utf-8")
-    remarks = (*virtual.advice(groups, path.name), *cf_checks.check_cf(groups, path.name))
+    remarks = (*virtual.advice(groups, path.name), *_findings(groups, path.name))
     return Made((place, beside), "netcdf-references", remarks=remarks)

@@ -20,6 +20,7 @@ from terrafair.data.chunking import Cut, plan
 from terrafair.data.classify import Kind
 from terrafair.data.conversion import Made
 from terrafair.data.cube_source import NETCDF_FILL, Array, Block, Group
+from terrafair.data.geozarr_checks import check_place
 from terrafair.data.zarr_checks import check_store, check_zip
 from terrafair.errors import InvalidInput, Problem
 
@@ -35,7 +36,11 @@ def write(groups: Sequence[Group], target: Path, *, version: Version, name: str)
     folder = partial if version == 3 else partial / target.name.removesuffix(".zip")
     folder.mkdir(parents=True)
     try:
-        remarks = [*_write(groups, folder, version, name), *cf_checks.check_cf(groups, name)]
+        remarks = [
+            *_write(groups, folder, version, name),
+            *cf_checks.check_cf(groups, name),
+            *check_place(groups, name),
+        ]
         problems = [*check_store(folder, groups, target.name)]
         if version == 3:
             folder.replace(target)
