@@ -51,9 +51,12 @@ class Official:
 
     def _record(self, subject: Subject) -> Iterator[Finding]:
         role = subject.role
+        if subject.data.get("type") in ("Catalog", "Collection"):
+            message = f"It is a {subject.data['type']} without `stac_version`, so it counts as a record."
+            yield subject.finding("stac-version", "", message)
         schemas = ["records.json"] + ([_RECORD_SCHEMAS[role]] if role in _RECORD_SCHEMAS else [])
         addresses = [OFFICIAL + schema for schema in schemas]
-        yield from self._schemas(subject, self._extended(subject), addresses, "schema-record")
+        yield from self._schemas(subject, self._extended(subject), addresses, "schema-record", set())
         yield from RULES_OF[role](subject)
 
     def _stac(self, subject: Subject) -> Iterator[Finding]:
@@ -81,11 +84,11 @@ class Official:
 
     def _stac_schemas(self, subject: Subject) -> Iterator[Finding]:
         data = self._extended(subject)
-        name = STAC_TYPES[data["type"]]
+        name, told = STAC_TYPES[data["type"]], set[tuple[str, str]]()
         version = data["stac_version"]
         core = f"https://schemas.stacspec.org/v{version}/{name}-spec/json-schema/{name}.json"
         if version in CHECKED:
-            yield from self._schemas(subject, data, [core], "schema-core")
+            yield from self._schemas(subject, data, [core], "schema-core", told)
         declared = data.get("stac_extensions")
         for number, address in enumerate(declared if isinstance(declared, list) else ()):
             if not isinstance(address, str) or not address.lower().startswith(("http://", "https://")):
@@ -93,10 +96,16 @@ class Official:
                 yield subject.finding("extension-address", f"/stac_extensions/{number}", message)
                 continue
             rule = "schema-osc" if address.startswith(OFFICIAL) else "schema-extension"
-            yield from self._schemas(subject, data, [address], rule, f"/stac_extensions/{number}")
+            yield from self._schemas(subject, data, [address], rule, told, f"/stac_extensions/{number}")
 
     def _schemas(
-        self, subject: Subject, data: dict[str, Any], addresses: Sequence[str], rule: str, pointer: str = ""
+        self,
+        subject: Subject,
+        data: dict[str, Any],
+        addresses: Sequence[str],
+        rule: str,
+        told: set[tuple[str, str]],
+        pointer: str = "",
     ) -> Iterator[Finding]:
         for address in addresses:
             try:
@@ -114,6 +123,9 @@ class Official:
                 yield subject.finding(rule, "", f"It cannot be checked against {address}: {fault}")
                 continue
             for found in faults(validator, data):
+                if (found.pointer, found.message) in told:
+                    continue
+                told.add((found.pointer, found.message))
                 yield subject.finding(rule, found.pointer, f"{found.message} (Schema {_named(address)})", found.fix)
 
 
