@@ -2,6 +2,7 @@
 
 import posixpath
 from functools import lru_cache
+from urllib.parse import unquote
 
 PUBLISHED = "https://esa-earthcode.github.io/open-science-catalog-metadata/"
 """Where the catalogue is on the web; every `self` link starts with it."""
@@ -51,6 +52,7 @@ def local(folder: str, href: str) -> str:
     if href.startswith(("https://", "http://")) and not href.startswith(PUBLISHED):
         return ""
     plain = href.partition("#")[0].partition("?")[0]
+    plain = unquote(plain) if "%" in plain else plain
     if plain.startswith(PUBLISHED):
         return posixpath.normpath(plain[len(PUBLISHED) :])
     if not plain or "://" in plain or plain.startswith(("/", "mailto:", "urn:", "doi:")):
