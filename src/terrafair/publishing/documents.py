@@ -64,7 +64,7 @@ def rewrite(original: bytes, document: Any) -> bytes:
     parse(text.encode(), "")
     node, _ = _read(text, _skip(text, 0))
     writer = _Writer(text, _style(text))
-    changed = text[: node.start] + writer.edited(node, document, 0) + text[node.end :]
+    changed = text[: node.start] + writer.edited(node, document, "") + text[node.end :]
     return (bom + changed).encode()
 
 
@@ -140,69 +140,95 @@ class _Writer:
         self._text = text
         self._style = style
 
-    def edited(self, node: Node, value: Any, depth: int) -> str:
-        """The node's text changed so that it means the value."""
+    def edited(self, node: Node, value: Any, margin: str) -> str:
+        """The node's text changed so that it means the value; `margin` is what a line of its container begins with."""
         if same(node.value, value):
             return self._text[node.start : node.end]
         if isinstance(value, dict) and isinstance(node.value, dict) and node.parts:
-            return self._object(node, value, depth) if value else "{}"
+            return self._object(node, value) if value else "{}"
         if isinstance(value, list) and isinstance(node.value, list) and node.parts:
-            return self._array(node, value, depth) if value else "[]"
-        return self._fresh(value, depth, inline=bool(node.parts) and "\n" not in self._text[node.start : node.end])
+            return self._array(node, value) if value else "[]"
+        inline = bool(node.parts) and "\n" not in self._text[node.start : node.end]
+        return self._fresh(value, margin, self._style.indent, inline=inline)
 
-    def _object(self, node: Node, value: dict[str, Any], depth: int) -> str:
-        pieces: dict[str, str] = {}
-        for key, start, part in zip(node.keys, node.key_starts, node.parts, strict=True):
+    def _object(self, node: Node, value: dict[str, Any]) -> str:
+        margin, unit, inline = self._inside(node)
+        pieces: dict[str, _Piece] = {}
+        for number, (key, start, part) in enumerate(zip(node.keys, node.key_starts, node.parts, strict=True)):
             if key in value:
                 # A key that is written twice counts with its last value, as in every reader.
-                pieces[key] = self._text[start : part.start] + self.edited(part, value[key], depth + 1)
+                pieces[key] = _Piece(self._text[start : part.start] + self.edited(part, value[key], margin), number)
         order = list(pieces)
         before = ""
         for key in value:
             if key not in pieces:
-                inline = "\n" not in self._text[node.start : node.parts[0].end]
-                text = self._fresh(value[key], depth + 1, inline=inline)
-                pieces[key] = self._string(key) + self._style.colon + text
-                order.insert(order.index(before) + 1 if before else 0, key)
+                text = self._string(key) + self._style.colon + self._fresh(value[key], margin, unit, inline=inline)
+                pieces[key] = _Piece(text)
+                order.insert(order.index(before) + 1 if before in order else 0, key)
             before = key
         return self._joined(node, [pieces[key] for key in order], node.key_starts)
 
-    def _array(self, node: Node, value: list[Any], depth: int) -> str:
+    def _array(self, node: Node, value: list[Any]) -> str:
+        margin, unit, inline = self._inside(node)
         old = [json.dumps(part.value) for part in node.parts]
         new = [json.dumps(part) for part in value]
-        inline = "\n" not in self._text[node.start : node.parts[0].end]
-        pieces: list[str] = []
+        pieces: list[_Piece] = []
         for action, first, last, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if action == "equal" or (action == "replace" and last - first == end - start):
-                pairs = zip(node.parts[first:last], value[start:end], strict=True)
-                pieces += [self.edited(part, wanted, depth + 1) for part, wanted in pairs]
+                pairs = zip(range(first, last), value[start:end], strict=True)
+                pieces += [_Piece(self.edited(node.parts[at], wanted, margin), at) for at, wanted in pairs]
             else:
-                pieces += [self._fresh(wanted, depth + 1, inline=inline) for wanted in value[start:end]]
+                fresh = (self._fresh(wanted, margin, unit, inline=inline) for wanted in value[start:end])
+                pieces += [_Piece(text) for text in fresh]
         return self._joined(node, pieces, tuple(part.start for part in node.parts))
 
-    def _joined(self, node: Node, pieces: list[str], starts: tuple[int, ...]) -> str:
-        """The pieces between the container's own brackets, with its own spaces between elements."""
-        opening, closing = self._text[node.start], self._text[node.end - 1]
-        lead = self._text[node.start + 1 : starts[0]]
-        between = self._between(node, starts) if len(starts) > 1 else self._comma(lead)
-        tail = self._text[node.parts[-1].end : node.end - 1]
-        return opening + lead + between.join(pieces) + tail + closing
+    def _inside(self, node: Node) -> tuple[str, str, bool]:
+        """How the container writes its last element: its margin, one level inside it, and whether all is on one line."""
+        first, last = node.parts[0], node.parts[-1]
+        if "\n" not in self._text[node.start : first.start]:
+            return "", self._style.indent, True
+        start = node.key_starts[-1] if node.key_starts else last.start
+        margin = re.split(r"[\r\n]", self._text[node.start + 1 : start])[-1]
+        margin = margin if not margin.strip() else ""
+        inner = re.search(r"\n([ \t]+)", self._text[last.start : last.end])
+        unit = self._style.indent
+        if inner and inner[1].startswith(margin):
+            unit = inner[1][len(margin) :]
+        return margin, unit, False
 
-    def _between(self, node: Node, starts: tuple[int, ...]) -> str:
-        return self._text[node.parts[0].end : starts[1]]
+    def _joined(self, node: Node, pieces: list["_Piece"], starts: tuple[int, ...]) -> str:
+        """The pieces between the container's own brackets, with the spaces that it has between its elements."""
+        text, lead = self._text, self._text[node.start + 1 : starts[0]]
+        usual = f",{lead}" if "\n" in lead else self._style.comma
+        if len(starts) > 1:
+            usual = text[node.parts[-2].end : starts[-1]]
+        joined = [lead]
+        for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+            joined.append(piece.text)
+            if following is not None:
+                neighbours = piece.origin >= 0 and following.origin == piece.origin + 1
+                joined.append(text[node.parts[piece.origin].end : starts[following.origin]] if neighbours else usual)
+        tail = text[node.parts[-1].end : node.end - 1]
+        return "".join([text[node.start], *joined, tail, text[node.end - 1]])
 
-    def _comma(self, lead: str) -> str:
-        return f",{lead}" if "\n" in lead else self._style.comma
-
-    def _fresh(self, value: Any, depth: int, *, inline: bool) -> str:
+    def _fresh(self, value: Any, margin: str, unit: str, *, inline: bool) -> str:
         style = self._style
         separators = (style.comma if inline or not style.indent else ",", style.colon)
-        indent = None if inline or not style.indent else style.indent
+        indent = None if inline or not style.indent else unit
         text = json.dumps(value, indent=indent, ensure_ascii=style.ascii, separators=separators)
-        return text.replace("\n", style.newline + style.indent * depth) if indent else text
+        return text.replace("\n", style.newline + margin) if indent else text
 
     def _string(self, text: str) -> str:
         return json.dumps(text, ensure_ascii=self._style.ascii)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The text of one element of a container that is being written."""
+
+    text: str
+    origin: int = -1
+    """Its place in the original; -1: it is new."""
 
 
 def changed_lines(before: bytes | None, after: bytes | None) -> Iterator[str]:
