@@ -155,8 +155,10 @@ class _Writer:
         margin, unit, inline = self._inside(node)
         pieces: dict[str, _Piece] = {}
         for number, (key, start, part) in enumerate(zip(node.keys, node.key_starts, node.parts, strict=True)):
-            if key in value:
-                # A key that is written twice counts with its last value, as in every reader.
+            if key in node.keys[number + 1 :] and key in value:
+                # Written twice (one real record does): the last one counts, as in every reader, and both stay.
+                pieces[f"{key}\0{number}"] = _Piece(self._text[start : part.end], number)
+            elif key in value:
                 pieces[key] = _Piece(self._text[start : part.start] + self.edited(part, value[key], margin), number)
         order = list(pieces)
         before = ""
