@@ -1,0 +1,42 @@
+"""The forge over HTTP, every message checked against GitHub's own description."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .faults import Faulty
+from .forge_site import PRODUCTION, TESTING, Site, commit, judge
+from .github_spec import Specification, Watched
+
+from terrafair.publishing.standins.forge.forge import Forge, Upstream
+from terrafair.publishing.standins.forge.objects import Bare
+from terrafair.publishing.standins.forge.routes import application
+from terrafair.publishing.standins.serving import Serving
+
+SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[2].parent / "shared")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    files = {"catalog.json": b'{\n  "links": []\n}\n', "a.txt": b"one\n", "b.txt": b"two\n"}
+    for name in ("production", "testing"):
+        commit(Bare.make(tmp_path / f"{name}.git"), dict(files), "begin")
+    upstreams = {
+        PRODUCTION: Upstream(tmp_path / "production.git", judge),
+        TESTING: Upstream(tmp_path / "testing.git", judge),
+    }
+    tokens = {"t-anna": "anna", "t-bert": "bert", "t-esa": "esa"}
+    file = SHARED / "data/specs/github-rest-subset.json"
+    specification = Specification(file) if file.is_file() else None
+    with Forge(tmp_path / "forge", upstreams, tokens) as forge:
+        app = application(forge)
+        faults = Faulty(Watched(app, specification) if specification else app)
+        with Serving(faults) as serving:
+            opened = Site(forge, faults, specification, serving.url, tmp_path)
+            yield opened
+            for github in opened.opened:
+                github.close()
+    if specification:
+        assert specification.wrong == []
