@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from .faults import Faulty
-from .forge_site import PRODUCTION, TESTING, Site, commit, judge
-from .github_spec import Specification, Watched
-
 from terrafair.publishing.standins.forge.forge import Forge, Upstream
 from terrafair.publishing.standins.forge.objects import Bare
 from terrafair.publishing.standins.forge.routes import application
 from terrafair.publishing.standins.serving import Serving
 
+from .faults import Faulty
+from .forge_site import PRODUCTION, TESTING, Site, commit, judge
+from .github_spec import Specification, Watched
+
+FORGIVEN = {
+    # PyGithub sends the plain list, which the description's prose allows and its schema does not.
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/labels 200 request at /: "
+    "[\"product\"] is not valid under any of the schemas listed in the 'anyOf' keyword"
+}
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[2].parent / "shared")
 
 
@@ -39,4 +44,4 @@ def site(tmp_path: Path) -> Iterator[Site]:
             for github in opened.opened:
                 github.close()
     if specification:
-        assert specification.wrong == []
+        assert [wrong for wrong in specification.wrong if wrong not in FORGIVEN] == []

@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .faults import Faulty
-from .github_spec import Specification
-
 from terrafair.errors import TerrafairError
 from terrafair.publishing.credentials import TokenCredentials
 from terrafair.publishing.github import GitHub, Patience
 from terrafair.publishing.review import GitHubReview
 from terrafair.publishing.standins.forge.forge import Forge
 from terrafair.publishing.standins.forge.objects import Bare, Signature
+
+from .faults import Faulty
+from .github_spec import Specification
 
 PRODUCTION, TESTING = "esa/catalogue", "esa/catalogue-testing"
 QUICK = Patience(between_writes=0, first_retry=0.01, longest_limit=5, request=2)

@@ -41,9 +41,7 @@ def test_adds_a_link_and_leaves_the_rest(text: str) -> None:
 
 def test_new_members_stand_where_the_document_has_them() -> None:
     before = b'{\n  "a": 1,\n  "c": 3\n}\n'
-    assert rewrite(before, {"z": 0, "a": 1, "b": [], "c": 3}) == (
-        b'{\n  "z": 0,\n  "a": 1,\n  "b": [],\n  "c": 3\n}\n'
-    )
+    assert rewrite(before, {"z": 0, "a": 1, "b": [], "c": 3}) == (b'{\n  "z": 0,\n  "a": 1,\n  "b": [],\n  "c": 3\n}\n')
 
 
 def test_removes_members_and_elements() -> None:
@@ -53,7 +51,7 @@ def test_removes_members_and_elements() -> None:
 
 
 def test_keeps_how_numbers_and_letters_are_written() -> None:
-    before = '{"bbox": [-180.00, 1E2, -0], "name": "caf\\u00e9", "x": true}'.encode()
+    before = b'{"bbox": [-180.00, 1E2, -0], "name": "caf\\u00e9", "x": true}'
     assert rewrite(before, {**json.loads(before), "x": 1}) == before.replace(b"true", b"1")
 
 

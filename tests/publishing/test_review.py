@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from .forge_site import PRODUCTION, TESTING, Site, commit
-from .faults import Fault
 
 from terrafair.errors import Conflict, Refused, TerrafairError, TimedOut, Unreachable
 from terrafair.publishing.proposal import Proposal, PullRequest, Reader, Verdict
 from terrafair.publishing.review import GitHubReview
+
+from .faults import Fault
+from .forge_site import PRODUCTION, TESTING, Site, commit
 
 
 def proposal(text: str = "mine\n", **changes: str) -> Proposal:

@@ -40,7 +40,7 @@ class GitHub:
         self,
         url: str,
         credentials: Credentials,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
+        patience: Patience = Patience(),
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,

@@ -128,7 +128,7 @@ class Answers:
                 "node_id": shapes.node("Label", label),
                 "url": f"{self.base}/repos/{name}/labels/{label}",
                 "name": label,
-                "description": None,
+                "description": "",
                 "color": "ededed",
                 "default": False,
             }

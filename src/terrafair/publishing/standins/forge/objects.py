@@ -140,9 +140,7 @@ class Bare:
                 found.append((mode, kind, sha, path, int(size) if size.isdigit() else 0))
         return found
 
-    def commit(
-        self, tree: str, parents: Sequence[str], message: str, author: Signature, committer: Signature
-    ) -> str:
+    def commit(self, tree: str, parents: Sequence[str], message: str, author: Signature, committer: Signature) -> str:
         """A commit object."""
         who = {
             "GIT_AUTHOR_NAME": author.name,
@@ -197,7 +195,9 @@ class Bare:
             _, _, before, after, letter = about.split(" ")
             plus, minus = counted.get(path, ["0", "0"])
             sha = before if letter == "D" else after
-            found.append(Change(path, words.get(letter, "changed"), sha, *(int(n) if n != "-" else 0 for n in (plus, minus))))
+            found.append(
+                Change(path, words.get(letter, "changed"), sha, *(int(n) if n != "-" else 0 for n in (plus, minus)))
+            )
         return found
 
     def patch(self, old: str, new: str) -> str:

@@ -31,7 +31,8 @@ class Ask:
     """One request, with who asks and the body read."""
 
     def __init__(self, request: Request, body: Any, login: str) -> None:
-        self.request, self.body, self.login = request, body if isinstance(body, dict) else {}, login
+        self.request, self.login, self.whole = request, login, body
+        self.body: Document = body if isinstance(body, dict) else {}
         self.base = str(request.base_url).rstrip("/")
 
     def __getitem__(self, name: str) -> str:
@@ -300,7 +301,7 @@ class Routes:
         return JSONResponse(shapes.comment(ask.base, ask.name, pull.number, number, self._said(said)), 201)
 
     def labels(self, ask: Ask) -> Response:
-        asked = ask.body.get("labels")
+        asked = ask.whole if isinstance(ask.whole, list) else ask.body.get("labels")
         if not isinstance(asked, list) or not all(isinstance(each, str) for each in asked):
             raise InvalidInput("labels is invalid")
         return JSONResponse(self._answers(ask).labels(ask.name, self._forge.label(ask.name, self._number(ask), asked)))
@@ -330,10 +331,7 @@ class Routes:
         return JSONResponse({"total_count": len(runs), "check_runs": runs})
 
     def _commit(self, ask: Ask) -> str:
-        try:
-            return self._forge.bare(ask.name).ref(f"{ask['ref']}^{{commit}}")
-        except NotFound:
-            raise InvalidInput(f"No commit found for SHA: {ask['ref']}") from None
+        return self._forge.bare(ask.name).ref(f"{ask['ref']}^{{commit}}")
 
     # Pages for people
 

@@ -58,7 +58,14 @@ _REPOSITORY_LINKS = {
     "teams_url": "/teams",
     "trees_url": "/git/trees{/sha}",
 }
-_FLAGS = {"has_issues": True, "has_downloads": True, "has_projects": False, "has_wiki": False, "has_pages": False, "has_discussions": False}
+_FLAGS = {
+    "has_issues": True,
+    "has_downloads": True,
+    "has_projects": False,
+    "has_wiki": False,
+    "has_pages": False,
+    "has_discussions": False,
+}
 _COUNTS = ("forks", "forks_count", "open_issues", "open_issues_count", "stargazers_count", "watchers", "watchers_count")
 
 
