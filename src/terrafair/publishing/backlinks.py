@@ -1,12 +1,15 @@
 """Links from the entries that are there to those that are new, and their titles where one has changed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from terrafair.publishing.links import KINDS, Document, Link, child, link, path, related
 
-CHILDREN = frozenset({"projects", "themes", "variables", "eo-missions"})
-"""Kinds whose entries hold products as children."""
+CHILDREN: Mapping[str, frozenset[str]] = {
+    "products": frozenset({"projects", "themes", "variables", "eo-missions", "experiments"}),
+    "experiments": frozenset({"workflows"}),
+}
+"""Kind -> kinds whose entries hold it as a child; all others are related."""
 
 
 def listed(folder: Document, kind: str, identifier: str, title: str) -> Document:
@@ -19,7 +22,7 @@ def listed(folder: Document, kind: str, identifier: str, title: str) -> Document
 
 def back_link(document: Document, kind: str, target: str, identifier: str, title: str) -> Document:
     """An entry of `kind` that links back to an entry of the kind `target`."""
-    wanted = child if target == "products" and kind in CHILDREN else related
+    wanted = child if kind in CHILDREN.get(target, ()) else related
     changed = {**document, "links": _with(document.get("links"), wanted(target, identifier, title))}
     workflows = document.get("osc:workflows")
     if kind == "projects" and target == "workflows" and isinstance(workflows, list) and identifier not in workflows:
@@ -42,11 +45,8 @@ def retitled(document: Document, kind: str, identifier: str, title: str) -> Docu
 def _with(links: Any, wanted: Link) -> list[Link]:
     known = [each for each in links or () if isinstance(each, dict)]
     for place, each in enumerate(known):
-        if _place(each) == _place(wanted):
-            # Another relation to the same entry counts too: real records use child and related side by side.
-            changed = [*known]
-            changed[place] = {**each, "title": wanted["title"]} if each.get("rel") == wanted["rel"] else each
-            return changed
+        if _place(each) == _place(wanted) and each.get("rel") == wanted["rel"]:
+            return [*known[:place], {**each, "title": wanted["title"]}, *known[place + 1 :]]
     same = [n for n, each in enumerate(known) if each.get("rel") == wanted["rel"] and _folder(each) == _folder(wanted)]
     return [*known[: (at := _position(known, same, wanted))], wanted, *known[at:]]
 

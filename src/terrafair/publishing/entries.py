@@ -6,7 +6,7 @@ from typing import Any
 
 from terrafair.publishing import links
 from terrafair.publishing.answers import Answers
-from terrafair.publishing.links import Document, Link, related, title_of
+from terrafair.publishing.links import Document, Link, child, related, title_of
 from terrafair.publishing.made import Made
 from terrafair.publishing.present import Present
 
@@ -56,6 +56,10 @@ class Facts:
     def related(self, kind: str, identifier: str) -> Link:
         """A link to another entry."""
         return related(kind, identifier, self.title(kind, identifier))
+
+    def child(self, kind: str, identifier: str) -> Link:
+        """A link to another entry that belongs to this one."""
+        return child(kind, identifier, self.title(kind, identifier))
 
     def framed(self, kind: str, identifier: str, between: list[Link]) -> list[Link]:
         """An entry's links between root and self."""

@@ -25,7 +25,7 @@ def environment(made: Made, name: str, application: bytes) -> bytes:
         document["container"] = _container(made)
     if found.kind == "python" and made.resolution.type in {WorkflowType.NOTEBOOK, WorkflowType.COMMAND}:
         document["channels"] = ["conda-forge"]
-        document["dependencies"] = [f"python={python_of(made)}", "pip", {"pip": pins}]
+        document["dependencies"] = [f"python={python_of(made)}", {"pip": pins}]
     if (which := kernel(made)) is not None:
         document["kernel"] = {"name": which["name"], "language": "python", "version": which["python_version"]}
         if found.kind != "python":

@@ -51,7 +51,7 @@ def experiment(facts: Facts) -> Document:
                 facts.related("workflows", answers.workflow),
                 facts.related("projects", answers.project),
                 *(facts.related("themes", theme) for theme in answers.themes),
-                facts.related("products", answers.product),
+                facts.child("products", answers.product),
                 link("input", "./input.yaml", "Input parameters", "application/yaml"),
                 link("environment", "./environment.yaml", "Execution environment", "application/yaml"),
                 link("describedby", facts.crate, CRATE_TITLE, "application/ld+json"),

@@ -116,7 +116,8 @@ def commit_link(made: Made) -> str:
 def slug(text: str) -> str:
     """An id made of a text."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._]+", "-", plain.rpartition("/")[2]).strip("-._")[:70] or "result"
+    name = re.sub(r"\.(json|ya?ml|cwl|ipynb|geojson)$", "", plain.rpartition("/")[2])
+    return re.sub(r"[^a-z0-9._]+", "-", name).strip("-._")[:70] or "result"
 
 
 def _derived(entry: Document | None, made: Made) -> str:

@@ -30,7 +30,7 @@ _FORMATS = {
 def workflow(facts: Facts) -> Document | None:
     """The record of a new workflow; a published one with the link back to the experiment."""
     answers, made = facts.answers, facts.made
-    back = facts.related("experiments", answers.experiment)
+    back = facts.child("experiments", answers.experiment)
     existing = facts.present.entry("workflows", answers.workflow)
     if existing is not None:
         return edited(existing, {"links": [back]})
