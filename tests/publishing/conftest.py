@@ -2,10 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
 
+from terrafair.data.objects import S3Access
+from terrafair.data.seaweedfs import ObjectServer
 from terrafair.publishing.standins.forge.forge import Forge, Upstream
 from terrafair.publishing.standins.forge.objects import Bare
 from terrafair.publishing.standins.forge.routes import application
@@ -45,3 +49,21 @@ def site(tmp_path: Path) -> Iterator[Site]:
                 github.close()
     if specification:
         assert [wrong for wrong in specification.wrong if wrong not in FORGIVEN] == []
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Access]:
+    server = ObjectServer(tmp_path_factory.mktemp("home"), "terrafair")
+    server.start()
+    access = server.access
+    client = boto3.client(
+        "s3",
+        endpoint_url=access.endpoint,
+        aws_access_key_id=access.key,
+        aws_secret_access_key=access.secret,
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket="sg-anna-generic")
+    client.close()
+    yield replace(access, bucket="sg-anna-generic")
+    server.stop()
