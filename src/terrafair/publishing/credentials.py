@@ -37,22 +37,7 @@ class TokenCredentials:
 
     def authorization(self) -> str:
         """The token as it is now."""
-        token = self.value or os.environ.get(self.variable, "") if self.variable else self.value
-        if not token and self.file is not None:
-            try:
-                token = self.file.read_text("utf-8").strip()
-            except OSError as fault:
-                raise InvalidInput(f"The token file {self.file} cannot be read: {fault.strerror}.") from None
-        if not token:
-            raise InvalidInput(
-                "There is no GitHub token.",
-                "Pull requests are opened in somebody's name.",
-                "Put a token into the file of the setting `github_token_file`, or into TERRAFAIR_GITHUB_TOKEN.",
-                code="no-token",
-            )
-        if not token.isascii() or any(letter.isspace() for letter in token):
-            raise InvalidInput("The GitHub token has letters that no token has.", remedy="Copy it again.")
-        return f"Bearer {token}"
+        return f"Bearer {self.value or secret(self.file, self.variable, 'a GitHub token')}"
 
     def renew(self) -> bool:
         """A refused token stays refused."""
@@ -102,3 +87,22 @@ class AppCredentials:
             raise InvalidInput(f"{self._key} is no RSA private key in PEM form.") from None
         now = int(self._clock())
         return jwt.encode({"alg": "RS256"}, {"iat": now - 60, "exp": now + JWT_SECONDS, "iss": self._app}, key)
+
+
+def secret(file: Path | None, variable: str, what: str) -> str:
+    """A secret from the environment, else from a file; raises `InvalidInput` that names neither's content."""
+    found = os.environ.get(variable, "") if variable else ""
+    if not found and file is not None:
+        try:
+            found = file.read_text("utf-8").strip()
+        except OSError as fault:
+            raise InvalidInput(f"{file} cannot be read: {fault.strerror}.", f"It should hold {what}.") from None
+    if not found:
+        raise InvalidInput(
+            f"There is no {what.removeprefix('a ').removeprefix('the ')}.",
+            remedy=f"Put {what} into {variable}, or into a file that the settings name.",
+            code="no-secret",
+        )
+    if not found.isascii() or any(letter.isspace() for letter in found):
+        raise InvalidInput(f"There are letters in {what} that cannot be in it.", remedy="Copy it again.")
+    return found

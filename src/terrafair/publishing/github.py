@@ -3,6 +3,7 @@
 What may be asked again is asked again: reads, and writes that name their result by its content.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class GitHub:
         self._sleep = sleep
         self._clock = clock
         self._written = 0.0
+        self._writer = threading.Lock()
         # No proxies from the environment, no redirects: a token must not reach another host.
         self._http = httpx2.Client(
             base_url=self.url,
@@ -113,7 +115,8 @@ class GitHub:
         fault: TerrafairError = Unreachable(f"{self.url} does not answer.")
         for _ in range(RETRIES + 1):
             if method != "GET":
-                self._space_writes()
+                with self._writer:
+                    self._space_writes()
             signed = {**(headers or {}), "Authorization": self._credentials.authorization()}
             try:
                 reply = self._http.request(method, path, params=query, json=body, headers=signed)
@@ -158,6 +161,25 @@ class GitHub:
         if reply.status_code == 429 or "secondary rate limit" in reply.text:
             return 60.0
         return None
+
+
+def exchange(url: str, path: str, authorization: str) -> dict[str, str]:
+    """An App's assertion for an installation's token; raises as every other request does."""
+
+    class Assertion:
+        """Signs one request."""
+
+        def authorization(self) -> str:
+            """The assertion."""
+            return authorization
+
+        def renew(self) -> bool:
+            """It is made anew by who asks."""
+            return False
+
+    with GitHub(url, Assertion(), Patience(between_writes=0)) as github:
+        answer = github.write("POST", path, {})
+    return {name: str(answer[name]) for name in ("token", "expires_at")}
 
 
 def segment(text: str) -> str:

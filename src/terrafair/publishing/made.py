@@ -65,6 +65,8 @@ def read(objects: ObjectStore, job: Job, resolution: Resolution) -> Made:
         for stored in objects.list(prefix)
         if (name := stored.key.removeprefix(f"{prefix}/"))
     }
+    application = next((name for name in sorted(files) if name.startswith(APPLICATION)), "")
+    _check_application(objects, files, application, resolution)
     lock = objects.get(f"{prefix}/{ENVIRONMENT}").decode("utf-8", "replace") if ENVIRONMENT in files else ""
     crate = json.loads(objects.get(job.results.crate)) if job.results.crate else {}
     return Made(
@@ -75,8 +77,25 @@ def read(objects: ObjectStore, job: Job, resolution: Resolution) -> Made:
         files=files,
         lock=lock,
         images=_images(crate),
-        application=next((name for name in sorted(files) if name.startswith(APPLICATION)), ""),
+        application=application,
     )
+
+
+def _check_application(
+    objects: ObjectStore, files: Mapping[str, StoredFile], name: str, resolution: Resolution
+) -> None:
+    """What the records lead to now is still what ran: the entries would else link to other code than made the data."""
+    application = resolution.application
+    if not name or application is None or not application.content:
+        return
+    if objects.get(files[name].key) != application.content:
+        raise Conflict(
+            f"The workflow of {resolution.id!r} is not the one that ran any more.",
+            "Its record leads to other code than the job was run with.",
+            "Run it again, then publish that job.",
+            "job",
+            "workflow-changed",
+        )
 
 
 def _images(crate: Mapping[str, Any]) -> dict[str, str]:
