@@ -220,8 +220,11 @@ class Parts:
         if known is None or known[0] != commit:
             mirror = self.config.home / "catalogue/mirror.git"
             source = osc.reopen(catalogue.source, commit, catalogue.branch, mirror)
-            git = isinstance(source, osc.GitSource)
-            files = GitFiles(source.repository, commit) if git else FolderFiles(Path(source.address))
+            files: Mapping[str, bytes]
+            if isinstance(source, osc.GitSource):
+                files = GitFiles(source.repository, commit)
+            else:
+                files = FolderFiles(Path(source.address))
             known = self.__dict__["_files"] = (commit, files)
         found: Mapping[str, bytes] = known[1]
         return found
@@ -345,7 +348,7 @@ def mark_published(config: Config) -> int:
 class NoQueue:
     """For services that only look at jobs."""
 
-    def enqueue(self, connection: Any, job: str) -> None:
+    def enqueue(self, connection: Any, job: str) -> None:  # noqa: ARG002 - the protocol's names
         """Nothing is accepted here."""
         raise Unreachable(f"Job {job} cannot be accepted here.")
 

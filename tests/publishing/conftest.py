@@ -19,11 +19,9 @@ from .faults import Faulty
 from .forge_site import PRODUCTION, TESTING, Site, commit, judge
 from .github_spec import Specification, Watched
 
-FORGIVEN = {
-    # PyGithub sends the plain list, which the description's prose allows and its schema does not.
-    "POST /repos/{owner}/{repo}/issues/{issue_number}/labels 200 request at /: "
-    "[\"product\"] is not valid under any of the schemas listed in the 'anyOf' keyword"
-}
+# PyGithub sends the plain list, which the description's prose allows and its schema does not.
+_LABELS = "POST /repos/{owner}/{repo}/issues/{issue_number}/labels 200 request at /: "
+FORGIVEN = {f"""{_LABELS}["product"] is not valid under any of the schemas listed in the 'anyOf' keyword"""}
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[2].parent / "shared")
 
 

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class BreakingProxy:
@@ -55,15 +56,11 @@ class BreakingProxy:
         return self.passed <= self.budget
 
     def _pump(self, source: socket.socket, target: socket.socket, allowed: Callable[[int], bool]) -> None:
-        try:
+        with suppress(OSError):
             while data := source.recv(65536):
                 if not allowed(len(data)):
                     break
                 target.sendall(data)
-        except OSError:
-            pass
         for each in (source, target):
-            try:
+            with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass

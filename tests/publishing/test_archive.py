@@ -227,8 +227,10 @@ def test_item_rules(path: str, value: Any, code: str) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["title", "description", "license", "extent", "processing:datetime", "osc:project", "osc:initiative"]
-    + ["osc:contract-number", "themes", "osc:variables", "osc:missions", "cf:parameter", "assets", "id"],
+    (
+        "title description license extent processing:datetime osc:project osc:initiative osc:contract-number themes "
+        "osc:variables osc:missions cf:parameter assets id"
+    ).split(),
 )
 @pytest.mark.parametrize("value", [None, "", [], {}])
 def test_collection_rules(field: str, value: Any) -> None:

@@ -260,6 +260,6 @@ def test_real_catalogue(osc: Path, store: Store | None) -> None:
     tree = Overlay(Documents(catalogue), dict(found.files))
     mine = {name for name in found.files if name not in catalogue or "products/" in name}
     report = validate(tree, found.files, store=store or Store())
-    assert [problem for problem in report.errors] == []
+    assert report.errors == ()
     assert [problem for problem in report.problems if problem.file in mine and problem.rule != "schemas-missing"] == []
     assert JOB[:8] in found.entries[-1][1]

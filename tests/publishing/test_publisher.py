@@ -1,7 +1,8 @@
 """A result walks into the catalogue: step by step, twice, killed at every step, edited, declined."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from terrafair.catalogue.schemas import Store as Schemas
 from terrafair.data.objects import MemoryObjects, S3Access
 from terrafair.database import migrate, open_engine
 from terrafair.errors import Conflict, InvalidInputs, NotFound, Problem
-from terrafair.execution.job import Job, JobRequest, State as JobState
+from terrafair.execution.job import Job
+from terrafair.execution.job import State as JobState
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, Receipt
 from terrafair.publishing.draft import Draft
@@ -30,8 +32,10 @@ from terrafair.publishing.publication import (
     Seen,
     State,
     Step,
-    Tested as WasTested,
     step,
+)
+from terrafair.publishing.publication import (
+    Tested as WasTested,
 )
 from terrafair.publishing.publisher import Publisher, Services
 from terrafair.publishing.store import Store
@@ -222,10 +226,8 @@ def test_killed_at_each_request_and_started_again(platform: Platform, number: in
         found._http = Counting(found._http)
         return found
 
-    try:
+    with suppress(Killed):
         platform.walk(platform.publisher(review=review, archive=archive))
-    except Killed:
-        pass
     publication = platform.walk(platform.publisher())
     once(platform)
     assert publication.state is State.PROPOSED
@@ -416,6 +418,3 @@ def test_lifecycle(happenings: tuple[Any, ...], state: State) -> None:
 
 def test_every_state_says_what_comes_next() -> None:
     assert {replace(START, state=state).next for state in State} == set(Step)
-
-
-_ = Callable

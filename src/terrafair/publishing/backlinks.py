@@ -55,7 +55,7 @@ def _position(known: list[Link], same: list[int], wanted: Link) -> int:
     """Among its like by address when they are sorted so, else behind the last of them, else before `self`."""
     hrefs = [str(known[n].get("href")) for n in same]
     if len(hrefs) > 1 and hrefs == sorted(hrefs) and [*same] == list(range(same[0], same[-1] + 1)):
-        return same[0] + sum(href < wanted["href"] for href in hrefs)
+        return same[0] + sum(href < str(wanted["href"]) for href in hrefs)
     if same:
         return same[-1] + 1
     return len(known) - 1 if known and known[-1].get("rel") == "self" else len(known)

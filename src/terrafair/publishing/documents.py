@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from terrafair.errors import InvalidInput
@@ -162,9 +162,9 @@ class _Writer:
                 pieces[key] = _Piece(self._text[start : part.start] + self.edited(part, value[key], margin), number)
         order = list(pieces)
         before = ""
-        for key in value:
+        for key, wanted in value.items():
             if key not in pieces:
-                text = self._string(key) + self._style.colon + self._fresh(value[key], margin, unit, inline=inline)
+                text = self._string(key) + self._style.colon + self._fresh(wanted, margin, unit, inline=inline)
                 pieces[key] = _Piece(text)
                 order.insert(order.index(before) + 1 if before in order else 0, key)
             before = key
@@ -185,7 +185,7 @@ class _Writer:
         return self._joined(node, pieces, tuple(part.start for part in node.parts))
 
     def _inside(self, node: Node) -> tuple[str, str, bool]:
-        """How the container writes its last element: its margin, one level inside it, and whether all is on one line."""
+        """How it writes its last element: margin, one level inside it, and whether all is on one line."""
         first, last = node.parts[0], node.parts[-1]
         if "\n" not in self._text[node.start : first.start]:
             return "", self._style.indent, True
@@ -237,5 +237,5 @@ def changed_lines(before: bytes | None, after: bytes | None) -> Iterator[str]:
     """The unified diff of one file, without its heading; None: the file is not there."""
     from difflib import unified_diff
 
-    texts = [(content or b"").decode("utf-8", "replace").splitlines() for content in (before, after)]
-    yield from list(unified_diff(*texts, lineterm="", n=3))[2:]
+    old, new = ((content or b"").decode("utf-8", "replace").splitlines() for content in (before, after))
+    yield from list(unified_diff(old, new, lineterm="", n=3))[2:]

@@ -96,8 +96,10 @@ def edited(existing: Document | None, fresh: Document) -> Document:
             known = existing.get(key) or []
             found[key] = [*known, *(each for each in value if _family(each) not in map(_family, known))]
         elif key in {"created", "stac_version", "contacts"} and existing.get(key):
+            # Theirs to say.
             continue
         elif key == "themes" and _concepts(existing.get(key)) == _concepts(value):
+            # The same in another form.
             continue
         else:
             found[key] = value

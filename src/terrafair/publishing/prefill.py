@@ -126,7 +126,8 @@ def _derived(entry: Document | None, made: Made) -> str:
     before = _text([entry], "description")
     inputs = made.job.request.inputs
     changed = f" Its inputs differ from those in {', '.join(sorted(inputs))}." if inputs else ""
-    return f"{before} Made by a run of {title_of(entry) if before else made.resolution.id} on {made.job.finished[:10]}.{changed}".strip()
+    origin = title_of(entry) if before else made.resolution.id
+    return f"{before} Made by a run of {origin} on {made.job.finished[:10]}.{changed}".strip()
 
 
 def _about(entry: Document) -> Document:

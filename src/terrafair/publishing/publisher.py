@@ -3,7 +3,7 @@
 import fcntl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Services:
     """Deliveries are packed below it."""
     author: str = "terrafair <publishing@terrafair.example>"
     to_zarr2: ToZarr2 | None = None
-    defaults: Answers = Answers()
+    defaults: Answers = field(default_factory=Answers)
     """The site's own answers, e.g. the number of its contract."""
 
 
@@ -110,11 +110,9 @@ class Publisher:
 
     def seen(self, files: Mapping[str, bytes]) -> list[Publication]:
         """Mark what the catalogue now has as published."""
-        store, found = self._services.store, []
-        for publication in store.listing(limit=10_000):
-            if publication.state in {State.PROPOSED, State.MERGED} and self._is_there(publication, files.get):
-                found.append(store.apply(publication.id, Seen()))
-        return found
+        store = self._services.store
+        open_ones = [p for p in store.listing(limit=10_000) if p.state in {State.PROPOSED, State.MERGED}]
+        return [store.apply(each.id, Seen()) for each in open_ones if self._is_there(each, files.get)]
 
     def diff(self, publication: Publication) -> str:
         """What it changes in the catalogue as that is now."""

@@ -69,8 +69,7 @@ class GitHubReview:
             return self.follow(self._read(place, pull, base))
         commit, parent = self._commit(place, proposal, there, base, pull)
         self._point(place.fork, branch, commit, there)
-        pull = self._open(place, branch, proposal, pull)
-        return self.follow(self._read(place, pull, parent))
+        return self.follow(self._read(place, self._open(place, branch, proposal, pull), parent))
 
     def follow(self, pull: PullRequest) -> PullRequest:
         """See `Review.follow`."""

@@ -72,7 +72,7 @@ def workflow(facts: Facts) -> Document | None:
 
 def _code(facts: Facts) -> list[Link]:
     made, href = facts.made, facts.answers.code or commit_link(facts.made)
-    kind, media_type, word = TYPES.get(made.resolution.type, ("", "text/html", "Code"))
+    _, media_type, word = TYPES.get(made.resolution.type, ("", "text/html", "Code"))
     found = re.match(r"(https?://[^/]+/[^/]+/[^/]+)/(?:-/)?(?:blob|tree|raw)/([0-9a-f]{40}|[^/]+)/?(.*)", href)
     extra: Document = {"file:local_path": found[3]} if found and found[3] else {}
     title = f"{word}: {facts.title('workflows', facts.answers.workflow)}"

@@ -1,4 +1,4 @@
-"""The embedded default: a forge and an archive of the platform's own, so that publishing works before anything is set up.
+"""The embedded default: a forge and an archive of the platform's own, so that publishing works from the start.
 
 HOME/review/
   tokens.json       accounts of the forge: the scientist's and the reviewer's

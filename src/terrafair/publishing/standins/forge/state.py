@@ -77,8 +77,8 @@ class Pull:
     @classmethod
     def read(cls, document: dict[str, Any]) -> Self:
         """From its JSON form."""
-        said = {name: [Said(**each) for each in document.pop(name)] for name in ("comments", "reviews")}
-        return cls(**document, **said)
+        comments, reviews = ([Said(**each) for each in document.pop(name)] for name in ("comments", "reviews"))
+        return cls(**document, comments=comments, reviews=reviews)
 
 
 @dataclass(slots=True)
