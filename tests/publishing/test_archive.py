@@ -22,7 +22,7 @@ from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, ManualArchive
 from terrafair.publishing.delivery import Delivery, plan
 from terrafair.publishing.package import delivery_package
-from terrafair.publishing.packing import Packed, load, pack
+from terrafair.publishing.packing import Packed, load, pack, zip_store
 from terrafair.publishing.standins.archive.library import ArchiveWeb
 from terrafair.publishing.thumbnail import thumbnail
 from terrafair.web import PlannedWeb
@@ -154,8 +154,9 @@ def test_another_zarr_version_is_converted_or_refused(tmp_path: Path) -> None:
         pack(planned, objects, tmp_path / "delivery")
 
     def convert(source: Path, target: Path) -> None:
-        group = zarr.open_group(target, mode="w", zarr_format=2)
+        group = zarr.open_group(tmp_path / "v2.zarr", mode="w", zarr_format=2)
         group.create_array("a", data=zarr.open_group(source, mode="r")["a"][:])
+        zip_store(tmp_path / "v2.zarr", target)
 
     pack(planned, objects, tmp_path / "delivery", to_zarr2=convert)
     (path,) = (tmp_path / "delivery").rglob("*.zarr.zip")
@@ -225,12 +226,15 @@ def test_item_rules(path: str, value: Any, code: str) -> None:
     assert code in {problem.code for problem in prr_rules.item_problems(item)}
 
 
+COLLECTION_FIELDS = (
+    *("id", "title", "description", "license", "extent", "assets", "themes", "processing:datetime", "cf:parameter"),
+    *("osc:project", "osc:initiative", "osc:contract-number", "osc:variables", "osc:missions"),
+)
+
+
 @pytest.mark.parametrize(
     "field",
-    (
-        "title description license extent processing:datetime osc:project osc:initiative osc:contract-number themes "
-        "osc:variables osc:missions cf:parameter assets id"
-    ).split(),
+    COLLECTION_FIELDS,
 )
 @pytest.mark.parametrize("value", [None, "", [], {}])
 def test_collection_rules(field: str, value: Any) -> None:

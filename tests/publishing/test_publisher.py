@@ -363,6 +363,12 @@ def test_a_refusal_is_kept_and_tried_again(platform: Platform, plan: Any, where:
     once(platform)
 
 
+def test_a_workflow_that_changed_since_is_refused(platform: Platform) -> None:
+    platform.objects.put(f"jobs/{JOB}/application/graph.json", b"{}")
+    with pytest.raises(Conflict, match="not the one that ran"):
+        platform.publisher().begin(JOB, {})
+
+
 def test_two_at_once_do_not_meet(platform: Platform) -> None:
     publisher = platform.publisher()
     publication = publisher.begin(JOB, {})

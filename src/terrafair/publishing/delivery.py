@@ -104,8 +104,22 @@ class _Builder:
             for key, asset in (self._made.collection.get("assets") or {}).items()
             if _OUTPUTS + str(asset.get("href", "")).removeprefix("./outputs/") not in self._taken
         }
+        if self.items and not any(
+            {"data", "documentation"} & set(asset.get("roles") or ()) for asset in assets.values()
+        ):
+            # An item needs data: what only describes goes with the first that has some.
+            item = self.items[0]
+            names = {asset["href"].rpartition("/")[2] for asset in item["assets"].values()}
+            for key, asset in assets.items():
+                free = next(
+                    name for name in (key, *(f"{key}-{n}" for n in range(2, 999))) if name not in item["assets"]
+                )
+                item["assets"][free] = self._asset(item["id"], free, asset, names)
+            return
         if not assets:
             return
+        if not any({"data", "documentation"} & set(asset.get("roles") or ()) for asset in assets.values()):
+            assets = {key: {**asset, "roles": ["documentation"]} for key, asset in assets.items()}
         where = extent(self._made.collection, self._made.job.created, self._made.job.finished)
         box = where["spatial"]["bbox"][0]
         start, end = where["temporal"]["interval"][0]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,10 +22,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class ToZarr2(Protocol):
-    """Rewrites a Zarr store of another version as version 2; it opens users' data, so it works in the sandbox."""
+    """Rewrites a Zarr store of another version as one zip of version 2; it opens users' data, so in the sandbox."""
 
     def __call__(self, source: Path, target: Path) -> None:
-        """Write `target`; raises `TerrafairError`."""
+        """Write the file `target`; raises `TerrafairError`."""
         ...
 
 
@@ -97,13 +98,11 @@ def _bring(parcel: Parcel, objects: ObjectStore, target: Path, to_zarr2: ToZarr2
     if parcel.zarr:
         store = target.with_name(f".{target.name}.store")
         _zarr(parcel, objects, store)
-        if not any((store / mark).exists() for mark in V2_MARKS):
-            store = _version_2(parcel, store, to_zarr2)
-        zip_store(store, partial)
-        import shutil
-
-        shutil.rmtree(target.with_name(f".{target.name}.store"), ignore_errors=True)
-        shutil.rmtree(target.with_name(f".{target.name}.v2"), ignore_errors=True)
+        if any((store / mark).exists() for mark in V2_MARKS):
+            zip_store(store, partial)
+        else:
+            _version_2(parcel, store, partial, to_zarr2)
+        shutil.rmtree(store, ignore_errors=True)
     else:
         objects.get_file(parcel.source, partial)
     partial.replace(target)
@@ -119,7 +118,7 @@ def _zarr(parcel: Parcel, objects: ObjectStore, store: Path) -> None:
         raise Damaged(f"The result has no file {parcel.source!r}.", "Its description names it.", where=parcel.asset)
 
 
-def _version_2(parcel: Parcel, store: Path, to_zarr2: ToZarr2 | None) -> Path:
+def _version_2(parcel: Parcel, store: Path, target: Path, to_zarr2: ToZarr2 | None) -> None:
     if to_zarr2 is None:
         raise InvalidInput(
             f"{parcel.file} is no Zarr of version 2.",
@@ -128,9 +127,10 @@ def _version_2(parcel: Parcel, store: Path, to_zarr2: ToZarr2 | None) -> Path:
             parcel.asset,
             "zarr-version",
         )
-    converted = store.with_name(store.name.replace(".store", ".v2"))
-    to_zarr2(store, converted)
-    return converted
+    to_zarr2(store, target)
+    with zipfile.ZipFile(target) as archive:
+        if not set(V2_MARKS) & set(archive.namelist()):
+            raise Damaged(f"The conversion of {parcel.file} gave no Zarr of version 2.", where=parcel.asset)
 
 
 def zip_store(store: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from terrafair.errors import Problem
@@ -60,7 +61,8 @@ def prefill(given: Answers, made: Made, present: Present) -> Answers:
         organization=contact.get("organization", ""),
         initiative="EarthCODE",
     )
-    return given.over(answers)
+    complete = given.over(answers)
+    return replace(complete, citation=complete.citation or _citation(complete, made, present))
 
 
 def questions(answers: Answers, present: Present, made: Made) -> list[Problem]:
@@ -133,6 +135,16 @@ def _derived(entry: Document | None, made: Made) -> str:
 def _about(entry: Document) -> Document:
     properties = entry.get("properties")
     return {**entry, **properties} if isinstance(properties, dict) else entry
+
+
+def _citation(answers: Answers, made: Made, present: Present) -> str:
+    """By the pattern that data journals ask for: who, when, what, where."""
+    if not answers.contact_name or not answers.product_title:
+        return ""
+    project = answers.project_title or present.title("projects", answers.project)
+    where = f"{project}, Open Science Catalog" if project else "Open Science Catalog"
+    identifier = f" https://doi.org/{answers.doi}" if answers.doi else ""
+    return f"{answers.contact_name} ({made.job.finished[:4]}): {answers.product_title}. {where}.{identifier}"
 
 
 def _first(entries: Iterable[Document], name: str) -> str:

@@ -23,8 +23,12 @@ class Serving:
             self._socket.close()
             raise Unreachable(f"Nothing can listen on port {port}: {fault.strerror}.") from None
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+        # A page elsewhere whose name was made to lead here must not pass for one of ours.
+        guarded = TrustedHostMiddleware(application, allowed_hosts=["127.0.0.1", "localhost"])
         settings = uvicorn.Config(
-            application, log_level="critical", lifespan="off", timeout_graceful_shutdown=2, access_log=False
+            guarded, log_level="critical", lifespan="off", timeout_graceful_shutdown=2, access_log=False
         )
         self._server = uvicorn.Server(settings)
         self._thread = threading.Thread(target=self._run, name="standin", daemon=True)

@@ -1,5 +1,6 @@
 """The rules of the forge: who may do what, forks, pull requests, checks, merging."""
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,12 +44,14 @@ class Forge:
         upstreams: Mapping[str, Upstream],
         tokens: Mapping[str, str],
         *,
+        apps: Mapping[str, tuple[str, str]] | None = None,
         fork_seconds: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._file = folder / "forge.json"
-        self._tokens = tokens
+        self._tokens = dict(tokens)
+        self._apps = apps or {}
         self._checks = {name: upstream.check for name, upstream in upstreams.items() if upstream.check}
         self._fork_seconds = fork_seconds
         self._clock = clock
@@ -82,6 +85,28 @@ class Forge:
         if token not in self._tokens:
             raise NotFound("Bad credentials")
         return self._tokens[token]
+
+    def installation_token(self, assertion: str) -> tuple[str, float]:
+        """A token for an hour in exchange for an App's assertion; raises `NotFound` for one that is not accepted.
+
+        `apps` maps an App's id to its public key (PEM) and the account that it acts for.
+        """
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+        from joserfc.jwk import RSAKey
+
+        now_seconds = self._clock()
+        for app, (key, login) in self._apps.items():
+            try:
+                claims = jwt.decode(assertion, RSAKey.import_key(key), algorithms=["RS256"]).claims
+            except (JoseError, ValueError):
+                continue
+            fresh = claims.get("iat", now_seconds + 1) <= now_seconds < claims.get("exp", 0) <= now_seconds + 600
+            if str(claims.get("iss")) == app and fresh:
+                token = f"ghs_{secrets.token_urlsafe(24)}"
+                self._tokens[token] = login
+                return token, now_seconds + 3600
+        raise NotFound("A JSON web token could not be decoded")
 
     def hosted(self, name: str) -> Hosted:
         """A repository; raises `NotFound`."""

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -19,6 +20,16 @@ MODES = {"100644", "100755", "040000", "160000", "120000"}
 
 class GitRoutes(Handlers):
     """The git data interface."""
+
+    def installation_token(self, ask: Ask) -> Response:
+        """`POST /app/installations/{installation}/access_tokens`."""
+        assertion = ask.request.headers.get("authorization", "").partition(" ")[2]
+        try:
+            token, ends = self._forge.installation_token(assertion)
+        except NotFound as error:
+            return JSONResponse({"message": error.problem.what}, 401)
+        expires = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return JSONResponse({"token": token, "expires_at": expires, "permissions": {"contents": "write"}}, 201)
 
     # Repositories
 

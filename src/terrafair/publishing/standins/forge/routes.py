@@ -22,6 +22,7 @@ _REPO = "/repos/{owner}/{repo}"
 TABLE: tuple[tuple[str, str, str], ...] = (
     ("GET", "/user", "user"),
     ("GET", "/rate_limit", "rate_limit"),
+    ("POST", "/app/installations/{installation}/access_tokens", "installation_token"),
     ("GET", _REPO, "repository"),
     ("POST", f"{_REPO}/forks", "fork"),
     ("GET", f"{_REPO}/forks", "forks"),
@@ -57,7 +58,8 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ("POST", "/{owner}/{repo}/pull/{number}", "press"),
     ("GET", "/{owner}/{repo}/pull/{number}.diff", "diff"),
 )
-OPEN = frozenset({"page", "press", "diff"})
+OPEN = frozenset({"page", "press", "diff", "installation_token"})
+"""They bring no token of a person."""
 
 
 def application(forge: Forge) -> Starlette:
