@@ -96,6 +96,10 @@ class Server:
         try:
             report = catalogue.sync(source, config.branch)
             self._say(f"Catalogue: {report.documents} documents at {report.commit[:12]} from {report.source}.")
+            if report.changed:
+                from terrafair.app import mark_published
+
+                mark_published(config)
         except TerrafairError as error:
             self._say(f"The catalogue was not brought up to date: {error}")
 

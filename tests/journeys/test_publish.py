@@ -47,11 +47,10 @@ def tree(place: Platform, folder: Path) -> Path:
 
 
 def wrong(place: Platform, folder: Path) -> list[tuple[str, str]]:
-    """What the rules say of the whole catalogue, apart from what the demo came with."""
+    """What the rules say of the whole catalogue."""
     found = json.loads(place.cli("validate", str(folder), "--json", code=None).stdout)
     assert found["errors"] == 0, found
-    own = {("no-experiment", "products/demo-s2-l2a/collection.json"), ("schemas-missing", "")}
-    return sorted({(each["rule"], each["file"]) for each in found["problems"]} - own)
+    return sorted({(each["rule"], each["file"]) for each in found["problems"] if each["rule"] != "schemas-missing"})
 
 
 @pytest.mark.parametrize("experiment", ["demo-ndvi", "demo-water", "demo-phenology"])
@@ -137,7 +136,7 @@ def test_killed_at_any_moment_it_is_published_once(place: Platform) -> None:
     """kill -9 of the server after each step of its own choosing; every time it goes on where it was."""
     job = ran(place, "demo-ndvi", "-i", 'temporal_extent=["2024-05-01","2024-09-01"]')
     state = ""
-    for delay in (0.02, 0.1, 0.3, 0.5, 0.8, 1.2):
+    for delay in (0.02, 0.3, 0.6, 1.2):
         process = subprocess.Popen(
             [sys.executable, "-m", "terrafair", "publish", job, "--json"],
             env=place.environment,

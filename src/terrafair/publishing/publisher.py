@@ -235,12 +235,16 @@ class Publisher:
 
     def _is_there(self, publication: Publication, read_file: Reader) -> bool:
         """All entries are in the catalogue, and drafting on it changes nothing more or reviewers have merged it."""
-        if any(read_file(entry) is None for entry in publication.entries):
+        if not publication.entries or any(read_file(entry) is None for entry in publication.entries):
             return False
         if publication.state is State.MERGED:
             return True
-        made, answers = self._made(publication.job), read(publication.answers)
-        return not self._draft(made, answers, self._plan(made, answers), read_file).files
+        try:
+            made, answers = self._made(publication.job), read(publication.answers)
+            return not self._draft(made, answers, self._plan(made, answers), read_file).files
+        except TerrafairError:
+            # The object store is away, or the job's workflow has changed: whoever follows the pull request will tell.
+            return False
 
     @contextmanager
     def _alone(self, id: str) -> Iterator[None]:  # noqa: A002
