@@ -1,6 +1,7 @@
 """Walks publications from step to step; each may be interrupted anywhere and is done again without harm."""
 
 import fcntl
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -134,7 +135,11 @@ class Publisher:
         folder = services.folder / publication.id / str(planned.collection["id"])
         packed = pack(planned, services.objects, folder, say, services.to_zarr2)
         receipt = services.archive().deliver(packed, say)
-        return services.store.apply(publication.id, Delivered(receipt))
+        delivered = services.store.apply(publication.id, Delivered(receipt))
+        if receipt.route == "machine":
+            # The archive has them; documents and manifest stay for whoever asks what was delivered.
+            shutil.rmtree(folder / "data", ignore_errors=True)
+        return delivered
 
     def _test(self, publication: Publication, say: Callable[[str], None]) -> Publication:
         services = self._services

@@ -28,6 +28,13 @@ class Store:
 
     def begin(self, job: str, answers: dict[str, Any]) -> Publication:
         """The publication of a job, with these answers added; there is never a second one."""
+        try:
+            return self._begin(job, answers)
+        except sa.exc.IntegrityError:
+            # Somebody else began it in the same instant.
+            return self._begin(job, answers)
+
+    def _begin(self, job: str, answers: dict[str, Any]) -> Publication:
         with transaction(self._engine) as connection:
             row = connection.execute(sa.select(TABLE.c.document).where(TABLE.c.job == job)).one_or_none()
             if row is None:
