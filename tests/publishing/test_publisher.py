@@ -294,8 +294,9 @@ def test_a_declined_publication_can_be_mended(platform: Platform) -> None:
     assert publisher.advance(publication.id).state is State.DECLINED
     assert publisher.advance(publication.id).next is Step.NONE
     publisher.begin(JOB, {"keywords": "better"})
-    assert platform.walk(publisher).state is State.PROPOSED
-    once(platform)
+    publication = platform.walk(publisher)
+    assert publication.production is not None and publication.production.number == 2
+    assert [pull.open for pull in platform.site.forge.pulls(PRODUCTION)] == [False, True]
 
 
 def test_sync_finds_what_was_merged_without_asking(platform: Platform) -> None:

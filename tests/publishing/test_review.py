@@ -125,11 +125,16 @@ def test_follows_reviews_comments_and_the_merge(site: Site) -> None:
     assert (again.number, again.state) == (1, "merged")
 
 
-def test_a_declined_pull_request_is_opened_again(site: Site) -> None:
+def test_a_declined_pull_request_is_opened_again_or_followed_by_another(site: Site) -> None:
     site.review().propose(PRODUCTION, proposal())
     site.github("t-esa").write("PATCH", f"/repos/{PRODUCTION}/pulls/1", {"state": "closed"})
-    pull = site.review().propose(PRODUCTION, proposal("better\n"))
+    pull = site.review().propose(PRODUCTION, proposal())
     assert (pull.number, pull.state) == (1, "open")
+    site.github("t-esa").write("PATCH", f"/repos/{PRODUCTION}/pulls/1", {"state": "closed"})
+    # GitHub does not open a pull request again whose branch was forced elsewhere meanwhile.
+    pull = site.review().propose(PRODUCTION, proposal("better\n"))
+    assert (pull.number, pull.state) == (2, "open")
+    assert site.review().propose(PRODUCTION, proposal("better\n")).number == 2
 
 
 def test_waits_for_a_fork_that_is_made_in_the_background(site: Site) -> None:

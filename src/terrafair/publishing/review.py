@@ -254,25 +254,35 @@ class GitHubReview:
     ) -> Mapping[str, Any]:
         at = f"/repos/{place.upstream}/pulls"
         if pull is None:
-            body = {
-                "title": proposal.title,
-                "body": proposal.body,
-                "head": branch if place.fork == place.upstream else f"{place.account}:{branch}",
-                "base": place.base_branch,
-                "maintainer_can_modify": True,
-            }
-            try:
-                return self._github.write("POST", at, body)
-            except InvalidInput:
-                found = self._pull(place, branch)
-                if found is None:
-                    raise
-                return found
+            return self._new(place, branch, proposal)
         same = (pull["title"], pull["body"] or "") == (proposal.title, proposal.body)
         if same and pull["state"] == "open":
             return pull
         body = {"title": proposal.title, "body": proposal.body, "state": "open"}
-        return self._github.write("PATCH", f"{at}/{pull['number']}", body)
+        try:
+            return self._github.write("PATCH", f"{at}/{pull['number']}", body)
+        except InvalidInput:
+            if pull["state"] == "open":
+                raise
+            # A closed pull request whose branch has been rewritten cannot be opened again.
+            return self._new(place, branch, proposal)
+
+    def _new(self, place: _Place, branch: str, proposal: Proposal) -> Mapping[str, Any]:
+        body = {
+            "title": proposal.title,
+            "body": proposal.body,
+            "head": branch if place.fork == place.upstream else f"{place.account}:{branch}",
+            "base": place.base_branch,
+            "maintainer_can_modify": True,
+        }
+        try:
+            return self._github.write("POST", f"/repos/{place.upstream}/pulls", body)
+        except InvalidInput:
+            # An earlier try of ours arrived although its answer did not.
+            found = self._pull(place, branch)
+            if found is None or found["state"] != "open":
+                raise
+            return found
 
     def _read(self, place: _Place, pull: Mapping[str, Any], base: str) -> PullRequest:
         return PullRequest(

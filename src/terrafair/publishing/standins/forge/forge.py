@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from terrafair.errors import Conflict, InvalidInput, NotFound, Refused, TerrafairError
+from terrafair.publishing.standins.forge.apps import acts_for
 from terrafair.publishing.standins.forge.objects import ZERO, Bare, Signature
 from terrafair.publishing.standins.forge.state import Check, Hosted, Pull, Said, State
 
@@ -87,26 +88,11 @@ class Forge:
         return self._tokens[token]
 
     def installation_token(self, assertion: str) -> tuple[str, float]:
-        """A token for an hour in exchange for an App's assertion; raises `NotFound` for one that is not accepted.
-
-        `apps` maps an App's id to its public key (PEM) and the account that it acts for.
-        """
-        from joserfc import jwt
-        from joserfc.errors import JoseError
-        from joserfc.jwk import RSAKey
-
-        now_seconds = self._clock()
-        for app, (key, login) in self._apps.items():
-            try:
-                claims = jwt.decode(assertion, RSAKey.import_key(key), algorithms=["RS256"]).claims
-            except (JoseError, ValueError):
-                continue
-            fresh = claims.get("iat", now_seconds + 1) <= now_seconds < claims.get("exp", 0) <= now_seconds + 600
-            if str(claims.get("iss")) == app and fresh:
-                token = f"ghs_{secrets.token_urlsafe(24)}"
-                self._tokens[token] = login
-                return token, now_seconds + 3600
-        raise NotFound("A JSON web token could not be decoded")
+        """A token and its end (Unix time) in exchange for an App's assertion; raises `NotFound`."""
+        login = acts_for(assertion, self._apps, self._clock())
+        token = f"ghs_{secrets.token_urlsafe(24)}"
+        self._tokens[token] = login
+        return token, self._clock() + 3600
 
     def hosted(self, name: str) -> Hosted:
         """A repository; raises `NotFound`."""
@@ -189,8 +175,11 @@ class Forge:
                 raise InvalidInput("Reference does not exist") from None
             if repository.kind(sha) != "commit":
                 raise InvalidInput("Object does not exist")
-            if not force and not repository.is_ancestor(before, sha):
+            forward = repository.is_ancestor(before, sha)
+            if not force and not forward:
                 raise InvalidInput("Update is not a fast forward")
+            if not forward:
+                self._rewritten(self.hosted(name).name, full.removeprefix("refs/heads/"))
             repository.set_ref(full, sha, before)
             self._moved(name, full.removeprefix("refs/heads/"), sha)
 
@@ -214,6 +203,12 @@ class Forge:
             for pull in pulls
             if pull.open and pull.head_repo == name and pull.head == branch
         ]
+
+    def _rewritten(self, name: str, branch: str) -> None:
+        for pulls in self._state.pulls.values():
+            for pull in pulls:
+                if not pull.open and (pull.head_repo, pull.head) == (name, branch):
+                    pull.rewritten = True
 
     def _moved(self, name: str, branch: str, sha: str) -> None:
         for base, pull in self._open_pulls(self.hosted(name).name, branch):
@@ -277,8 +272,9 @@ class Forge:
             pull = self.pull(name, number)
             if state not in {None, "open", "closed"}:
                 raise InvalidInput("state is invalid")
-            if state == "open" and pull.merged:
-                raise InvalidInput("Cannot reopen a merged pull request")
+            if state == "open" and not pull.open and (pull.merged or pull.rewritten):
+                why = "The pull request is merged" if pull.merged else "The branch was force-pushed or recreated"
+                raise InvalidInput(f"state cannot be changed. {why}.")
             pull.title, pull.body = title or pull.title, pull.body if body is None else body
             if state == "closed" and pull.open:
                 self._close(self.hosted(name).name, pull)

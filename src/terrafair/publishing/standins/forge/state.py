@@ -70,6 +70,8 @@ class Pull:
     """Of the base when it was merged or closed."""
     judged: str = ""
     """`HEAD BASE` for which mergeability has been computed: the first look only asks for it, as on GitHub."""
+    rewritten: bool = False
+    """Its branch was forced elsewhere after it was closed: GitHub does not open it again then."""
     labels: list[str] = field(default_factory=list)
     comments: list[Said] = field(default_factory=list)
     reviews: list[Said] = field(default_factory=list)
