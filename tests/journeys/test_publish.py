@@ -13,7 +13,7 @@ import pytest
 
 from ..conftest import SHARED, Platform
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
