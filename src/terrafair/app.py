@@ -54,6 +54,7 @@ from terrafair.publishing.standins.embedded import (
 )
 from terrafair.publishing.store import Store
 from terrafair.publishing.validation import Rules
+from terrafair.publishing.zarr_version import ZarrToVersion2
 from terrafair.repositories import Repositories
 from terrafair.web import SafeWeb, Web
 from terrafair.workflows.check import bind
@@ -250,6 +251,7 @@ class Parts:
             testing=TESTING if embedded else config.github_testing,
             folder=config.home / "publications",
             author=config.publish_author,
+            to_zarr2=ZarrToVersion2(Converter(self.sandbox)),
             defaults=Answers(contract=contract),
         )
         return Publisher(services)

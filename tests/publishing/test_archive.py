@@ -13,10 +13,13 @@ import httpx2
 import numpy as np
 import pytest
 import yaml
+import xarray as xr
 import zarr
 
 from terrafair.data.objects import MemoryObjects, ObjectStore, S3Access
 from terrafair.errors import Conflict, Damaged, InvalidInput, InvalidInputs, Refused, TerrafairError, Unreachable
+from terrafair.execution.conversion import Converter
+from terrafair.execution.sandbox import probe
 from terrafair.publishing import prr_rules
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, ManualArchive
@@ -25,6 +28,7 @@ from terrafair.publishing.package import delivery_package
 from terrafair.publishing.packing import Packed, load, pack, zip_store
 from terrafair.publishing.standins.archive.library import ArchiveWeb
 from terrafair.publishing.thumbnail import thumbnail
+from terrafair.publishing.zarr_version import ZarrToVersion2
 from terrafair.web import PlannedWeb
 
 from .archive_site import ArchiveSite as Site
@@ -162,6 +166,26 @@ def test_another_zarr_version_is_converted_or_refused(tmp_path: Path) -> None:
     (path,) = (tmp_path / "delivery").rglob("*.zarr.zip")
     with zarr.storage.ZipStore(path, mode="r") as store:
         assert zarr.open_group(store, mode="r")["a"][:].tolist() == [0, 1, 2, 3]
+
+
+def test_the_platform_converts_it_in_its_sandbox(tmp_path: Path) -> None:
+    time = np.array(["2024-01-01", "2024-01-02"], dtype="M8[ns]")
+    grid = {"time": time, "lat": [48.0, 48.1, 48.2], "lon": [11.0, 11.1]}
+    cube = xr.Dataset({"t": (("time", "lat", "lon"), np.arange(12, dtype="f4").reshape(2, 3, 2))}, grid)
+    cube.lat.attrs["units"], cube.lon.attrs["units"] = "degrees_north", "degrees_east"
+    cube.to_zarr(tmp_path / "x.zarr", zarr_format=3, consolidated=False)
+    convert = ZarrToVersion2(Converter(probe(tmp_path / "home", "auto")))
+    convert(tmp_path / "x.zarr", tmp_path / "x.zarr.zip")
+    with zarr.storage.ZipStore(tmp_path / "x.zarr.zip", mode="r") as store:
+        group = zarr.open_group(store, mode="r")
+        assert group.metadata.zarr_format == 2
+        assert group["t"][:].ravel().tolist() == list(range(12))
+    assert (tmp_path / "x.zarr/zarr.json").is_file()
+    (tmp_path / "broken.zarr").mkdir()
+    (tmp_path / "broken.zarr/zarr.json").write_text("{")
+    with pytest.raises(TerrafairError):
+        convert(tmp_path / "broken.zarr", tmp_path / "broken.zarr.zip")
+    assert not (tmp_path / "broken.zarr.zip").exists()
 
 
 # Rules
