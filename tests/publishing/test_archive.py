@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import httpx2
 import numpy as np
 import pytest
-import yaml
 import xarray as xr
+import yaml
 import zarr
 
 from terrafair.data.objects import MemoryObjects, ObjectStore, S3Access

@@ -29,7 +29,15 @@ def main() -> None:
     """Find, run, reproduce and publish open Earth science."""
 
 
-for verb in (*catalogue.VERBS, *validate.VERBS, *schemas.VERBS, *jobs.VERBS, *publish.VERBS, *data.VERBS, *platform.VERBS):
+for verb in (
+    *catalogue.VERBS,
+    *validate.VERBS,
+    *schemas.VERBS,
+    *jobs.VERBS,
+    *publish.VERBS,
+    *data.VERBS,
+    *platform.VERBS,
+):
     main.add_command(verb)
 
 
