@@ -121,6 +121,23 @@ def transform_along(
     return result, sample.labels
 
 
+def pixelwise(function: Callable[[Block, Block], Block], one: xr.DataArray, two: xr.DataArray) -> Any:
+    """Values of two rasters of equal shape put together by a function that knows no neighbours, in slabs."""
+
+    def work(first: Block, second: Block) -> Block:
+        step = max(1, SLAB // max(1, first.dtype.itemsize))
+        flat, other = first.reshape(-1), second.reshape(-1)
+        if flat.size <= step:
+            return function(first, second)
+        parts = [function(flat[n : n + step], other[n : n + step]) for n in range(0, flat.size, step)]
+        return np.concatenate(parts).reshape(first.shape)
+
+    if isinstance(one.data, da.Array):
+        kind = function(np.ones(1, one.dtype), np.ones(1, two.dtype)).dtype
+        return da.map_blocks(work, one.data, two.data, dtype=kind)
+    return work(np.asarray(one.data), np.asarray(two.data))
+
+
 def combine(first: Any, second: Any, resolver: Callback, context: Any) -> Any:
     """Resolve two arrays of equal shape element by element (parameters `x` and `y`)."""
 
@@ -160,8 +177,7 @@ def _in_slabs(work: Callable[[Block], Block], size: int | None = None, core: int
             if result is None:
                 result = np.empty((*before, pixels), found.dtype)
             result[..., start : start + step] = found
-        assert result is not None
-        return result.reshape(*before, *outer)
+        return np.empty((*before, *outer)) if result is None else result.reshape(*before, *outer)
 
     return on_slabs
 

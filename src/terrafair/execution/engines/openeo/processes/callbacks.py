@@ -135,10 +135,8 @@ def ndvi(data: Any, nir: str | None = None, red: str | None = None, target_band:
     cube = dimensions.as_cube(data)
     name = dimensions.bands(cube)
     near, far = _band(cube, name, nir, ("nir", "B08", "B8")), _band(cube, name, red, ("red", "B04", "B4"))
-    result = xr.apply_ufunc(
-        normalized_difference, cube.isel({name: near}, drop=True), cube.isel({name: far}, drop=True),
-        dask="parallelized", output_dtypes=[np.float64 if cube.dtype.itemsize > 4 else np.float32],
-    )  # fmt: skip
+    first, second = (cube.isel({name: number}, drop=True) for number in (near, far))
+    result = first.copy(data=blocks.pixelwise(normalized_difference, first, second))
     result.attrs = dict(cube.attrs)
     if target_band is None:
         return result
