@@ -2,11 +2,12 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from terrafair.errors import Problem, TerrafairError
+from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.execution.engines.openeo.graph import Graph, read
 from terrafair.execution.engines.report import Report
 from terrafair.execution.task import JobFolder, Outcome, Task
@@ -49,8 +50,6 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
 
 def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Mapping[str, str]:
     """Run the graph and give the outputs that it left."""
-    import dask
-
     from terrafair.execution.engines.openeo.blocks import silent
     from terrafair.execution.engines.openeo.evaluate import Definitions, Environment, Evaluator
     from terrafair.execution.engines.openeo.progress import Progress
@@ -62,11 +61,29 @@ def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Map
     environment = Environment(task.sources, results, report.say, progress.node, strict=False)
     definitions = Definitions(task.options.get("udps") or {})
     evaluator = Evaluator(processes(), definitions, environment)
-    threads = int(task.options.get("threads") or THREADS)
-    with dask.config.set(scheduler="threads", num_workers=threads), progress, silent():
+    with _scheduler(task), progress, silent():
         values = evaluator.run(graph, task.values)
         _save_rest(graph, values, environment)
     return results.outputs
+
+
+@contextmanager
+def _scheduler(task: Task) -> Iterator[None]:
+    """Threads of this process, or the Dask cluster at the address that the operator set; the values are the same."""
+    import dask
+
+    if address := str(task.options.get("scheduler") or ""):
+        try:
+            from distributed import Client
+        except ImportError:
+            what = f"The Dask scheduler {address} cannot be used: the package distributed is not installed."
+            raise InvalidInput(what, remedy="Install terrafair with the extra `cluster`.") from None
+        with Client(address, timeout=20):
+            yield
+        return
+    threads = int(task.options.get("threads") or THREADS)
+    with dask.config.set(scheduler="threads", num_workers=threads):
+        yield
 
 
 def _save_rest(graph: Graph, values: Mapping[str, Any], environment: Any) -> None:

@@ -1,6 +1,7 @@
 """Prepares an openEO process graph for the sandbox: checks it, stages what it loads."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,8 +37,10 @@ class OpenEOEngine:
 
     type = WorkflowType.OPENEO
 
-    def __init__(self, stager: Stager, collections: Callable[[str], str | None]) -> None:
+    def __init__(self, stager: Stager, collections: Callable[[str], str | None], scheduler: str = "") -> None:
         self._stager = stager
+        self._scheduler = scheduler
+        """Address of a Dask scheduler whose workers see the job folders; empty: threads of the job's own process."""
         self._collections = collections
         """Collection id -> its STAC reference, or None."""
 
@@ -82,12 +85,13 @@ class OpenEOEngine:
             values=staged.values,
             sources=staged.sources,
             folder=str(folder.path),
-            options={"udps": dict(resolution.configuration.get("udps") or {})},
+            options={"udps": dict(resolution.configuration.get("udps") or {}), "scheduler": self._scheduler},
         )
         # Sidecar files beside a raster could change what it says, or point elsewhere.
         environment = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
         readable = staged.readable(folder.path)
-        return child_command("openeo", task, folder, limits, readable, environment=environment)
+        command = child_command("openeo", task, folder, limits, readable, environment=environment)
+        return replace(command, network=True) if self._scheduler else command
 
     def _unknown_collections(self, needs: Iterable[Need]) -> list[Problem]:
         problems = []
