@@ -34,7 +34,8 @@ def main() -> None:
         rows.insert(2, ("processes_dask", "ndvi", other))
     for way, task, python in rows:
         print(f"{way:16} {task:6} ", end="", flush=True)
-        done = subprocess.run([python, __file__, "--run", way, task, str(folder)], capture_output=True, text=True)
+        command = [python, __file__, "--run", way, task, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         print(done.stdout.strip() or done.stderr.strip()[-500:])
 
 
@@ -85,14 +86,21 @@ def polygons() -> dict[str, object]:
     for number in range(POLYGONS):
         west, north = 500200 + number % 20 * 480, 5099800 - number // 20 * 950
         size = 40 + number * 7 % 80
-        ring = [[west, north], [west + size, north - 20], [west + size, north - size], [west, north - size], [west, north]]
-        features.append({"type": "Feature", "properties": {"id": number}, "geometry": {"type": "Polygon", "coordinates": [ring]}})
+        east, south = west + size, north - size
+        ring = [[west, north], [east, north - 20], [east, south], [west, south], [west, north]]
+        features.append(
+            {"type": "Feature", "properties": {"id": number}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        )
     crs = {"type": "name", "properties": {"name": "EPSG:32633"}}
     return {"type": "FeatureCollection", "crs": crs, "features": features}
 
 
 def graph(task: str) -> dict[str, object]:
-    mean = {"process_graph": {"m": {"process_id": "mean", "arguments": {"data": {"from_parameter": "data"}}, "result": True}}}
+    mean = {
+        "process_graph": {
+            "m": {"process_id": "mean", "arguments": {"data": {"from_parameter": "data"}}, "result": True}
+        }
+    }
     load = {"process_id": "load_stac", "arguments": {"url": "items", "bands": ["B04", "B08"]}}
     if task == "zones":
         return {
@@ -139,7 +147,7 @@ def engine(task: str, data: Path, out: Path) -> None:
         raise SystemExit(str(outcome.problems))
 
 
-def floor(task: str, data: Path, out: Path) -> None:
+def floor(_task: str, data: Path, out: Path) -> None:
     """The least that anybody could do: read, compute and write with numpy and rasterio, a month at a time."""
     import numpy as np
     import rasterio
@@ -169,16 +177,17 @@ def floor(task: str, data: Path, out: Path) -> None:
                 copy(file, out / f"{month}.tif", driver="COG", compress="ZSTD", level=1, predictor="YES")
 
 
-def processes_dask(task: str, data: Path, out: Path) -> None:
+def processes_dask(_task: str, data: Path, out: Path) -> None:
     """The same with the functions of openeo-processes-dask, on a cube that rioxarray opens."""
+    import importlib
+    import inspect
+
     import numpy as np
     import rioxarray
     import xarray as xr
     from openeo_pg_parser_networkx import OpenEOProcessGraph, ProcessRegistry
     from openeo_pg_parser_networkx.process_registry import Process
     from openeo_processes_dask.process_implementations.core import process
-    import importlib
-    import inspect
 
     registry = ProcessRegistry(wrap_funcs=[process])
     specs = importlib.import_module("openeo_processes_dask.specs")
@@ -196,7 +205,9 @@ def processes_dask(task: str, data: Path, out: Path) -> None:
     nodes.pop("load"), nodes.pop("save")
     nodes["ndvi"]["arguments"]["data"] = {"from_parameter": "cube"}
     nodes["month"]["result"] = True
-    found = OpenEOProcessGraph(pg_data={"process_graph": nodes}).to_callable(process_registry=registry)(named_parameters={"cube": cube})
+    found = OpenEOProcessGraph(pg_data={"process_graph": nodes}).to_callable(process_registry=registry)(
+        named_parameters={"cube": cube}
+    )
     for number in range(found.sizes["t"]):
         found.isel(t=number).rio.to_raster(out / f"{number}.tif", driver="COG", compress="ZSTD", level=1)
 
