@@ -110,7 +110,8 @@ def graph(task: str) -> dict[str, object]:
                 "arguments": {"data": {"from_node": "load"}, "geometries": polygons(), "reducer": mean},
             },
             "save": {
-                "process_id": "save_result", "arguments": {"data": {"from_node": "zones"}, "format": "CSV"}, "result": True,
+                "process_id": "save_result", "result": True,
+                "arguments": {"data": {"from_node": "zones"}, "format": "CSV"},
             },
         }  # fmt: skip
     return {
@@ -121,7 +122,8 @@ def graph(task: str) -> dict[str, object]:
             "arguments": {"data": {"from_node": "ndvi"}, "period": "month", "reducer": mean},
         },
         "save": {
-            "process_id": "save_result", "arguments": {"data": {"from_node": "month"}, "format": "GTiff"}, "result": True,
+            "process_id": "save_result", "result": True,
+            "arguments": {"data": {"from_node": "month"}, "format": "GTiff"},
         },
     }  # fmt: skip
 
@@ -195,10 +197,8 @@ def processes_dask(_task: str, data: Path, out: Path) -> None:
     for name, function in inspect.getmembers(module, inspect.isfunction):
         registry[name] = Process(spec=getattr(specs, name), implementation=function)
     dates = sorted({path.name[:10] for path in data.glob("*.tif")})
-    layers = [
-        [rioxarray.open_rasterio(data / f"{date}-{band}.tif", chunks={"x": 2048, "y": 2048})[0] for band in ("B04", "B08")]
-        for date in dates
-    ]  # fmt: skip
+    chunks, bands = {"x": 2048, "y": 2048}, ("B04", "B08")
+    layers = [[rioxarray.open_rasterio(data / f"{d}-{b}.tif", chunks=chunks)[0] for b in bands] for d in dates]
     cube = xr.concat([xr.concat(line, "bands") for line in layers], "t").astype("float32")
     cube = cube.assign_coords(t=np.array(dates, "datetime64[ns]"), bands=["B04", "B08"])
     nodes = graph("ndvi")

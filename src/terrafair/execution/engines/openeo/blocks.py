@@ -34,9 +34,8 @@ def apply_each(cube: xr.DataArray, process: Callback, context: Any) -> xr.DataAr
     data = cube.data
     if isinstance(data, da.Array):
         sample = work(np.ones((1,) * cube.ndim, cube.dtype))
-        data = data.map_blocks(
-            _in_slabs(work, None, 0), dtype=sample.dtype, meta=np.empty((0,) * cube.ndim, sample.dtype)
-        )
+        meta = np.empty((0,) * cube.ndim, sample.dtype)
+        data = da.map_blocks(_in_slabs(work, None, 0), data, dtype=sample.dtype, meta=meta)
     else:
         data = work(np.asarray(data))
     return dimensions.rebuilt(cube, data, [str(d) for d in cube.dims])
@@ -244,15 +243,11 @@ def _shaped(value: Any, shape: tuple[int, ...]) -> Block:
         raise InvalidInput(what, code="result-type") from None
 
 
-class quiet:  # noqa: N801
+@contextmanager
+def quiet() -> Iterator[None]:
     """Division by zero and empty slices are no news in pixel arithmetic: IEEE 754 says what comes out."""
-
-    def __enter__(self) -> None:
-        self._errors = np.errstate(all="ignore")
-        self._errors.__enter__()
-
-    def __exit__(self, *fault: object) -> None:
-        self._errors.__exit__(*fault)
+    with np.errstate(all="ignore"):
+        yield
 
 
 @contextmanager

@@ -100,14 +100,14 @@ def _store(data: Any, sink: _Sink) -> None:
     from dask.base import get_scheduler
 
     if getattr(get_scheduler(), "__self__", None) is None:
-        da.store(data, sink, lock=False)
+        da.store(data, sink, lock=False)  # type: ignore[arg-type]  # any object that takes blocks
         return
-    import dask
+    import dask.base
 
     places = da.core.slices_from_chunks(data.chunks)
     blocks = data.to_delayed().ravel()
     for start in range(0, len(places), AT_ONCE):
-        found = dask.compute(*blocks[start : start + AT_ONCE])
+        found = dask.base.compute(*blocks[start : start + AT_ONCE])
         for place, block in zip(places[start : start + AT_ONCE], found, strict=True):
             sink[place] = block
 

@@ -46,7 +46,7 @@ def formats() -> dict[str, dict[str, Any]]:
         "output": {
             "GTiff": _format("Cloud-Optimised GeoTIFF", raster, {**_PREFIX, **_COMPRESS}),
             "COG": _format("Cloud-Optimised GeoTIFF", raster, {**_PREFIX, **_COMPRESS}),
-            "netCDF": _format("netCDF 4 by the CF conventions", [*raster, *vector], _PREFIX),
+            "netCDF": _format("netCDF 4 by the CF conventions", raster, _PREFIX),
             "Zarr": _format("Zarr, version 2", raster, _PREFIX),
             "PNG": _format("PNG", raster, _PREFIX),
             "GeoParquet": _format("GeoParquet", [*vector, *table], _PREFIX),

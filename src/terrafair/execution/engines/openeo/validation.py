@@ -438,7 +438,7 @@ def _moments(entry: Mapping[str, Any], extent: Any) -> int | None:
         return None
     if isinstance(values, list):
         moments = [instants.instant(each) for each in values]
-        return sum((start is None or m >= start) and (end is None or m < end) for m in moments)
+        return len([m for m in moments if (start is None or m >= start) and (end is None or m < end)])
     step = seconds_of(str(entry.get("step") or ""))
     if not step or start is None or end is None:
         return None

@@ -68,9 +68,9 @@ def _dataset(data: xr.DataArray, folder: Path, name: str, extension: str) -> Wri
     if raster:
         crs = area.reference_system(dimensions.reference_system(data))
         dataset["spatial_ref"] = ((), np.int32(0), {**crs.to_cf(), "spatial_ref": crs.to_wkt()})
-        for each in list(dataset.data_vars):
-            if each != "spatial_ref":
-                dataset[each].attrs["grid_mapping"] = "spatial_ref"
+        for variable in dataset.data_vars:
+            if variable != "spatial_ref":
+                dataset[variable].attrs["grid_mapping"] = "spatial_ref"
         dataset = dataset.set_coords("spatial_ref")
     dataset.attrs["Conventions"] = "CF-1.9"
     path = folder / f"{name}.{extension}"
@@ -96,7 +96,7 @@ def _variables(data: xr.DataArray) -> xr.Dataset:
         return bare.to_dataset(name="result")
     labels = [str(label) for label in dimensions.labels(data, bands[0])]
     units = data[bands[0]].attrs.get("units_of", {}) if bands[0] in data.coords else {}
-    found = {}
+    found: dict[str, xr.DataArray] = {}
     for number, label in enumerate(labels):
         variable = bare.isel({bands[0]: number}, drop=True)
         variable.attrs = {"units": units[label]} if label in units else {}

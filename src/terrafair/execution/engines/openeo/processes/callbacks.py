@@ -100,6 +100,7 @@ def apply_kernel(
     if not number and border not in modes:
         what = f"`border` is {border!r}."
         raise InvalidInput(what, remedy=f"Give a number or one of {', '.join(modes)}.", code="argument-value")
+    mode: Any
     mode, fill = ("constant", float(border)) if number else (modes[border], 0.0)
 
     def work(plane: Any) -> Any:
@@ -112,7 +113,8 @@ def apply_kernel(
         work, _whole(cube, y, x), input_core_dims=[[y, x]], output_core_dims=[[y, x]], dask="parallelized",
         output_dtypes=[np.float32 if cube.dtype.itemsize <= 4 else np.float64], keep_attrs=True,
     )  # fmt: skip
-    return result.transpose(*cube.dims)
+    shaped: xr.DataArray = result.transpose(*cube.dims)
+    return shaped
 
 
 def _whole(cube: xr.DataArray, y: str, x: str) -> xr.DataArray:
