@@ -9,6 +9,7 @@ from typing import Any
 
 from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.execution.engines.openeo.graph import Graph, read
+from terrafair.execution.engines.openeo.save import Results
 from terrafair.execution.engines.report import Report
 from terrafair.execution.task import JobFolder, Outcome, Task
 
@@ -31,7 +32,7 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     started = time.monotonic()
     try:
         graph = read(Path(task.application).read_bytes(), tuple(task.values))
-        outputs = evaluate(graph, task, folder, report)
+        results = evaluate(graph, task, folder, report)
     except TerrafairError as fault:
         return Outcome(False, fault.problems)
     except MemoryError:
@@ -44,17 +45,22 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
         problem = Problem(f"The process graph failed: {type(fault).__name__}: {text}", code="process-failed")
         return Outcome(False, (problem,))
     report.progress(1, "Done.")
-    details = {"seconds": round(time.monotonic() - started, 3), "versions": versions(), "nodes": len(graph.nodes)}
-    return Outcome(True, (), outputs, details)
+    details: dict[str, Any] = {
+        "seconds": round(time.monotonic() - started, 3),
+        "versions": versions(),
+        "nodes": len(graph.nodes),
+    }
+    if results.changes:
+        details["stac_changes"] = results.changes
+    return Outcome(True, (), results.outputs, details)
 
 
-def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Mapping[str, str]:
-    """Run the graph and give the outputs that it left."""
+def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Results:
+    """Run the graph and give the results that it left."""
     from terrafair.execution.engines.openeo.blocks import silent
     from terrafair.execution.engines.openeo.evaluate import Definitions, Environment, Evaluator
     from terrafair.execution.engines.openeo.progress import Progress
     from terrafair.execution.engines.openeo.registry import processes
-    from terrafair.execution.engines.openeo.save import Results
 
     results = Results(folder.outputs)
     progress = Progress(report)
@@ -64,7 +70,7 @@ def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Map
     with _scheduler(task), progress, silent():
         values = evaluator.run(graph, task.values)
         _save_rest(graph, values, environment)
-    return results.outputs
+    return results
 
 
 @contextmanager

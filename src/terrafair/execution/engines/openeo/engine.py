@@ -54,7 +54,8 @@ class OpenEOEngine:
             graph = read(resolution.application.content, _names(resolution))
             problems = _call_problems(graph, definitions)
             found = sources.find(graph, resolution.values, definitions)
-            return [*problems, *self._unknown_collections(found.needs)]
+            problems = [*problems, *self._unknown_collections(found.needs)]
+            return problems or _static_problems(resolution)
         except TerrafairError as fault:
             return list(fault.problems)
 
@@ -185,6 +186,17 @@ def _days(extent: Any) -> tuple[str | None, str | None]:
 def _definitions(resolution: Resolution) -> Definitions:
     documents = resolution.configuration.get("udps")
     return Definitions(documents if isinstance(documents, Mapping) else {})
+
+
+def _static_problems(resolution: Resolution) -> list[Problem]:
+    """What the metadata of cubes tell before anything is loaded."""
+    from terrafair.execution.engines.openeo.abstract import ANY
+    from terrafair.execution.engines.openeo.validation import Context, validate
+
+    documents = resolution.configuration.get("udps")
+    values = {**dict.fromkeys(_names(resolution), ANY), **resolution.values}
+    context = Context(definitions=documents if isinstance(documents, Mapping) else {}, values=values)
+    return validate(resolution.application.content if resolution.application else b"", context)
 
 
 def _names(resolution: Resolution) -> tuple[str, ...]:

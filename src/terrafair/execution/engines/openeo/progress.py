@@ -11,7 +11,7 @@ class Progress(Callback):
     """A Dask callback that knows which node is being evaluated."""
 
     def __init__(self, report: Report) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._report = report
         self._number = 0
         self._total = 1
