@@ -45,7 +45,7 @@ def fetch(program: str, name: str, asset: dict[str, object]) -> None:
 
 
 def provider(program: str | None) -> None:
-    """Put the packages of the local identity provider in place, as its lock says; without them it says so at its start."""
+    """Put the packages of the local identity provider in place, as its lock says; it misses them at its start."""
     lock = (PROVIDER / "package-lock.json").read_bytes()
     stamp = VENDOR / "packages.sha256"
     if program is None or (stamp.exists() and stamp.read_text() == hashlib.sha256(lock).hexdigest()):
