@@ -11,7 +11,7 @@ EARLIEST, LATEST = -(2**62), 2**62
 DAY = 86_400_000_000
 
 _INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,30}))?([Zz]|[+-]\d\d:\d\d)",
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)",
     re.ASCII,
 )
 

@@ -42,7 +42,7 @@ def plan(connection: sqlite3.Connection, search: Search, dialect: SqliteDialect)
     if not areas:
         return Plan(ITEMS, tuple(conditions), small=bool(search.ids))
     exact = join(" OR ", [_hit(box, shape).inside for box, shape in areas])
-    near = [_candidates(connection, search, box) for box, _ in areas]
+    near = [_candidates(search, box) for box, _ in areas]
     if not search.ids:
         candidates = _union(near)
         (count,) = connection.execute(
@@ -65,8 +65,8 @@ def _conditions(connection: sqlite3.Connection, search: Search, dialect: SqliteD
     if collections:
         marks = ", ".join("?" * len(collections))
         conditions.append(Sql("i.collection = ?" if len(collections) == 1 else f"i.collection IN ({marks})", collections))
-    elif search.ids or (search.filter is not None and search.sort):
-        # Every index starts with the collection.
+    elif search.ids:
+        # The index by id starts with the collection.
         conditions.append(Sql("i.collection IN (SELECT id FROM collections)"))
     if search.ids:
         conditions.append(Sql(f"i.id IN ({', '.join('?' * len(search.ids))})", search.ids))
@@ -141,21 +141,14 @@ def _geojson(wkb: bytes) -> Node:
     return orjson.loads(shapely.to_geojson(shapely.from_wkb(wkb)))
 
 
-def _candidates(connection: sqlite3.Connection, search: Search, box: Bounds) -> Sql:
-    """Numbers from the R*Tree, by place, time and collection."""
+def _candidates(search: Search, box: Bounds) -> Sql:
+    """Numbers from an R*Tree, by place and time."""
     west, south, east, north = box
-    text = "SELECT number FROM space WHERE west <= ? AND east >= ? AND south <= ? AND north >= ?"
-    values: list[float] = [east, west, north, south]
-    if search.interval is not None:
-        first, last = search.interval
-        text += " AND start <= ? AND finish >= ?"
-        values += [last / DAYS, first / DAYS]
-    if len(search.collections) == 1:
-        row = connection.execute("SELECT number FROM collections WHERE id = ?", search.collections).fetchone()
-        number = row[0] if row else -1
-        text += " AND first <= ? AND last >= ?"
-        values += [number, number]
-    return Sql(text, tuple(values))
+    near = Sql(" WHERE west <= ? AND east >= ? AND south <= ? AND north >= ?", (east, west, north, south))
+    if search.interval is None:
+        return "SELECT number FROM space" + near
+    first, last = search.interval
+    return "SELECT number FROM spacetime" + near + Sql(" AND start <= ? AND finish >= ?", (last / DAYS, first / DAYS))
 
 
 def _hit(box: Bounds, shape: bytes | None) -> Sql:

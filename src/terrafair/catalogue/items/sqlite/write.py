@@ -67,15 +67,14 @@ def put_items(connection: sqlite3.Connection, collection: str, entries: Sequence
         "INSERT INTO contents VALUES (?, ?, ?)",
         [(number, entry.head.decode(), entry.links.decode()) for number, entry in numbered],
     )
-    connection.executemany(
-        "INSERT INTO space VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (number, west, east, south, north, entry.start / DAYS, entry.finish / DAYS, *row, *row)
-            for number, entry in numbered
-            if entry.bounds
-            for west, south, east, north in (entry.bounds,)
-        ],
-    )
+    placed = [
+        (number, west, east, south, north, entry.start / DAYS, entry.finish / DAYS)
+        for number, entry in numbered
+        if entry.bounds
+        for west, south, east, north in (entry.bounds,)
+    ]
+    connection.executemany("INSERT INTO space VALUES (?, ?, ?, ?, ?)", [row[:5] for row in placed])
+    connection.executemany("INSERT INTO spacetime VALUES (?, ?, ?, ?, ?, ?, ?)", placed)
     texts = [(number, text) for number, entry in numbered if (text := _text(entry))]
     connection.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", texts)
     span = max((entry.finish - entry.start for entry in unique.values()), default=0)
@@ -116,5 +115,5 @@ def _numbers(connection: sqlite3.Connection, collection: str, ids: Sequence[str]
 
 def _forget(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     rows = [(number,) for number in numbers]
-    for table, column in (("space", "number"), ("words", "rowid"), ("contents", "number"), ("items", "number")):
+    for table, column in (("space", "number"), ("spacetime", "number"), ("words", "rowid"), ("contents", "number"), ("items", "number")):
         connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", rows)
