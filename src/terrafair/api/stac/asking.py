@@ -1,6 +1,7 @@
 """What a request asks for: parameters and bodies as one search."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,11 @@ import orjson
 import shapely
 
 from terrafair.catalogue.items import cql2, instants, words
-from terrafair.catalogue.items.compiler import boxes_of
+from terrafair.catalogue.items.compiler import COLUMNS, boxes_of
 from terrafair.catalogue.items.cql2 import Node
 from terrafair.catalogue.items.documents import parse_geometry
+from terrafair.catalogue.items.expressions import Kind
+from terrafair.catalogue.items.queryables import KINDS
 from terrafair.catalogue.items.search import LIMIT, LIMIT_MOST, Search, Sort
 from terrafair.errors import InvalidInput
 
@@ -25,7 +28,8 @@ _OPERATORS = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": 
 class Fields:
     """Which parts of an item are wanted."""
 
-    include: frozenset[str] = frozenset()
+    include: frozenset[str] | None = None
+    """None: not said; empty: STAC's default fields."""
     exclude: frozenset[str] = frozenset()
 
 
@@ -79,12 +83,12 @@ def read(document: Any) -> Asked:
         limit=_limit(document.get("limit")),
         token=_text(document.get("token") or "", "token"),
     )
-    return Asked(search, _wanted(document.get("fields")))
+    return Asked(search, _wanted(document["fields"]) if "fields" in document else None)
 
 
 def _numbers(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.strip("[] ").split(",")]
+        return [float(part) for part in text.split(",")]
     except ValueError:
         raise InvalidInput(f"The bbox {text[:100]!r} is not made of numbers.", where="bbox") from None
 
@@ -111,10 +115,9 @@ def _sorts(text: str) -> list[dict[str, str]]:
 
 def _fields(text: str) -> dict[str, list[str]]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    return {
-        "include": [part.lstrip("+ ") for part in parts if not part.startswith("-")],
-        "exclude": [part[1:] for part in parts if part.startswith("-")],
-    }
+    include = [part.lstrip("+ ") for part in parts if not part.startswith("-")]
+    exclude = [part[1:] for part in parts if part.startswith("-")]
+    return {"exclude": exclude} if exclude and not include else {"include": include, "exclude": exclude}
 
 
 def _text(value: Any, where: str) -> str:
@@ -198,10 +201,15 @@ def _query(query: Any) -> Node | None:
 
 
 def _operation(field: Node, operator: str, value: Any) -> Node:
+    if isinstance(value, str) and KINDS.get(field["property"].removeprefix("properties.")) is Kind.NUMBER:
+        with suppress(ValueError):  # some clients send every value as a text
+            value = float(value)
     if operator in _OPERATORS and isinstance(value, str | int | float | bool):
         return {"op": _OPERATORS[operator], "args": [field, value]}
     if operator == "in" and isinstance(value, list) and len(value) <= LISTED:
-        return {"op": "in", "args": [field, value]}
+        one = {"op": "in", "args": [field, value]}
+        # In an array property one of its values is enough.
+        return one if field["property"] in COLUMNS else {"op": "or", "args": [one, {"op": "a_overlaps", "args": [field, value]}]}
     if operator in {"startsWith", "endsWith", "contains"} and isinstance(value, str):
         escaped = "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in value)
         before, after = ("" if operator == "startsWith" else "%"), ("" if operator == "endsWith" else "%")
@@ -226,12 +234,10 @@ def _sort(value: Any) -> tuple[Sort, ...]:
     return tuple(found)
 
 
-def _wanted(value: Any) -> Fields | None:
-    if value is None:
-        return None
+def _wanted(value: Any) -> Fields:
     if isinstance(value, str | list):
         value = _fields(value if isinstance(value, str) else ",".join(_texts(value, "fields")))
     if not isinstance(value, dict):
         raise InvalidInput("fields is no object.", "It has `include` and `exclude`.", where="fields")
     include, exclude = (frozenset(_texts(value.get(side), "fields")) for side in ("include", "exclude"))
-    return Fields(include, exclude)
+    return Fields(include if "include" in value or not exclude else None, exclude)

@@ -84,7 +84,7 @@ class Shelving:
 
 def _chosen(document: bytes, fields: asking.Fields) -> bytes:
     collection = orjson.loads(document)
-    if fields.include:
+    if fields.include is not None and fields.include:
         collection = {name: value for name, value in collection.items() if name in fields.include | {"id", "type"}}
     for name in fields.exclude - {"id", "type"}:
         collection.pop(name, None)

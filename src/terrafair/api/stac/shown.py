@@ -11,23 +11,27 @@ DEFAULT = frozenset(
     {"type", "stac_version", "id", "geometry", "bbox", "links", "assets", "collection"}
     | {"properties.datetime", "properties.start_datetime", "properties.end_datetime"}
 )
+IDENTITY = frozenset({"type", "stac_version", "id", "collection"})
 _ROOTS = frozenset({"type", "stac_version", "stac_extensions", "id", "geometry", "bbox", "links", "assets", "collection"})
 _ROOTS |= {"properties"}
 
 
 def show(document: bytes, fields: Fields) -> bytes:
-    """The item with only what is included, then without what is excluded.
+    """The item with what is asked for.
 
-    With neither, and with nothing but exclusions, the start is what STAC calls the default, or the whole.
+    With inclusions: those, what tells whose they are, less the exclusions inside them. With exclusions alone: all but
+    those. With neither, or an empty list of inclusions: STAC's default fields, less the exclusions.
     """
     item = orjson.loads(document)
-    include = {_full(name) for name in fields.include}
+    include = {_full(name) for name in fields.include or ()}
     exclude = {_full(name) for name in fields.exclude}
     if include:
-        item = _chosen(item, include | {"id", "collection", "type"} - exclude)
-    elif not exclude:
+        # An exclusion around an inclusion says what is left out beside it, and that is left out anyway.
+        exclude = {path for path in exclude if not any(f"{wanted}.".startswith(f"{path}.") for wanted in include)}
+        item = _chosen(item, include | IDENTITY)
+    elif fields.include is not None:
         item = _chosen(item, DEFAULT)
-    for path in exclude - include:
+    for path in exclude:
         _drop(item, path.split("."))
     return orjson.dumps(item)
 

@@ -115,6 +115,8 @@ class Compiler:
         return ("coalesce(" + join(", ", [choice.inside for choice in choices])) + ")"
 
     def _between(self, args: Sequence[Node]) -> Sql:
+        if len(args) == 2 and isinstance(args[1], list):  # an earlier draft's form, which clients still send
+            args = [args[0], *args[1]]
         value, low, high = _exactly("between", args, 3)
         kind = self._common(value, low, high) or Kind.NUMBER
         return self._scalar(value, kind) + " BETWEEN " + self._scalar(low, kind) + " AND " + self._scalar(high, kind)
