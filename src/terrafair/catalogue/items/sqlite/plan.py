@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import shapely
 
 from terrafair.catalogue.items import instants
-from terrafair.catalogue.items.compiler import Compiler, shape_of
-from terrafair.catalogue.items.cql2 import Node, conjuncts
+from terrafair.catalogue.items.compiler import Compiler
 from terrafair.catalogue.items.documents import Bounds
 from terrafair.catalogue.items.expressions import Sql, join
 from terrafair.catalogue.items.search import SPATIAL_CAP, Search
+from terrafair.catalogue.items.spatial import areas
 from terrafair.catalogue.items.sqlite.dialect import SqliteDialect
 from terrafair.catalogue.items.sqlite.schema import DAYS
 
@@ -38,11 +38,11 @@ ITEMS = Sql("items AS i")
 def plan(connection: sqlite3.Connection, search: Search, dialect: SqliteDialect) -> Plan:
     """Count the candidates of the spatial index, capped, then choose who leads."""
     conditions = list(_conditions(connection, search, dialect))
-    areas = _areas(search)
-    if not areas:
+    found = areas(search)
+    if not found:
         return Plan(ITEMS, tuple(conditions), small=bool(search.ids))
-    exact = join(" OR ", [_hit(box, shape).inside for box, shape in areas])
-    near = [_candidates(search, box) for box, _ in areas]
+    exact = join(" OR ", [_hit(box, shape).inside for box, shape in found])
+    near = [_candidates(search, box) for box, _ in found]
     if not search.ids:
         candidates = _union(near)
         (count,) = connection.execute(
@@ -90,55 +90,6 @@ def _during(connection: sqlite3.Connection, search: Search) -> Sql:
     where = f" WHERE id IN ({', '.join('?' * len(chosen))})" if chosen else ""
     (span,) = connection.execute(f"SELECT coalesce(max(span), 0) FROM collections{where}", chosen).fetchone()
     return Sql("i.start <= ? AND i.start >= ? AND i.finish >= ?", (last, first - span, first))
-
-
-def _areas(search: Search) -> list[tuple[Bounds, bytes | None]]:
-    """Boxes, one of which an item must hit, with the exact shape where it is none.
-
-    Of several spatial conditions the first leads and the others are conditions of the filter.
-    """
-    if search.boxes:
-        return [(box, None) for box in search.boxes]
-    if search.intersects is not None:
-        return [(shapely.from_wkb(search.intersects).bounds, search.intersects)]
-    return []
-
-
-def led_by_space(search: Search) -> Search:
-    """The search with what is spatial in it where the spatial index can see it."""
-    from dataclasses import replace
-
-    if search.boxes and search.intersects is not None:
-        # One leads, the other is checked.
-        polygon = {"op": "s_intersects", "args": [{"property": "geometry"}, _geojson(search.intersects)]}
-        joined = polygon if search.filter is None else {"op": "and", "args": [search.filter, polygon]}
-        return replace(search, intersects=None, filter=joined)
-    if search.boxes or search.intersects is not None or search.filter is None:
-        return search
-    parts = conjuncts(search.filter)
-    for place, part in enumerate(parts):
-        if (literal := _touched(part)) is not None:
-            rest = parts[:place] + parts[place + 1 :]
-            remaining = None if not rest else rest[0] if len(rest) == 1 else {"op": "and", "args": rest}
-            return replace(search, intersects=shape_of(literal), filter=remaining)
-    return search
-
-
-def _touched(node: Node) -> Node | None:
-    """The literal that an item's geometry has to intersect."""
-    if not isinstance(node, dict) or str(node.get("op")).lower() != "s_intersects" or len(node["args"]) != 2:
-        return None
-    first, second = node["args"]
-    item = {"property": "geometry"}
-    if first == item and second != item:
-        return second
-    return first if second == item and first != item else None
-
-
-def _geojson(wkb: bytes) -> Node:
-    import orjson
-
-    return orjson.loads(shapely.to_geojson(shapely.from_wkb(wkb)))
 
 
 def _candidates(search: Search, box: Bounds) -> Sql:

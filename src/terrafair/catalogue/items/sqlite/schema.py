@@ -31,7 +31,7 @@ CREATE TABLE contents (number INTEGER PRIMARY KEY, head TEXT NOT NULL, links TEX
 CREATE TABLE indexed (name TEXT PRIMARY KEY, kind TEXT NOT NULL) WITHOUT ROWID;
 CREATE VIRTUAL TABLE space USING rtree (number, west, east, south, north);
 CREATE VIRTUAL TABLE spacetime USING rtree (number, west, east, south, north, start, finish);
-CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 0');
+CREATE VIRTUAL TABLE words USING fts5 (text, tokenize = "unicode61 remove_diacritics 0 tokenchars '|'");
 INSERT INTO meta VALUES ('version', 0);
 """
 DAYS = 86_400_000_000.0

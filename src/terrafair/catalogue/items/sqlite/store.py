@@ -9,9 +9,10 @@ from terrafair.catalogue.items import order
 from terrafair.catalogue.items.documents import check_id, read_collection, read_item
 from terrafair.catalogue.items.expressions import Kind, Sql, join
 from terrafair.catalogue.items.search import COUNT_CAP, SECONDS, Aggregation, Page, Search, Stored
+from terrafair.catalogue.items.spatial import led_by_space
 from terrafair.catalogue.items.sqlite import counts, write
 from terrafair.catalogue.items.sqlite.dialect import SqliteDialect
-from terrafair.catalogue.items.sqlite.plan import Plan, led_by_space, plan
+from terrafair.catalogue.items.sqlite.plan import Plan, plan
 from terrafair.catalogue.items.sqlite.schema import COUNT_OPERATIONS, Connections, Row, count, index_property, indexed
 
 SAMPLE = 500
