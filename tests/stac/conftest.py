@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,13 +31,14 @@ def binaries() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a cluster's empty database with pgSTAC; skipped where PostgreSQL or PostGIS is not installed."""
     pytest.importorskip("pypgstac")
     programs = binaries()
     if programs is None:
         pytest.skip("no PostgreSQL with PostGIS here: see tools/system_packages.sh")
-    folder = tmp_path_factory.mktemp("postgres")
+    # Not below pytest's folder, which is closed to the user that PostgreSQL runs as.
+    folder = Path(tempfile.mkdtemp(prefix="terrafair-postgres-"))
     before: list[str] = []
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root.
@@ -44,8 +46,6 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if user is None or shutil.which("runuser") is None:
             pytest.skip("root, and no other user to run PostgreSQL as")
         before = ["runuser", "-u", user, "--"]
-        for parent in (folder, *folder.parents[:3]):
-            parent.chmod(parent.stat().st_mode | 0o011)
         shutil.chown(folder, user)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -70,6 +70,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _known(name: str) -> bool:

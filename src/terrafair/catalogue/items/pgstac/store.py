@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 import shapely
 
 from terrafair.catalogue.items import aggregations, instants, order
 from terrafair.catalogue.items.compiler import Compiler
-from terrafair.catalogue.items.documents import Entry, check_id, read_collection, read_item
+from terrafair.catalogue.items.documents import check_id, read_collection, read_item
 from terrafair.catalogue.items.expressions import Path, Sql, join
+from terrafair.catalogue.items.pgstac import write
 from terrafair.catalogue.items.pgstac.connections import Connections
 from terrafair.catalogue.items.pgstac.dialect import PgstacDialect, geometry
 from terrafair.catalogue.items.search import COUNT_CAP, Aggregation, Bucket, Page, Search, Stored
@@ -19,11 +19,6 @@ from terrafair.errors import Conflict, NotFound
 
 SAMPLE = 500
 EXPORT_ROWS = 1000
-NO_GEOMETRY = {"type": "Point", "coordinates": []}
-"""pgSTAC takes no null; an empty geometry stands for it and becomes null again."""
-
-_DOCUMENT = """CASE WHEN ST_IsEmpty((p.i).geometry) THEN content_hydrate(p.i) || '{"geometry": null}'
-    ELSE content_hydrate(p.i) END"""
 _COLUMNS = "(d.document - 'links')::text, coalesce(d.document -> 'links', '[]')::text"
 _SOURCE = "pgstac.items AS i"
 
@@ -78,9 +73,8 @@ class PgstacItems:
                 raise NotFound(f"There is no collection {id!r}.", where="collection")
 
     def put_items(self, collection: str, documents: Sequence[Mapping[str, Any]], *, replace: bool = True) -> int:
-        """Store items through pgSTAC's staging tables, which make the partitions."""
+        """Store items."""
         entries = {entry.id: entry for entry in (read_item(document, check_id(collection, "collection")) for document in documents)}
-        content = b"[" + b",".join(_content(entry) for entry in entries.values()) + b"]"
         with self._connections.transaction() as cursor:
             cursor.execute("SELECT 1 FROM collections WHERE id = %s", (collection,))
             if cursor.fetchone() is None:
@@ -89,7 +83,7 @@ class PgstacItems:
                 cursor.execute("SELECT id FROM items WHERE collection = %s AND id = ANY(%s)", (collection, list(entries)))
                 if taken := cursor.fetchone():
                     raise Conflict(f"The collection {collection!r} has an item {taken[0]!r} already.", remedy="PUT replaces an item.")
-            cursor.execute("SELECT upsert_items(%s::jsonb)" if replace else "SELECT create_items(%s::jsonb)", (content.decode(),))
+            write.put(cursor, collection, list(entries.values()))
         return len(entries)
 
     def delete_item(self, collection: str, id: str) -> None:  # noqa: A002
@@ -119,7 +113,7 @@ class PgstacItems:
                 inner = inner + Sql(" LIMIT %s", (search.limit + 1 - len(rows),))
                 names = ", ".join(f"p.k{n}" for n in range(len(keys)))
                 outer = f"SELECT (p.i).id, (p.i).collection, {_COLUMNS}, {names} FROM (" + inner + ") AS p"
-                outer = outer + f", LATERAL (SELECT {_DOCUMENT} AS document) AS d"
+                outer = outer + f", LATERAL (SELECT {write.WHOLE} AS document) AS d"
                 cursor.execute(outer.text, outer.values)
                 rows += cursor.fetchall()
                 if len(rows) > search.limit:
@@ -191,7 +185,7 @@ class PgstacItems:
 
     def _documents(self, where: Sql) -> list[Stored]:
         statement = f"SELECT (p.i).id, (p.i).collection, {_COLUMNS} FROM (SELECT i FROM {_SOURCE}" + where + ") AS p"
-        statement = statement + f", LATERAL (SELECT {_DOCUMENT} AS document) AS d"
+        statement = statement + f", LATERAL (SELECT {write.WHOLE} AS document) AS d"
         with self._connections.transaction() as cursor:
             cursor.execute(statement.text, statement.values)
             return [_stored(row) for row in cursor.fetchall()]
@@ -223,14 +217,6 @@ def _hit(box: tuple[float, float, float, float], shape: bytes | None) -> Sql:
 def _where(conditions: Sequence[Sql | None]) -> Sql:
     parts = [condition.inside for condition in conditions if condition is not None]
     return " WHERE " + join(" AND ", parts) if parts else Sql("")
-
-
-def _content(entry: Entry) -> bytes:
-    if entry.bounds is not None:
-        return entry.head[:-1] + b',"properties":' + entry.properties + b',"links":' + entry.links + b"}"
-    head = orjson.loads(entry.head)
-    head |= {"geometry": NO_GEOMETRY, "properties": orjson.loads(entry.properties), "links": orjson.loads(entry.links)}
-    return orjson.dumps(head)
 
 
 def _page(rows: list[tuple[Any, ...]], limit: int, place: order.Place | None, matched: int | None, asked: str) -> Page:
