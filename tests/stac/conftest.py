@@ -53,12 +53,25 @@ def postgres() -> Iterator[str]:
 
     def run(program: str, *arguments: str) -> None:
         command = [*before, str(programs / program), *arguments]
-        done = subprocess.run(command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout
 
     run("initdb", "-D", str(data), "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
     settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-    command = [*before, str(programs / "pg_ctl"), "-D", str(data), "-o", settings, "-l", str(folder / "log"), "-w", "start"]
+    command = [
+        *before,
+        str(programs / "pg_ctl"),
+        "-D",
+        str(data),
+        "-o",
+        settings,
+        "-l",
+        str(folder / "log"),
+        "-w",
+        "start",
+    ]
     # Its output must not be a pipe: the server would keep it open.
     with (folder / "start.log").open("w") as log:
         assert subprocess.run(command, cwd="/", stdout=log, stderr=log, check=False).returncode == 0

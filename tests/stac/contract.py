@@ -97,7 +97,9 @@ class ItemStoreContract:
         assert down == ["i0", "i5", "i2", "i3", "i6", "i7", "i4", "i1"]
         assert paged(store, Search(limit=2, sort=(Sort("eo:cloud_cover"),))) == [f"i{n}" for n in range(8)]
 
-    def test_matches_are_counted_on_the_first_page_and_carried_along(self, store: ItemStore, filled: list[Document]) -> None:
+    def test_matches_are_counted_on_the_first_page_and_carried_along(
+        self, store: ItemStore, filled: list[Document]
+    ) -> None:
         page = store.search(Search(limit=5, collections=("scenes",)))
         assert page.matched == 60
         assert store.search(Search(limit=5, token=page.next, collections=("scenes",))).matched == 60
@@ -105,7 +107,9 @@ class ItemStoreContract:
         assert store.search(Search(limit=5, boxes=((-180, -90, 180, 90),))).matched == 60
         assert store.search(Search(limit=5, collections=("none",))).matched == 0
 
-    def test_a_token_of_another_question_or_a_changed_one_is_refused(self, store: ItemStore, filled: list[Document]) -> None:
+    def test_a_token_of_another_question_or_a_changed_one_is_refused(
+        self, store: ItemStore, filled: list[Document]
+    ) -> None:
         token = store.search(Search(limit=5)).next
         for wrong in (token[:-4] + "AAAA", token[5:], "x", "ÿ", token * 500):
             with pytest.raises(InvalidInput, match="token"):
@@ -286,8 +290,21 @@ class ItemStoreContract:
     def assorted(self) -> list[Document]:
         """Five items, each with something of its own."""
         a = {"eo:cloud_cover": 5, "gsd": 10, "platform": "Sentinel-2A", "name": "Zürich", "code": "50%", "usable": True}
-        a |= {"tags": ["x", "y"], "updated": "2020-05-01T00:00:00Z", "weird": "text", "lower_name": "n", "other_name": "m"}
-        b = {"eo:cloud_cover": 10, "gsd": 12.5, "platform": "Sentinel-2B", "name": "Bern", "code": "[a*?]x", "usable": False}
+        a |= {
+            "tags": ["x", "y"],
+            "updated": "2020-05-01T00:00:00Z",
+            "weird": "text",
+            "lower_name": "n",
+            "other_name": "m",
+        }
+        b = {
+            "eo:cloud_cover": 10,
+            "gsd": 12.5,
+            "platform": "Sentinel-2B",
+            "name": "Bern",
+            "code": "[a*?]x",
+            "usable": False,
+        }
         b |= {"tags": ["x"], "updated": "2021-05-01T00:00:00+02:00", "lower_name": "n", "other_name": "n"}
         c = {"eo:cloud_cover": 90.0, "gsd": 30, "platform": "Landsat-8", "code": "it's; DROP TABLE items"}
         c |= {"nested": {"deep": {"value": 7}}}
@@ -300,7 +317,13 @@ class ItemStoreContract:
     @pytest.mark.parametrize(
         "text",
         ["a = ", "foo(a) = 1", "a LIKE 5", "eo:cloud_cover = 'x' + 1", "geometry = 5", "id = 5", "T_AFTER(datetime, 5)"]
-        + ["S_INTERSECTS(geometry, 5)", "datetime > TIMESTAMP('2020-13-01T00:00:00Z')", "a = 1 AND", "5 = 'x'", "\"a\"\"b\" = 1"],
+        + [
+            "S_INTERSECTS(geometry, 5)",
+            "datetime > TIMESTAMP('2020-13-01T00:00:00Z')",
+            "a = 1 AND",
+            "5 = 'x'",
+            '"a""b" = 1',
+        ],
     )
     def test_a_filter_that_means_nothing_is_refused(self, store: ItemStore, text: str) -> None:
         store.put_collection(collection())
@@ -338,7 +361,12 @@ class ItemStoreContract:
         for when in ("yesterday", "2020-02-30T00:00:00Z", "2020-01-01", ""):
             with pytest.raises(InvalidInput, match="datetime"):
                 store.put_items("scenes", [item("bad", when=when)])
-        for place in ({"type": "Point"}, {"type": "Point", "coordinates": ["x", 1]}, {"type": "Blob", "coordinates": []}, 5):
+        for place in (
+            {"type": "Point"},
+            {"type": "Point", "coordinates": ["x", 1]},
+            {"type": "Blob", "coordinates": []},
+            5,
+        ):
             with pytest.raises(InvalidInput):
                 store.put_items("scenes", [{**item("bad"), "geometry": place}])
         with pytest.raises(InvalidInput, match="other"):
@@ -350,8 +378,13 @@ class ItemStoreContract:
         total, first, last, platforms, years = store.aggregate(Search(filter=cql2.parse_text("gsd <= 20")), names)
         kept = [one["properties"] for one in filled if one["properties"]["gsd"] <= 20]
         assert total.value == len(kept)
-        assert first.value == min(one["datetime"] for one in kept) and last.value == max(one["datetime"] for one in kept)
-        assert [(bucket.key, bucket.count) for bucket in platforms.buckets] == [("sentinel-2a", 20), ("sentinel-2b", 20)]
+        assert first.value == min(one["datetime"] for one in kept) and last.value == max(
+            one["datetime"] for one in kept
+        )
+        assert [(bucket.key, bucket.count) for bucket in platforms.buckets] == [
+            ("sentinel-2a", 20),
+            ("sentinel-2b", 20),
+        ]
         assert sum(bucket.count for bucket in years.buckets) == len(kept)
         assert [bucket.key for bucket in years.buckets] == sorted(bucket.key for bucket in years.buckets)
         with pytest.raises(InvalidInput, match="aggregation"):

@@ -178,10 +178,14 @@ def _filter(document: Mapping[str, Any]) -> Node | None:
         return None
     crs = document.get("filter-crs")
     if crs is not None and crs not in CRS:
-        raise InvalidInput(f"filter-crs is {str(crs)[:80]!r}.", remedy=f"Known: {', '.join(sorted(CRS))}.", where="filter-crs")
+        raise InvalidInput(
+            f"filter-crs is {str(crs)[:80]!r}.", remedy=f"Known: {', '.join(sorted(CRS))}.", where="filter-crs"
+        )
     language = document.get("filter-lang") or ("cql2-text" if isinstance(given, str) else "cql2-json")
     if language not in {"cql2-text", "cql2-json"}:
-        raise InvalidInput(f"filter-lang is {str(language)[:40]!r}.", "It is cql2-text or cql2-json.", where="filter-lang")
+        raise InvalidInput(
+            f"filter-lang is {str(language)[:40]!r}.", "It is cql2-text or cql2-json.", where="filter-lang"
+        )
     if language == "cql2-text":
         return cql2.parse_text(_text(given, "filter"))
     return cql2.parse_json(given)
@@ -209,13 +213,19 @@ def _operation(field: Node, operator: str, value: Any) -> Node:
     if operator == "in" and isinstance(value, list) and len(value) <= LISTED:
         one = {"op": "in", "args": [field, value]}
         # In an array property one of its values is enough.
-        return one if field["property"] in COLUMNS else {"op": "or", "args": [one, {"op": "a_overlaps", "args": [field, value]}]}
+        return (
+            one
+            if field["property"] in COLUMNS
+            else {"op": "or", "args": [one, {"op": "a_overlaps", "args": [field, value]}]}
+        )
     if operator in {"startsWith", "endsWith", "contains"} and isinstance(value, str):
         escaped = "".join(f"\\{letter}" if letter in "%_\\" else letter for letter in value)
         before, after = ("" if operator == "startsWith" else "%"), ("" if operator == "endsWith" else "%")
         return {"op": "like", "args": [field, f"{before}{escaped}{after}"]}
     known = "eq neq lt lte gt gte in startsWith endsWith contains"
-    raise InvalidInput(f"query has {operator[:40]!r} with {str(value)[:40]!r}.", remedy=f"Known: {known}.", where="query")
+    raise InvalidInput(
+        f"query has {operator[:40]!r} with {str(value)[:40]!r}.", remedy=f"Known: {known}.", where="query"
+    )
 
 
 def _sort(value: Any) -> tuple[Sort, ...]:
@@ -228,7 +238,9 @@ def _sort(value: Any) -> tuple[Sort, ...]:
         direction = entry.get("direction", "asc") if isinstance(entry, dict) else None
         if not isinstance(field, str) or not field or direction not in {"asc", "desc"}:
             raise InvalidInput(
-                f"sortby has {str(entry)[:60]!r}.", 'It takes {"field": ..., "direction": "asc" or "desc"}.', where="sortby"
+                f"sortby has {str(entry)[:60]!r}.",
+                'It takes {"field": ..., "direction": "asc" or "desc"}.',
+                where="sortby",
             )
         found.append(Sort(field, direction == "desc"))
     return tuple(found)

@@ -125,5 +125,7 @@ def _check_same(document: Any, identifier: str) -> None:
     found = document.get("id") if isinstance(document, dict) else None
     if found != identifier:
         raise InvalidInput(
-            f"The body's id is {str(found)[:80]!r}, the path's {identifier[:80]!r}.", "An id does not change.", where="id"
+            f"The body's id is {str(found)[:80]!r}, the path's {identifier[:80]!r}.",
+            "An id does not change.",
+            where="id",
         )

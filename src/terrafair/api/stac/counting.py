@@ -92,5 +92,8 @@ def _shown(entry: Aggregation) -> dict[str, Any]:
     shown: dict[str, Any] = dict(_about(entry.name))
     if shown["data_type"] != "frequency_distribution":
         return {**shown, "value": entry.value}
-    buckets = [{"key": str(bucket.key), "data_type": "frequency_distribution", "frequency": bucket.count} for bucket in entry.buckets]
+    buckets = [
+        {"key": str(bucket.key), "data_type": "frequency_distribution", "frequency": bucket.count}
+        for bucket in entry.buckets
+    ]
     return {**shown, "overflow": 0, "buckets": buckets}

@@ -12,7 +12,9 @@ DEFAULT = frozenset(
     | {"properties.datetime", "properties.start_datetime", "properties.end_datetime"}
 )
 IDENTITY = frozenset({"type", "stac_version", "id", "collection"})
-_ROOTS = frozenset({"type", "stac_version", "stac_extensions", "id", "geometry", "bbox", "links", "assets", "collection"})
+_ROOTS = frozenset(
+    {"type", "stac_version", "stac_extensions", "id", "geometry", "bbox", "links", "assets", "collection"}
+)
 _ROOTS |= {"properties"}
 
 

@@ -50,9 +50,7 @@ class Collections:
         """A page of collections; `search.collections` restricts by id."""
         snapshot = self._current()
         found = snapshot.index.search(search)
-        return Page(
-            tuple(snapshot.by_id[entry.id] for entry in found.items), found.matched, found.next, found.previous
-        )
+        return Page(tuple(snapshot.by_id[entry.id] for entry in found.items), found.matched, found.next, found.previous)
 
     def _current(self) -> _Snapshot:
         version = self._store.version()
@@ -107,4 +105,8 @@ def _geometry(document: Mapping[str, Any]) -> dict[str, Any] | None:
         polygons += [[[[a, south], [b, south], [b, north], [a, north], [a, south]]] for a, b in halves]
     if not polygons:
         return None
-    return {"type": "MultiPolygon", "coordinates": polygons} if len(polygons) > 1 else {"type": "Polygon", "coordinates": polygons[0]}
+    return (
+        {"type": "MultiPolygon", "coordinates": polygons}
+        if len(polygons) > 1
+        else {"type": "Polygon", "coordinates": polygons[0]}
+    )

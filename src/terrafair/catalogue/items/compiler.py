@@ -101,7 +101,11 @@ class Compiler:
 
     def _compare(self, op: str, first: Node, second: Node) -> Sql:
         if _is_geometry(first) and _is_geometry(second) and op in {"=", "<>"}:
-            return self._spatial("equals", (first, second)) if op == "=" else "NOT " + self._spatial("equals", (first, second))
+            return (
+                self._spatial("equals", (first, second))
+                if op == "="
+                else "NOT " + self._spatial("equals", (first, second))
+            )
         if isinstance(first, list) and isinstance(second, list | dict):
             return self._arrays("equals", (first, second))
         if first is None or second is None:
@@ -263,10 +267,16 @@ def boxes_of(numbers: Sequence[Any], where: str = "bbox") -> list[tuple[float, f
     """A bbox of 4 or 6 numbers as boxes west to east: two where it crosses the antimeridian."""
     shown = str(list(numbers)[:7])
     if len(numbers) not in {4, 6}:
-        raise InvalidInput(f"The bbox {shown} has {len(numbers)} numbers.", "It takes 4, or 6 with heights.", where=where)
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) for value in numbers):
+        raise InvalidInput(
+            f"The bbox {shown} has {len(numbers)} numbers.", "It takes 4, or 6 with heights.", where=where
+        )
+    if not all(
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) for value in numbers
+    ):
         raise InvalidInput(f"The bbox {shown} has something else than numbers.", where=where)
-    west, south, east, north = (float(numbers[place]) for place in ((0, 1, 2, 3) if len(numbers) == 4 else (0, 1, 3, 4)))
+    west, south, east, north = (
+        float(numbers[place]) for place in ((0, 1, 2, 3) if len(numbers) == 4 else (0, 1, 3, 4))
+    )
     if not (-90 <= south <= 90 and -90 <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
         raise InvalidInput(f"The bbox {shown} lies outside the globe.", where=where)
     if south > north or (len(numbers) == 6 and numbers[2] > numbers[5]):
@@ -302,7 +312,9 @@ def _is_item_geometry(node: Node) -> bool:
 
 
 def _is_geometry(node: Node) -> bool:
-    return _is_item_geometry(node) or (isinstance(node, dict) and bool({"coordinates", "geometries", "bbox"} & set(node)))
+    return _is_item_geometry(node) or (
+        isinstance(node, dict) and bool({"coordinates", "geometries", "bbox"} & set(node))
+    )
 
 
 def _shown(node: Node) -> str:

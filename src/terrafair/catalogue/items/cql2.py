@@ -1,5 +1,6 @@
 """CQL2 text and JSON as one tree of plain values, with limits that keep a request small."""
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,8 @@ from terrafair.errors import InvalidInput
 
 TEXT_LIMIT = 20_000
 """Characters of a filter, in either form."""
+WORK_LIMIT = 300_000
+"""Characters times two to the depth of brackets: the parser's time on a fault inside them, some half a second here."""
 NODE_LIMIT = 2_000
 DEPTH_LIMIT = 100
 
@@ -18,12 +21,22 @@ Node = Any
 """A dict `{op, args}`, `{property}`, `{timestamp}`, `{date}`, `{interval}`, `{bbox}`, a GeoJSON geometry, a list or a
 scalar: the shape of CQL2 JSON."""
 
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 ACCEPTED = "CQL2 is OGC 21-065r2; /stac/queryables lists the properties."
 
 
 def parse_text(text: str) -> Node:
     """CQL2 text; raises `InvalidInput` with the place of the fault."""
     _bounded(len(text))
+    depth = deepest = 0
+    for letter in _QUOTED.sub("", text):
+        depth += (letter == "(") - (letter == ")")
+        deepest = max(deepest, depth)
+    if depth or len(text) << min(deepest, 60) > WORK_LIMIT:
+        why = "Its brackets do not match." if depth else "Brackets are nested too deeply for its length."
+        raise InvalidInput(
+            "The filter is no CQL2 text.", why, "Send it as CQL2 JSON, which has no such limit.", "filter"
+        )
     return _parse_text(text)
 
 

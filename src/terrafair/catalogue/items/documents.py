@@ -64,7 +64,9 @@ def read_item(document: Any, collection: str = "") -> Entry:
     """Take an item apart; raises `InvalidInput` naming the field at fault."""
     if not isinstance(document, dict) or document.get("type") != "Feature":
         found = document.get("type") if isinstance(document, dict) else type(document).__name__
-        raise InvalidInput(f"This is {str(found)[:60]!r}, not a STAC item.", "An item has `type`: `Feature`.", where="type")
+        raise InvalidInput(
+            f"This is {str(found)[:60]!r}, not a STAC item.", "An item has `type`: `Feature`.", where="type"
+        )
     identifier = check_id(document.get("id"))
     named = document.get("collection") or collection
     if collection and named != collection:
@@ -118,7 +120,9 @@ def own_links(document: dict[str, Any]) -> list[Any]:
 def parse_geometry(value: Any, where: str) -> BaseGeometry:
     """A GeoJSON geometry; raises `InvalidInput`."""
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        raise InvalidInput("This is no GeoJSON geometry.", remedy="Give an object with `type` and `coordinates`.", where=where)
+        raise InvalidInput(
+            "This is no GeoJSON geometry.", remedy="Give an object with `type` and `coordinates`.", where=where
+        )
     try:
         geometry = shapely.from_geojson(dump(value, where))
     except (shapely.errors.ShapelyError, ValueError) as fault:
@@ -142,7 +146,10 @@ def _shape(geometry: BaseGeometry | None) -> bytes | None:
     if flat.geom_type == "Polygon" and west < east and south < north and len(flat.exterior.coords) == 5:
         corners = set(flat.exterior.coords)
         if not flat.interiors and corners == {(west, south), (west, north), (east, south), (east, north)}:
-            if all(a[0] == b[0] or a[1] == b[1] for a, b in zip(flat.exterior.coords, flat.exterior.coords[1:], strict=False)):
+            if all(
+                a[0] == b[0] or a[1] == b[1]
+                for a, b in zip(flat.exterior.coords, flat.exterior.coords[1:], strict=False)
+            ):
                 return None
     return bytes(shapely.to_wkb(flat))
 
@@ -173,6 +180,12 @@ def _check_extent(extent: dict[str, Any]) -> None:
     boxes = spatial.get("bbox") if isinstance(spatial, dict) else None
     intervals = temporal.get("interval") if isinstance(temporal, dict) else None
     if not (isinstance(boxes, list) and boxes and all(isinstance(box, list) and len(box) in {4, 6} for box in boxes)):
-        raise InvalidInput("The extent has no spatial bbox.", "It is an array of arrays of 4 or 6 numbers.", where="extent")
-    if not (isinstance(intervals, list) and intervals and all(isinstance(pair, list) and len(pair) == 2 for pair in intervals)):
+        raise InvalidInput(
+            "The extent has no spatial bbox.", "It is an array of arrays of 4 or 6 numbers.", where="extent"
+        )
+    if not (
+        isinstance(intervals, list)
+        and intervals
+        and all(isinstance(pair, list) and len(pair) == 2 for pair in intervals)
+    ):
         raise InvalidInput("The extent has no temporal interval.", "It is an array of pairs.", where="extent")

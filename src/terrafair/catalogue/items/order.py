@@ -94,7 +94,9 @@ def segments(keys: Sequence[Key], place: Place | None, dialect: Dialect) -> list
         rest = _beyond(keys[1:], place.values[1:], backwards, dialect)
         begun = replace(without, condition=_and(without.condition, rest))
         return [begun, with_value] if backwards else [begun]
-    begun = replace(with_value, condition=_and(with_value.condition, _beyond(settled, place.values, backwards, dialect)))
+    begun = replace(
+        with_value, condition=_and(with_value.condition, _beyond(settled, place.values, backwards, dialect))
+    )
     return [begun] if backwards else [begun, without]
 
 

@@ -62,7 +62,9 @@ class PgstacItems:
         """Create or replace."""
         identifier, head, links = read_collection(document)
         with self._connections.transaction() as cursor:
-            cursor.execute("SELECT upsert_collection(%s::jsonb)", (Stored(identifier, head, links).document().decode(),))
+            cursor.execute(
+                "SELECT upsert_collection(%s::jsonb)", (Stored(identifier, head, links).document().decode(),)
+            )
         return identifier
 
     def delete_collection(self, id: str) -> None:  # noqa: A002
@@ -74,15 +76,23 @@ class PgstacItems:
 
     def put_items(self, collection: str, documents: Sequence[Mapping[str, Any]], *, replace: bool = True) -> int:
         """Store items."""
-        entries = {entry.id: entry for entry in (read_item(document, check_id(collection, "collection")) for document in documents)}
+        entries = {
+            entry.id: entry
+            for entry in (read_item(document, check_id(collection, "collection")) for document in documents)
+        }
         with self._connections.transaction() as cursor:
             cursor.execute("SELECT 1 FROM collections WHERE id = %s", (collection,))
             if cursor.fetchone() is None:
                 raise NotFound(f"There is no collection {collection!r}.", remedy="Create it first.", where="collection")
             if not replace:
-                cursor.execute("SELECT id FROM items WHERE collection = %s AND id = ANY(%s)", (collection, list(entries)))
+                cursor.execute(
+                    "SELECT id FROM items WHERE collection = %s AND id = ANY(%s)", (collection, list(entries))
+                )
                 if taken := cursor.fetchone():
-                    raise Conflict(f"The collection {collection!r} has an item {taken[0]!r} already.", remedy="PUT replaces an item.")
+                    raise Conflict(
+                        f"The collection {collection!r} has an item {taken[0]!r} already.",
+                        remedy="PUT replaces an item.",
+                    )
             write.put(cursor, collection, list(entries.values()))
         return len(entries)
 
@@ -140,19 +150,29 @@ class PgstacItems:
     def _aggregation(self, cursor: Any, name: str, where: Sql) -> Aggregation:
         chosen = aggregations.read(name)
         if chosen.frequency is None:
-            expression = {"total_count": "count(*)", "datetime_min": "min(i.datetime)", "datetime_max": "max(i.end_datetime)"}
+            expression = {
+                "total_count": "count(*)",
+                "datetime_min": "min(i.datetime)",
+                "datetime_max": "max(i.end_datetime)",
+            }
             statement = f"SELECT {expression[name]} FROM {_SOURCE}" + where
             cursor.execute(statement.text, statement.values)
             (value,) = cursor.fetchone()
             return Aggregation(name, instants.text(_micros(value)) if isinstance(value, datetime) else value)
         key = Sql("i.collection")
         if chosen.frequency == "datetime":
-            form = {"year": 'YYYY-01-01"T00:00:00Z"', "month": 'YYYY-MM-01"T00:00:00Z"', "day": 'YYYY-MM-DD"T00:00:00Z"'}
+            form = {
+                "year": 'YYYY-01-01"T00:00:00Z"',
+                "month": 'YYYY-MM-01"T00:00:00Z"',
+                "day": 'YYYY-MM-DD"T00:00:00Z"',
+            }
             key = Sql(f"to_char(i.datetime, '{form[chosen.step]}')")
         elif chosen.frequency != "collection":
             key = Sql("(i.content #>> %s::text[])", (["properties", *Path.read(chosen.frequency).names],))
         statement = "SELECT k, count(*) FROM (SELECT " + key + f" AS k FROM {_SOURCE}" + where + ") AS s"
-        statement = statement + f' WHERE k IS NOT NULL GROUP BY k ORDER BY 2 DESC, k COLLATE "C" LIMIT {aggregations.BUCKETS}'
+        statement = (
+            statement + f' WHERE k IS NOT NULL GROUP BY k ORDER BY 2 DESC, k COLLATE "C" LIMIT {aggregations.BUCKETS}'
+        )
         cursor.execute(statement.text, statement.values)
         return aggregations.frequency(name, [Bucket(value, count) for value, count in cursor.fetchall()])
 

@@ -58,5 +58,12 @@ def _row(entry: Entry) -> tuple[str | None, str]:
     for name in ("id", "type", "collection"):
         head.pop(name, None)
     content = orjson.dumps(head)
-    body = (content[:-1] + b"," if head else b"{") + b'"properties":' + entry.properties + b',"links":' + entry.links + b"}"
+    body = (
+        (content[:-1] + b"," if head else b"{")
+        + b'"properties":'
+        + entry.properties
+        + b',"links":'
+        + entry.links
+        + b"}"
+    )
     return None if geometry is None else orjson.dumps(geometry).decode(), body.decode()

@@ -13,7 +13,9 @@ from terrafair.catalogue.items.sqlite.plan import Plan
 def total(connection: sqlite3.Connection, collections: Sequence[str]) -> int:
     """How many items these collections hold; all, if none is named."""
     where = f" WHERE id IN ({', '.join('?' * len(collections))})" if collections else ""
-    (count,) = connection.execute(f"SELECT coalesce(sum(total), 0) FROM collections{where}", tuple(collections)).fetchone()
+    (count,) = connection.execute(
+        f"SELECT coalesce(sum(total), 0) FROM collections{where}", tuple(collections)
+    ).fetchone()
     return int(count)
 
 
@@ -34,7 +36,12 @@ def aggregate(connection: sqlite3.Connection, name: str, plan: Plan, _: SqliteDi
         key, values = "json_extract(i.properties, ?)", (json_path(Path.read(chosen.frequency)),)
     where = plan.where()
     source = "SELECT k, count(*) FROM (SELECT " + key + " AS k FROM "
-    text = source + plan.source.text + where.text + f") WHERE k IS NOT NULL GROUP BY k ORDER BY 2 DESC, 1 LIMIT {aggregations.BUCKETS}"
+    text = (
+        source
+        + plan.source.text
+        + where.text
+        + f") WHERE k IS NOT NULL GROUP BY k ORDER BY 2 DESC, 1 LIMIT {aggregations.BUCKETS}"
+    )
     rows = connection.execute(text, (*values, *plan.source.values, *where.values)).fetchall()
     buckets = [Bucket(key.decode() if isinstance(key, bytes) else key, count) for key, count in rows]
     return aggregations.frequency(name, buckets)

@@ -82,8 +82,11 @@ class SqliteDialect:
     def spatial(self, op: str, first: bytes | None, second: bytes | None) -> Sql:
         """GEOS; by bounds first where that settles it."""
         if first is None and second is None:
-            return Sql("CASE WHEN i.west IS NOT NULL THEN related(?, item_shape(i.west, i.south, i.east, i.north, i.shape),"
-                       " item_shape(i.west, i.south, i.east, i.north, i.shape)) END", (op,)).inside
+            return Sql(
+                "CASE WHEN i.west IS NOT NULL THEN related(?, item_shape(i.west, i.south, i.east, i.north, i.shape),"
+                " item_shape(i.west, i.south, i.east, i.north, i.shape)) END",
+                (op,),
+            ).inside
         item = Sql("item_shape(i.west, i.south, i.east, i.north, i.shape)")
         if first is not None and second is not None:
             return Sql("related(?, ?, ?)", (op, first, second))

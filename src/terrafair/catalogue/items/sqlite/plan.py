@@ -64,7 +64,9 @@ def _conditions(connection: sqlite3.Connection, search: Search, dialect: SqliteD
     collections = search.collections
     if collections:
         marks = ", ".join("?" * len(collections))
-        conditions.append(Sql("i.collection = ?" if len(collections) == 1 else f"i.collection IN ({marks})", collections))
+        conditions.append(
+            Sql("i.collection = ?" if len(collections) == 1 else f"i.collection IN ({marks})", collections)
+        )
     elif search.ids:
         # The index by id starts with the collection.
         conditions.append(Sql("i.collection IN (SELECT id FROM collections)"))

@@ -184,4 +184,3 @@ def _translated() -> Iterator[None]:
         if "user-defined function" in message or "parser stack" in message or "too" in message.split():
             raise InvalidInput("The filter cannot be evaluated.", message, where="filter") from None
         raise Unreachable("The item database does not answer.", message) from fault
-

@@ -123,7 +123,9 @@ class SqliteItems:
         """From the newest items of each collection."""
         found: dict[str, set[str]] = {}
         with self._connections.reading(SECONDS) as connection:
-            wanted = collections or [row[0].decode() for row in connection.execute("SELECT id FROM collections LIMIT 50")]
+            wanted = collections or [
+                row[0].decode() for row in connection.execute("SELECT id FROM collections LIMIT 50")
+            ]
             for name in wanted:
                 rows = connection.execute(
                     "SELECT DISTINCT e.key, e.type FROM (SELECT properties FROM items WHERE collection = ?"

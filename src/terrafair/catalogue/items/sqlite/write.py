@@ -34,7 +34,9 @@ def delete_collection(connection: sqlite3.Connection, identifier: str) -> None:
     row = connection.execute("SELECT number FROM collections WHERE id = ?", (identifier,)).fetchone()
     if row is None:
         raise NotFound(f"There is no collection {identifier!r}.", where="collection")
-    numbers = [number for (number,) in connection.execute("SELECT number FROM items WHERE collection = ?", (identifier,))]
+    numbers = [
+        number for (number,) in connection.execute("SELECT number FROM items WHERE collection = ?", (identifier,))
+    ]
     _forget(connection, numbers)
     connection.execute("DELETE FROM collections WHERE number = ?", row)
     touch(connection)
@@ -115,5 +117,11 @@ def _numbers(connection: sqlite3.Connection, collection: str, ids: Sequence[str]
 
 def _forget(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     rows = [(number,) for number in numbers]
-    for table, column in (("space", "number"), ("spacetime", "number"), ("words", "rowid"), ("contents", "number"), ("items", "number")):
+    for table, column in (
+        ("space", "number"),
+        ("spacetime", "number"),
+        ("words", "rowid"),
+        ("contents", "number"),
+        ("items", "number"),
+    ):
         connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", rows)
