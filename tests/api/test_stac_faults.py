@@ -156,13 +156,14 @@ def test_a_body_of_fifty_megabytes_is_refused_wherever_one_is_read(client: httpx
 
 @pytest.mark.parametrize(
     "path",
-    ["/collections/none", "/collections/none/items", "/collections/scenes/items/none", "/collections/none/queryables"]
-    + [
+    [
+        "/collections/none",
+        "/collections/none/items",
+        "/collections/scenes/items/none",
+        "/collections/none/queryables",
         "/collections/none/aggregate",
         "/collections/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
         "/collections/scenes/items/..%2f..%2fone",
-    ]
-    + [
         "/collections/scenes%00",
         "/collections/scenes/items/one%00",
         "/nothing",

@@ -316,8 +316,14 @@ class ItemStoreContract:
 
     @pytest.mark.parametrize(
         "text",
-        ["a = ", "foo(a) = 1", "a LIKE 5", "eo:cloud_cover = 'x' + 1", "geometry = 5", "id = 5", "T_AFTER(datetime, 5)"]
-        + [
+        [
+            "a = ",
+            "foo(a) = 1",
+            "a LIKE 5",
+            "eo:cloud_cover = 'x' + 1",
+            "geometry = 5",
+            "id = 5",
+            "T_AFTER(datetime, 5)",
             "S_INTERSECTS(geometry, 5)",
             "datetime > TIMESTAMP('2020-13-01T00:00:00Z')",
             "a = 1 AND",

@@ -1,5 +1,6 @@
 """The OpenAPI description of the STAC routes, kept as data: they are not FastAPI's."""
 
+import re
 from html import escape
 from typing import Any
 
@@ -52,7 +53,7 @@ def document(base: str, version: str) -> dict[str, Any]:
     for method, path, summary, parameters, media_type in ROUTES:
         operation: dict[str, Any] = {
             "summary": summary,
-            "operationId": f"stac_{method}_{path.strip('/').replace('/', '_').replace('{', '').replace('}', '') or 'root'}",
+            "operationId": f"stac_{method}_" + ("_".join(re.findall(r"\w+", path)) or "root"),
             "tags": ["stac"],
             "parameters": _path(path) + [_parameter(name) for name in parameters],
             "responses": _responses(media_type),
@@ -74,7 +75,8 @@ def page(described: dict[str, Any]) -> str:
     ]
     base = escape(described["servers"][0]["url"])
     head = "<!doctype html><html lang=en><meta charset=utf-8><title>STAC API</title><h1>STAC API</h1>"
-    return f"{head}<p>At <a href={base!r}>{base}</a>; <a href='{base}/api'>OpenAPI</a>.<table>{''.join(rows)}</table></html>"
+    links = f"<p>At <a href={base!r}>{base}</a>; <a href='{base}/api'>OpenAPI</a>."
+    return f"{head}{links}<table>{''.join(rows)}</table></html>"
 
 
 def _path(path: str) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Item search, and the items of a collection."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,9 +9,8 @@ from starlette.responses import Response
 
 from terrafair.api.stac import asking, bodies, links, shown
 from terrafair.api.stac.asking import Asked
-from terrafair.api.stac.links import GEOJSON, JSON, base_of, link
+from terrafair.api.stac.links import GEOJSON, base_of, link
 from terrafair.api.stac.service import Service, array, json_response
-from terrafair.catalogue.items import instants
 from terrafair.catalogue.items.search import Page
 
 

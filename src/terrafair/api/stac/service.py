@@ -10,8 +10,7 @@ from starlette.responses import Response
 
 from terrafair.api.stac import links
 from terrafair.catalogue.items.collections import Collections
-from terrafair.catalogue.items.search import Page, Search, Stored
-from terrafair.catalogue.items.search import ItemStore
+from terrafair.catalogue.items.search import ItemStore, Page, Search, Stored
 from terrafair.errors import NotFound, Refused, TimedOut
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

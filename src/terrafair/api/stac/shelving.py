@@ -11,8 +11,8 @@ from terrafair.api.stac.links import JSON, base_of, link
 from terrafair.api.stac.searching import timestamp
 from terrafair.api.stac.service import Service, array, json_response
 from terrafair.catalogue.items import queryables
-from terrafair.catalogue.items.search import LIMIT_MOST, Sort
 from terrafair.catalogue.items.collections import ALL
+from terrafair.catalogue.items.search import Sort
 
 COLLECTIONS_LIMIT = 1000
 """Collections in an answer that asks for no number."""

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -142,16 +143,16 @@ def _shape(geometry: BaseGeometry | None) -> bytes | None:
     if geometry is None:
         return None
     flat = shapely.force_2d(geometry)
-    west, south, east, north = flat.bounds
-    if flat.geom_type == "Polygon" and west < east and south < north and len(flat.exterior.coords) == 5:
-        corners = set(flat.exterior.coords)
-        if not flat.interiors and corners == {(west, south), (west, north), (east, south), (east, north)}:
-            if all(
-                a[0] == b[0] or a[1] == b[1]
-                for a, b in zip(flat.exterior.coords, flat.exterior.coords[1:], strict=False)
-            ):
-                return None
-    return bytes(shapely.to_wkb(flat))
+    return None if isinstance(flat, shapely.Polygon) and _is_its_bounds(flat) else bytes(shapely.to_wkb(flat))
+
+
+def _is_its_bounds(polygon: shapely.Polygon) -> bool:
+    west, south, east, north = polygon.bounds
+    ring = list(polygon.exterior.coords)
+    if polygon.interiors or len(ring) != 5 or west >= east or south >= north:
+        return False
+    corners = {(west, south), (west, north), (east, south), (east, north)}
+    return set(ring) == corners and all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(ring))
 
 
 def _period(properties: dict[str, Any], identifier: str) -> tuple[int, int]:

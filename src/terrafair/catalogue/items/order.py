@@ -61,7 +61,7 @@ def keys_of(search: Search, dialect: Dialect) -> list[Key]:
     return keys + [Key(dialect.column(tie), last, nullable=False) for tie in ties if tie not in seen]
 
 
-def _keys(name: str, descending: bool, dialect: Dialect) -> list[Key]:  # noqa: FBT001
+def _keys(name: str, descending: bool, dialect: Dialect) -> list[Key]:
     if column := COLUMNS.get(name):
         return [Key(dialect.column(column[0]), descending, nullable=False, kind=column[1])]
     if name in {"geometry", "bbox", "assets", "links"}:
@@ -104,7 +104,7 @@ def _and(first: Sql | None, second: Sql) -> Sql:
     return second if first is None else first.inside + " AND " + second.inside
 
 
-def _order(keys: Sequence[Key], backwards: bool) -> Sql:  # noqa: FBT001
+def _order(keys: Sequence[Key], backwards: bool) -> Sql:
     parts = []
     for key in keys:
         direction = "DESC" if key.descending != backwards else "ASC"
@@ -113,7 +113,7 @@ def _order(keys: Sequence[Key], backwards: bool) -> Sql:  # noqa: FBT001
     return join(", ", parts)
 
 
-def _beyond(keys: Sequence[Key], values: Sequence[Any], backwards: bool, dialect: Dialect) -> Sql:  # noqa: FBT001
+def _beyond(keys: Sequence[Key], values: Sequence[Any], backwards: bool, dialect: Dialect) -> Sql:
     """Whether a row comes after the one with these values, in the direction of reading."""
     bound = [_bound(key, value, dialect) for key, value in zip(keys, values, strict=True)]
     if not any(key.nullable for key in keys) and len({key.descending for key in keys}) == 1:
@@ -138,7 +138,7 @@ def _same(key: Key, value: Any, bound: Sql) -> Sql:
     return key.sql.inside + " IS NULL" if value is None else key.sql.inside + " = " + bound
 
 
-def _after(key: Key, value: Any, bound: Sql, backwards: bool) -> Sql | None:  # noqa: FBT001
+def _after(key: Key, value: Any, bound: Sql, backwards: bool) -> Sql | None:
     if value is None:
         return key.sql.inside + " IS NOT NULL" if backwards else None
     op = "<" if key.descending != backwards else ">"

@@ -13,8 +13,8 @@ LIMIT_MOST = 10_000
 COUNT_CAP = 10_000
 """Matches are counted exactly up to here; beyond, an answer tells no number."""
 SPATIAL_CAP = 2_500
-"""The same for searches in space. Up to here the spatial index leads; beyond, the order's index does: through the R*Tree
-a wide box takes 1.5 s in a million items, and 0.02 ms through the index by time."""
+"""The same for searches in space. Up to here the spatial index leads; beyond, the order's index does: in a million
+items a wide box takes 1.5 s through the R*Tree, and 0.02 ms through the index by time."""
 SECONDS = 30.0
 """A search that takes longer is given up."""
 

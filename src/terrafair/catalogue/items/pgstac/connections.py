@@ -65,9 +65,8 @@ def prepare(url: str) -> None:
                 label = "terrafair_" + name.replace(":", "_")
                 expression = f"terrafair.number(content -> 'properties' -> '{name}')"
                 cursor.execute(f"CREATE INDEX IF NOT EXISTS {label} ON pgstac.items ({expression}, id)")
-            cursor.execute(
-                'CREATE INDEX IF NOT EXISTS terrafair_newest ON pgstac.items (datetime, collection COLLATE "C", id COLLATE "C")'
-            )
+            newest = 'pgstac.items (datetime, collection COLLATE "C", id COLLATE "C")'
+            cursor.execute(f"CREATE INDEX IF NOT EXISTS terrafair_newest ON {newest}")
     finally:
         connections.close()
 

@@ -16,13 +16,17 @@ _RELATIONS |= {"within": "ST_Within", "overlaps": "ST_Overlaps", "crosses": "ST_
 
 PREPARATION = r"""
 CREATE SCHEMA IF NOT EXISTS terrafair;
-CREATE OR REPLACE FUNCTION terrafair.number(value jsonb) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION terrafair.number(value jsonb) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
     SELECT CASE WHEN jsonb_typeof(value) = 'number' THEN (value #>> '{}')::float8 END $$;
-CREATE OR REPLACE FUNCTION terrafair.letters(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION terrafair.letters(value jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
     SELECT CASE WHEN jsonb_typeof(value) = 'string' THEN value #>> '{}' END $$;
-CREATE OR REPLACE FUNCTION terrafair.truth(value jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION terrafair.truth(value jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
     SELECT CASE WHEN jsonb_typeof(value) = 'boolean' THEN (value #>> '{}')::boolean END $$;
-CREATE OR REPLACE FUNCTION terrafair.instant(value jsonb) RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION terrafair.instant(value jsonb) RETURNS timestamptz LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
     BEGIN
         IF jsonb_typeof(value) <> 'string' OR value #>> '{}' !~*
             '^\d{4}-\d\d-\d\d(t\d\d:\d\d:\d\d([.]\d{1,30})?(z|[+-]\d\d:\d\d))?$' THEN RETURN NULL; END IF;
@@ -30,20 +34,26 @@ CREATE OR REPLACE FUNCTION terrafair.instant(value jsonb) RETURNS timestamptz LA
             ELSE date_trunc('microseconds', (value #>> '{}')::timestamptz) END;
     EXCEPTION WHEN data_exception THEN RETURN NULL;
     END $$;
-CREATE OR REPLACE FUNCTION terrafair.plain(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION terrafair.plain(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
     SELECT regexp_replace(normalize(value, NFKD), U&'[\0300-\036F]', '', 'g') $$;
-CREATE OR REPLACE FUNCTION terrafair.words(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT ' ' || btrim(regexp_replace(lower(terrafair.plain(value) COLLATE "und-x-icu"), '[^[:alnum:]]+', ' ', 'g')) || ' ' $$;
+CREATE OR REPLACE FUNCTION terrafair.words(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT ' ' || btrim(regexp_replace(lower(terrafair.plain(value)
+    COLLATE "und-x-icu"), '[^[:alnum:]]+', ' ', 'g')) || ' ' $$;
 CREATE OR REPLACE FUNCTION terrafair.mentions(properties jsonb, phrase text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
     SELECT coalesce(position(phrase IN terrafair.words(terrafair.letters(properties -> 'title'))) > 0, false)
         OR coalesce(position(phrase IN terrafair.words(terrafair.letters(properties -> 'description'))) > 0, false)
         OR CASE WHEN jsonb_typeof(properties -> 'keywords') = 'array' THEN EXISTS (
             SELECT 1 FROM jsonb_array_elements(properties -> 'keywords') AS k
             WHERE position(phrase IN terrafair.words(terrafair.letters(k))) > 0) ELSE false END $$;
-CREATE OR REPLACE FUNCTION terrafair.power(a float8, b float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION terrafair.power(a float8, b float8) RETURNS float8 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
     BEGIN RETURN power(a, b); EXCEPTION WHEN data_exception THEN RETURN NULL; END $$;
-CREATE OR REPLACE FUNCTION terrafair.overlapping(a jsonb, b jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION terrafair.overlapping(a jsonb, b jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
     SELECT EXISTS (SELECT 1 FROM jsonb_array_elements(a) AS x JOIN jsonb_array_elements(b) AS y ON x = y) $$;
 """
 

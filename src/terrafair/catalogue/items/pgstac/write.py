@@ -30,7 +30,8 @@ FROM unnest(%(ids)s::text[], %(geometries)s::text[], %(starts)s::timestamptz[], 
     %(contents)s::jsonb[]) AS t (id, geometry, start, finish, content)
 """
 
-WHOLE = """CASE WHEN (p.i).private ->> 'whole' IS NULL THEN content_hydrate(p.i) ELSE (p.i).content || jsonb_build_object(
+WHOLE = """CASE WHEN (p.i).private ->> 'whole' IS NULL THEN content_hydrate(p.i)
+    ELSE (p.i).content || jsonb_build_object(
     'id', (p.i).id, 'type', 'Feature', 'collection', (p.i).collection, 'geometry',
     CASE WHEN NOT ST_IsEmpty((p.i).geometry) THEN ST_AsGeoJSON((p.i).geometry, 20)::jsonb END) END"""
 """The document of `p.i`, whoever stored it."""
@@ -58,12 +59,6 @@ def _row(entry: Entry) -> tuple[str | None, str]:
     for name in ("id", "type", "collection"):
         head.pop(name, None)
     content = orjson.dumps(head)
-    body = (
-        (content[:-1] + b"," if head else b"{")
-        + b'"properties":'
-        + entry.properties
-        + b',"links":'
-        + entry.links
-        + b"}"
-    )
+    rest = b'"properties":' + entry.properties + b',"links":' + entry.links + b"}"
+    body = (content[:-1] + b"," if head else b"{") + rest
     return None if geometry is None else orjson.dumps(geometry).decode(), body.decode()

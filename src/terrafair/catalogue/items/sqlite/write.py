@@ -97,7 +97,7 @@ def delete_item(connection: sqlite3.Connection, collection: str, identifier: str
 
 
 def _text(entry: Entry) -> str:
-    # Most items of a large archive have no text of their own: looking for the quoted names is much cheaper than parsing.
+    # Most items of a large archive have no text: looking for the quoted names is much cheaper than parsing.
     if not any(name in entry.properties for name in (b'"title"', b'"description"', b'"keywords"')):
         return ""
     return words.searchable(orjson.loads(entry.properties))
