@@ -9,6 +9,9 @@ from typing import Any
 
 from terrafair.api import shapes
 from terrafair.catalogue.catalogue import Catalogue
+from terrafair.catalogue.items.products import mirror, owner_of
+from terrafair.catalogue.items.search import ItemStore
+from terrafair.catalogue.items.sqlite.store import SqliteItems
 from terrafair.catalogue.records import data_reference
 from terrafair.config import Config
 from terrafair.data.objects import ObjectStore, S3Access, S3Objects
@@ -24,7 +27,7 @@ from terrafair.execution.engines.notebook.engine import NotebookEngine
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
-from terrafair.execution.job import Job, JobRequest
+from terrafair.execution.job import Job, JobRequest, Results, Usage
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.painters import Near, Painters
 from terrafair.execution.podman import Podman
@@ -32,6 +35,8 @@ from terrafair.execution.provenance import Platform
 from terrafair.execution.reproduction import Reproduction
 from terrafair.execution.results import Packager
 from terrafair.execution.sandbox import Sandbox, probe
+from terrafair.execution.shelf import Shelf
+from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.worker import Runner
 from terrafair.repositories import Repositories
 from terrafair.web import SafeWeb
@@ -139,7 +144,7 @@ class Parts:
             bind=bind,
             engines=self.engines,
             sandbox=self.sandbox,
-            package=self.packager.package,
+            package=self.package,
             compare=self.reproduction.compare,
             limits=self.limits,
         )
@@ -154,6 +159,36 @@ class Parts:
     def packager(self) -> Packager:
         """Stores and describes results."""
         return Packager(self.objects, self.sandbox, Platform())
+
+    @cached_property
+    def items(self) -> ItemStore:
+        """STAC collections and items: SQLite in the home folder, or pgSTAC."""
+        if self.config.items_database:
+            from terrafair.catalogue.items.pgstac.store import PgstacItems
+
+            return PgstacItems(self.config.items_database)
+        return SqliteItems(self.config.home / "catalogue/items.db")
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Shows results as STAC items."""
+        return Shelf(self.objects, self.items)
+
+    def owner_of_items(self, collection: str) -> str:
+        """Whose a collection is that nobody edits by hand; empty for one that may be edited."""
+        return owner_of(self.items.collection(collection))
+
+    def mirror_products(self) -> tuple[int, tuple[str, ...]]:
+        """Show the catalogue's products as collections; does nothing where that is done."""
+        return mirror(self.catalogue, self.items, self.config.home / "catalogue/items-products.json")
+
+    def package(
+        self, job: Job, resolution: Resolution, folder: JobFolder, outcome: Outcome, usage: Usage
+    ) -> Results:
+        """Store a job's results, then show them."""
+        results = self.packager.package(job, resolution, folder, outcome, usage)
+        self.shelf.put(job, results)
+        return results
 
     @cached_property
     def reproduction(self) -> Reproduction:

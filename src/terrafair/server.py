@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SERVING = "serving.json"
 WORKER_WATCH_SECONDS = 1.0
+CATALOGUE_WATCH_SECONDS = 5.0
 SLOT = "worker-0"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -175,6 +176,8 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     from terrafair import __version__
     from terrafair.api import catalogue, files, jobs, problems, tiles
     from terrafair.api.guard import guard
+    from terrafair.api.stac import application as stac_application
+    from terrafair.api.stac import service as stac_service
     from terrafair.api.runs import Runs
     from terrafair.api.shapes import resolution
     from terrafair.api.verdicts import Verdicts
@@ -213,6 +216,12 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     stack.callback(painters.close)
     app.include_router(tiles.router(painters.paint, lambda _, job, name: runs.located(job, name)))
 
+    stac = stac_service.Service(parts.items, may_write=stac_service.on_this_machine, belongs_elsewhere=parts.owner_of_items)
+    stac_application.mount(app, "/stac", stac_application.application(stac))
+    stack.callback(parts.items.close)
+    follow = threading.Thread(target=_follow_catalogue, args=(parts, stack), name="products", daemon=True)
+    follow.start()
+
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     backend = PortalBackend(
         parts.catalogue, verdicts.table, lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)), runs
@@ -220,6 +229,24 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     app.include_router(pages.router(backend, pages.Surroundings(lambda: parts.catalogue.commit, warning)))
     app.mount("/static", pages.static())
     return app
+
+
+def _follow_catalogue(parts: "Parts", stack: ExitStack) -> None:
+    """Show the products of each state of the catalogue, which another process may bring in."""
+    import structlog
+
+    ended = threading.Event()
+    stack.callback(ended.set)
+    while True:
+        try:
+            _, faults = parts.mirror_products()
+            for fault in faults:
+                structlog.get_logger().warning("products.refused", reason=fault[:500])
+        except Exception as fault:
+            # The catalogue is being written, or the store is away: the next turn may find it well.
+            structlog.get_logger().warning("products.failed", reason=str(fault)[:500])
+        if ended.wait(CATALOGUE_WATCH_SECONDS):
+            return
 
 
 def work(parts: "Parts", slot: str) -> None:

@@ -15,12 +15,25 @@ SCHEMA = "application/schema+json"
 QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 SORTABLES = "http://www.opengis.net/def/rel/ogc/1.0/sortables"
 
+HERE = b"terrafair:///"
+"""Stands in stored documents for the platform's address (`execution.shelf`)."""
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 def base_of(request: Request) -> str:
     """The address of the landing page, as the caller reached it."""
     return f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}".rstrip("/")
+
+
+def here(document: bytes, base: str) -> bytes:
+    """A document with the platform's own address where it was left open when it was stored."""
+    return document.replace(HERE, _origin(base)) if HERE in document else document
+
+
+@lru_cache(64)
+def _origin(base: str) -> bytes:
+    """The platform's address: the API's without its last segment, `/stac` or `/features`."""
+    return (base.rpartition("/")[0] + "/").encode()
 
 
 def link(rel: str, href: str, media_type: str = JSON, **more: object) -> bytes:
@@ -44,7 +57,7 @@ def _of_collection(base: str, collection: str) -> tuple[str, bytes]:
 def item(stored: Stored, base: str) -> bytes:
     """An item with its structural links."""
     start, shared = _of_collection(base, stored.collection)
-    return stored.document((f'{start}{segment(stored.id)}"}}'.encode(), shared))
+    return here(stored.document((f'{start}{segment(stored.id)}"}}'.encode(), shared)), base)
 
 
 def collection(stored: Stored, base: str) -> bytes:
@@ -60,7 +73,7 @@ def collection(stored: Stored, base: str) -> bytes:
         link("aggregate", f"{home}/aggregate"),
         link("aggregations", f"{home}/aggregations"),
     ]
-    document = stored.document(added)
+    document = here(stored.document(added), base)
     return document if b'"itemType"' in document else document[:-1] + b',"itemType":"feature"}'
 
 

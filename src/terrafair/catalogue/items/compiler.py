@@ -86,7 +86,7 @@ class Compiler:
             return self._arrays(relation, _exactly(op, args, 2))
         raise InvalidInput(
             f"The filter uses {op[:60]!r}, which is not known.",
-            remedy="Known: comparisons, AND OR NOT LIKE BETWEEN IN IS NULL, CASEI ACCENTI, arithmetic, S_ T_ A_ functions.",
+            remedy="Known: comparisons, AND OR NOT LIKE BETWEEN IN IS NULL CASEI ACCENTI, arithmetic, S_ T_ A_.",
             where="filter",
         )
 
