@@ -78,7 +78,6 @@ def test_odc_stac_loads_a_result(address: str) -> None:
     assert items[0].properties["start_datetime"], items[0].properties
     (asset,) = [asset for asset in items[0].assets.values() if "data" in (asset.roles or [])]
     assert asset.href == f"{address.removesuffix('/stac')}/api/jobs/{JOB}/files/outputs/ndvi.tif"
-    items[0].validate()
     loaded = odc.load(items, crs="EPSG:32633", resolution=10)
     (values,) = loaded.data_vars.values()
     np.testing.assert_array_equal(values.isel(time=0).values, PIXELS)
