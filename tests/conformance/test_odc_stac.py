@@ -25,8 +25,8 @@ from terrafair.execution.shelf import Shelf
 
 from ..stac.serving import served
 
-# In the platform a child process describes, whose libraries may warn as they like.
-pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul")
+# What affine and odc-geo call in each other and in shapely is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul", "ignore::DeprecationWarning")
 
 JOB = "20260101-aaaaaaaaaa"
 PIXELS = np.arange(64 * 64, dtype="float32").reshape(64, 64)
