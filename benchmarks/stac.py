@@ -71,7 +71,13 @@ def item(n: int) -> dict[str, Any]:
 
 def collection() -> dict[str, Any]:
     extent = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [["2015-01-01T00:00:00Z", None]]}}
-    about = {"type": "Collection", "stac_version": "1.0.0", "id": "scenes", "description": "Made.", "license": "CC0-1.0"}
+    about = {
+        "type": "Collection",
+        "stac_version": "1.0.0",
+        "id": "scenes",
+        "description": "Made.",
+        "license": "CC0-1.0",
+    }
     return {**about, "extent": extent, "links": []}
 
 
@@ -143,9 +149,7 @@ def serving(python: str, target: list[str], workers: int, environment: dict[str,
     """uvicorn with worker processes; gives the port."""
     port = free_port()
     command = [python, "-m", "uvicorn", *target, "--port", str(port), "--workers", str(workers)]
-    process = subprocess.Popen(
-        [*command, "--log-level", "error", "--no-access-log"], env={**os.environ, **environment}
-    )
+    process = subprocess.Popen([*command, "--log-level", "error", "--no-access-log"], env={**os.environ, **environment})
     try:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -161,7 +165,9 @@ def serving(python: str, target: list[str], workers: int, environment: dict[str,
         process.wait(20)
 
 
-async def _client(port: int, asked: Callable[[int], Request], numbers: Iterator[int], until: float, times: list[float]) -> None:
+async def _client(
+    port: int, asked: Callable[[int], Request], numbers: Iterator[int], until: float, times: list[float]
+) -> None:
     """One connection that asks and waits, in the fewest steps: the clients share the machine with the server."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.perf_counter() < until:
@@ -226,7 +232,6 @@ def peer(count: int, workers: int) -> Iterator[int]:
     """stac-fastapi-pgstac on a cluster of its own; gives its port."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from stac.cluster import cluster  # type: ignore[import-not-found]
-
     from terrafair.catalogue.items.pgstac.connections import Connections, prepare
 
     python = peer_python()
@@ -246,7 +251,13 @@ def peer(count: int, workers: int) -> Iterator[int]:
             cursor.execute("ANALYZE items")
         connections.close()
         host, _, port = url.rpartition("@")[2].partition("/")[0].partition(":")
-        environment = {"PGUSER": "tester", "PGPASSWORD": "none", "PGHOST": host, "PGPORT": port, "PGDATABASE": "postgres"}
+        environment = {
+            "PGUSER": "tester",
+            "PGPASSWORD": "none",
+            "PGHOST": host,
+            "PGPORT": port,
+            "PGDATABASE": "postgres",
+        }
         with serving(python, ["stac_fastapi.pgstac.app:app"], workers, environment) as served:
             yield served
 
@@ -261,7 +272,12 @@ def main() -> None:
     options = parser.parse_args()
     for count in options.counts:
         environment = {"BENCH_ITEMS": str(archive(count))}
-        with serving(sys.executable, ["stac:application", "--factory", "--app-dir", str(Path(__file__).parent)], options.workers, environment) as port:
+        with serving(
+            sys.executable,
+            ["stac:application", "--factory", "--app-dir", str(Path(__file__).parent)],
+            options.workers,
+            environment,
+        ) as port:
             ours = report("terrafair", port, count, options)
         if options.peer:
             with peer(count, options.workers) as port:

@@ -28,6 +28,7 @@ from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
 from terrafair.execution.job import Job, JobRequest, Results, Usage
+from terrafair.execution.layers import Layers
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.painters import Near, Painters
 from terrafair.execution.podman import Podman
@@ -172,7 +173,17 @@ class Parts:
     @cached_property
     def shelf(self) -> Shelf:
         """Shows results as STAC items."""
-        return Shelf(self.objects, self.items)
+        return Shelf(self.objects, self.items, self.layers)
+
+    @cached_property
+    def features(self) -> SqliteItems:
+        """Vector results and footprints."""
+        return SqliteItems(self.config.home / "catalogue/features.db")
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Reads vector results into features."""
+        return Layers(self.features, self.sandbox)
 
     def owner_of_items(self, collection: str) -> str:
         """Whose a collection is that nobody edits by hand; empty for one that may be edited."""
@@ -188,6 +199,7 @@ class Parts:
         """Store a job's results, then show them."""
         results = self.packager.package(job, resolution, folder, outcome, usage)
         self.shelf.put(job, results)
+        self.layers.put(job, results, folder.outputs, folder.path / "layers")
         return results
 
     @cached_property

@@ -175,6 +175,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
 
     from terrafair import __version__
     from terrafair.api import catalogue, files, jobs, problems, tiles
+    from terrafair.api.features import application as features
     from terrafair.api.guard import guard
     from terrafair.api.stac import application as stac_application
     from terrafair.api.stac import service as stac_service
@@ -218,7 +219,9 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
 
     stac = stac_service.Service(parts.items, may_write=stac_service.on_this_machine, belongs_elsewhere=parts.owner_of_items)
     stac_application.mount(app, "/stac", stac_application.application(stac))
+    stac_application.mount(app, "/features", features.application(parts.features))
     stack.callback(parts.items.close)
+    stack.callback(parts.features.close)
     follow = threading.Thread(target=_follow_catalogue, args=(parts, stack), name="products", daemon=True)
     follow.start()
 

@@ -25,7 +25,11 @@ def test_each_form_is_read(sqlite: ItemStore, tmp_path: Path) -> None:
     loader = Loader(sqlite, tmp_path / "loads")
     (tmp_path / "one.json").write_text(json.dumps(documents[0]))
     (tmp_path / "all.json").write_text(json.dumps({"type": "FeatureCollection", "features": documents[:10]}))
-    for path in (tmp_path / "one.json", tmp_path / "all.json", lines(tmp_path / "all.ndjson", [collection(), *documents])):
+    for path in (
+        tmp_path / "one.json",
+        tmp_path / "all.json",
+        lines(tmp_path / "all.ndjson", [collection(), *documents]),
+    ):
         assert loader.load(path).refused == 0
     assert sqlite.search(Search(collections=("scenes",))).matched == 30
     known = sqlite.collection("scenes")
@@ -49,7 +53,14 @@ def test_through_parquet_and_back(sqlite: ItemStore, tmp_path: Path) -> None:
         for name in ("geometry", "bbox", "assets", "collection"):
             assert now[name] == then[name]
         assert now["properties"] == {**then["properties"], "datetime": now["properties"]["datetime"]}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ndjson", "a.parquet", "items.db", "items.db-shm", "items.db-wal", "loads"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.ndjson",
+        "a.parquet",
+        "items.db",
+        "items.db-shm",
+        "items.db-wal",
+        "loads",
+    ]
 
 
 def test_a_stopped_load_goes_on(sqlite: ItemStore, tmp_path: Path) -> None:
@@ -70,7 +81,12 @@ def test_a_stopped_load_goes_on(sqlite: ItemStore, tmp_path: Path) -> None:
 
 
 def test_wrong_documents_are_told_and_the_others_stored(sqlite: ItemStore, tmp_path: Path) -> None:
-    documents = [item("good"), {**item("bad"), "properties": {}}, {**item("x"), "collection": None}, {"type": "Feature"}]
+    documents = [
+        item("good"),
+        {**item("bad"), "properties": {}},
+        {**item("x"), "collection": None},
+        {"type": "Feature"},
+    ]
     report = Loader(sqlite, tmp_path / "loads").load(lines(tmp_path / "a.ndjson", documents))
     assert report.items == 1 and report.refused == 3 and any("bad" in fault for fault in report.faults)
 

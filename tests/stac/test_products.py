@@ -30,7 +30,9 @@ def test_the_real_catalogue_appears_with_its_items(osc: Path, sqlite: ItemStore,
         assert all("://" in link["href"] for link in shown["links"])
         assert any(link["href"].startswith(f"{ROOT}themes/") for link in shown["links"])
         shelf = Collections(sqlite)
-        assert "polaris" in [entry.id for entry in shelf.search(Search(("collections",), text=("sea ice",), limit=400)).items]
+        assert "polaris" in [
+            entry.id for entry in shelf.search(Search(("collections",), text=("sea ice",), limit=400)).items
+        ]
 
 
 def test_what_leaves_the_catalogue_leaves_the_store(sqlite: ItemStore, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from terrafair.catalogue.items.search import ItemStore
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import TerrafairError
 from terrafair.execution.job import Job, Results
+from terrafair.execution.layers import Layers
 
 HERE = "terrafair:///"
 """Stands in stored links for the platform's own address, which only a request knows."""
@@ -20,9 +21,10 @@ HERE = "terrafair:///"
 class Shelf:
     """Puts what jobs stored on the shelf, and takes it off."""
 
-    def __init__(self, objects: ObjectStore, items: ItemStore) -> None:
+    def __init__(self, objects: ObjectStore, items: ItemStore, layers: Layers | None = None) -> None:
         self._objects = objects
         self._items = items
+        self._layers = layers
 
     def put(self, job: Job, results: Results) -> bool:
         """Show a job's collection and items; False when there are none, or when they cannot be shown (the log says why).
@@ -32,22 +34,24 @@ class Shelf:
         if not results.collection:
             return False
         try:
-            self.ingest(job.id, results)
+            self.ingest(job, results)
         except (TerrafairError, ValueError, KeyError, TypeError) as fault:
             structlog.get_logger().warning("shelf.refused", job=job.id, reason=str(fault)[:500])
             return False
         return True
 
-    def ingest(self, job: str, results: Results) -> None:
+    def ingest(self, job: Job, results: Results) -> None:
         """The same; raises what is wrong."""
-        collection = self._read(results.collection, job)
-        address = f"{HERE}api/jobs/{job}"
+        collection = self._read(results.collection, job.id)
+        address = f"{HERE}api/jobs/{job.id}"
         collection["links"] += [
             {"rel": "canonical", "href": f"{address}/results", "type": "application/json", "title": RESULT},
             {"rel": "via", "href": address, "type": "application/json", "title": "The job that made it"},
         ]
         name = self._items.put_collection(collection)
-        items = [{**self._read(key, job), "collection": name} for key in results.items]
+        if self._layers is not None:
+            self._layers.footprint(job, collection)
+        items = [{**self._read(key, job.id), "collection": name} for key in results.items]
         if items:
             self._items.put_items(name, items)
 

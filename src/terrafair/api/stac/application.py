@@ -60,9 +60,12 @@ async def _plain(request: Request, fault: Exception) -> Response:
     return JSONResponse(document, fault.status_code, fault.headers, "application/problem+json")
 
 
+HANDLERS = {TerrafairError: _known, HTTPException: _plain}
+
+
 def application(service: Service) -> Starlette:
     """To be served alone, or mounted by `mount`."""
-    return Starlette(routes=routes(service), exception_handlers={TerrafairError: _known, HTTPException: _plain})
+    return Starlette(routes=routes(service), exception_handlers=HANDLERS)
 
 
 def mount(app: Starlette, prefix: str, inner: Starlette) -> None:

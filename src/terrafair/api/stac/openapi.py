@@ -17,7 +17,10 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "aggregations": {"type": "array", "items": {"type": "string"}},
 }
 
-ROUTES: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
+Described = tuple[str, str, str, tuple[str, ...], str]
+"""Method, path, summary, parameters, media type."""
+
+ROUTES: tuple[Described, ...] = (
     ("get", "/", "Landing page", (), "application/json"),
     ("get", "/conformance", "Conformance classes", (), "application/json"),
     ("get", "/children", "Collections as children", (), "application/json"),
@@ -47,14 +50,16 @@ ROUTES: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
 )
 
 
-def document(base: str, version: str) -> dict[str, Any]:
+def document(
+    base: str, version: str, routes: tuple[Described, ...] = ROUTES, tag: str = "stac", title: str = "STAC API"
+) -> dict[str, Any]:
     """OpenAPI 3.0."""
     paths: dict[str, Any] = {}
-    for method, path, summary, parameters, media_type in ROUTES:
+    for method, path, summary, parameters, media_type in routes:
         operation: dict[str, Any] = {
             "summary": summary,
-            "operationId": f"stac_{method}_" + ("_".join(re.findall(r"\w+", path)) or "root"),
-            "tags": ["stac"],
+            "operationId": f"{tag}_{method}_" + ("_".join(re.findall(r"\w+", path)) or "root"),
+            "tags": [tag],
             "parameters": _path(path) + [_parameter(name) for name in parameters],
             "responses": _responses(media_type),
         }
@@ -62,7 +67,7 @@ def document(base: str, version: str) -> dict[str, Any]:
             content = {"application/json": {"schema": {"type": "object"}}}
             operation["requestBody"] = {"required": True, "content": content}
         paths.setdefault(path, {})[method] = operation
-    about = {"title": "STAC API", "version": version, "description": "STAC API 1.0 with its extensions."}
+    about = {"title": title, "version": version}
     return {"openapi": "3.0.3", "info": about, "servers": [{"url": base}], "paths": paths}
 
 
@@ -74,7 +79,8 @@ def page(described: dict[str, Any]) -> str:
         for method, operation in operations.items()
     ]
     base = escape(described["servers"][0]["url"])
-    head = "<!doctype html><html lang=en><meta charset=utf-8><title>STAC API</title><h1>STAC API</h1>"
+    title = escape(described["info"]["title"])
+    head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><h1>{title}</h1>"
     links = f"<p>At <a href={base!r}>{base}</a>; <a href='{base}/api'>OpenAPI</a>."
     return f"{head}{links}<table>{''.join(rows)}</table></html>"
 

@@ -89,7 +89,7 @@ def read_item(document: Any, collection: str = "") -> Entry:
         start=start,
         finish=finish,
         bounds=bounds,
-        shape=_shape(geometry),
+        shape=shape_for_index(geometry),
         head=dump(head, identifier),
         properties=dump(properties, identifier),
         links=dump(own_links(document), identifier),
@@ -139,7 +139,8 @@ def _geometry(value: Any, identifier: str) -> BaseGeometry | None:
     return None if value is None else parse_geometry(value, f"{identifier}/geometry")
 
 
-def _shape(geometry: BaseGeometry | None) -> bytes | None:
+def shape_for_index(geometry: BaseGeometry | None) -> bytes | None:
+    """WKB in two dimensions; None where the geometry is its bounds, or there is none."""
     if geometry is None:
         return None
     flat = shapely.force_2d(geometry)

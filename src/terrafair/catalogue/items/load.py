@@ -115,7 +115,10 @@ class Loader:
 def _skeleton(name: str, items: list[Document]) -> Document:
     """A collection for items that come without one; its extent is the first batch's."""
     boxes = [box for item in items if isinstance(box := item.get("bbox"), list) and len(box) == 4]
-    whole = [*map(min, zip(*[box[:2] for box in boxes], strict=True)), *map(max, zip(*[box[2:] for box in boxes], strict=True))]
+    whole = [
+        *map(min, zip(*[box[:2] for box in boxes], strict=True)),
+        *map(max, zip(*[box[2:] for box in boxes], strict=True)),
+    ]
     times = sorted(
         str(moment)
         for item in items
@@ -151,5 +154,3 @@ def _done(state: Path) -> int:
         return int(json.loads(state.read_text("utf-8"))["done"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
-
-

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from terrafair.catalogue.items import order
-from terrafair.catalogue.items.documents import check_id, read_collection, read_item
+from terrafair.catalogue.items.documents import Entry, check_id, read_collection, read_item
 from terrafair.catalogue.items.expressions import Kind, Sql, join
 from terrafair.catalogue.items.search import COUNT_CAP, SECONDS, Aggregation, Page, Search, Stored
 from terrafair.catalogue.items.spatial import led_by_space
@@ -83,6 +83,11 @@ class SqliteItems:
         entries = [read_item(document, check_id(collection, "collection")) for document in documents]
         with self._connections.writing() as connection:
             return write.put_items(connection, collection, entries, replace=replace)
+
+    def put_entries(self, collection: str, entries: Sequence[Entry]) -> int:
+        """Store what somebody else has taken apart: features that are no STAC items."""
+        with self._connections.writing() as connection:
+            return write.put_items(connection, collection, entries, replace=True)
 
     def delete_item(self, collection: str, id: str) -> None:  # noqa: A002
         """Remove one."""
