@@ -172,7 +172,8 @@ async def _client(
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.perf_counter() < until:
         method, path, body = asked(next(numbers))
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}\r\n\r\n"
         begun = time.perf_counter()
         writer.write(head.encode() + body)
         header = await reader.readuntil(b"\r\n\r\n")

@@ -28,8 +28,8 @@ from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
 from terrafair.execution.job import Job, JobRequest, Results, Usage
-from terrafair.execution.layers import Layers
 from terrafair.execution.jobs import Jobs
+from terrafair.execution.layers import Layers
 from terrafair.execution.painters import Near, Painters
 from terrafair.execution.podman import Podman
 from terrafair.execution.provenance import Platform
@@ -193,9 +193,7 @@ class Parts:
         """Show the catalogue's products as collections; does nothing where that is done."""
         return mirror(self.catalogue, self.items, self.config.home / "catalogue/items-products.json")
 
-    def package(
-        self, job: Job, resolution: Resolution, folder: JobFolder, outcome: Outcome, usage: Usage
-    ) -> Results:
+    def package(self, job: Job, resolution: Resolution, folder: JobFolder, outcome: Outcome, usage: Usage) -> Results:
         """Store a job's results, then show them."""
         results = self.packager.package(job, resolution, folder, outcome, usage)
         self.shelf.put(job, results)

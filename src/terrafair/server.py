@@ -177,10 +177,10 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     from terrafair.api import catalogue, files, jobs, problems, tiles
     from terrafair.api.features import application as features
     from terrafair.api.guard import guard
-    from terrafair.api.stac import application as stac_application
-    from terrafair.api.stac import service as stac_service
     from terrafair.api.runs import Runs
     from terrafair.api.shapes import resolution
+    from terrafair.api.stac import application as stac_application
+    from terrafair.api.stac import service as stac_service
     from terrafair.api.verdicts import Verdicts
     from terrafair.database import open_engine
     from terrafair.execution.jobs import Jobs
@@ -217,7 +217,9 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     stack.callback(painters.close)
     app.include_router(tiles.router(painters.paint, lambda _, job, name: runs.located(job, name)))
 
-    stac = stac_service.Service(parts.items, may_write=stac_service.on_this_machine, belongs_elsewhere=parts.owner_of_items)
+    stac = stac_service.Service(
+        parts.items, may_write=stac_service.on_this_machine, belongs_elsewhere=parts.owner_of_items
+    )
     stac_application.mount(app, "/stac", stac_application.application(stac))
     stac_application.mount(app, "/features", features.application(parts.features))
     stack.callback(parts.items.close)

@@ -30,7 +30,9 @@ def fields(count: int) -> dict[str, Any]:
         x, y = n % 10, 40 + n // 10
         ring = [[x, y], [x + 0.5, y], [x + 0.5, y + 0.5], [x, y + 0.5], [x, y]]
         properties = {"crop": ["wheat", "maize", "rye"][n % 3], "hectares": n * 1.5, "irrigated": n % 2 == 0}
-        made.append({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": properties})
+        made.append(
+            {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": properties}
+        )
     made.append({"type": "Feature", "id": "a/b", "geometry": None, "properties": {"crop": None}})
     return {"type": "FeatureCollection", "features": made}
 
@@ -50,7 +52,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
         # A worktree's code is not what the child process imports: read here what it would have read.
         from terrafair.data.features_child import main
 
-        (folder / "order.json").write_text(json.dumps({"files": [[str(path), path.name] for path in outputs.iterdir()]}))
+        (folder / "order.json").write_text(
+            json.dumps({"files": [[str(path), path.name] for path in outputs.iterdir()]})
+        )
         assert main(str(folder / "order.json"), str(folder / "answer.json")) == 0
         assert layers.read(JOB, folder / "answer.json") == 61
     extent = {"spatial": {"bbox": [[5, 45, 6, 46]]}}
@@ -109,7 +113,8 @@ def test_questions(client: httpx2.Client) -> None:
 
     box = shapely.box(2.2, 41, 4.2, 43)
     assert count(bbox="2.2,41,4.2,43") == sum(
-        one["geometry"] is not None and shapely.from_geojson(json.dumps(one["geometry"])).intersects(box) for one in features
+        one["geometry"] is not None and shapely.from_geojson(json.dumps(one["geometry"])).intersects(box)
+        for one in features
     )
     assert count(crop="maize") == 20
     assert count(hectares="3") == 1

@@ -1,4 +1,4 @@
-"""Vector files as GeoJSON features in degrees: GeoJSON and GeoParquet. They are strangers' files: read in the sandbox."""
+"""Vector files (GeoJSON, GeoParquet) as GeoJSON features in degrees. They are strangers' files: read in the sandbox."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -84,7 +84,7 @@ def _to_degrees(crs: Any) -> Any:
             return None
         geometry = shapely.from_wkb(wkb)
         if transformer is not None:
-            geometry = shapely.transform(geometry, transformer.transform, interleaved=False)
+            geometry = shapely.transform(geometry, transformer.transform, interleaved=False)  # type: ignore[arg-type]
         found: Mapping[str, Any] = json.loads(shapely.to_geojson(geometry))
         return found
 

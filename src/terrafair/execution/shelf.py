@@ -27,7 +27,7 @@ class Shelf:
         self._layers = layers
 
     def put(self, job: Job, results: Results) -> bool:
-        """Show a job's collection and items; False when there are none, or when they cannot be shown (the log says why).
+        """Show a job's collection and items; False when there are none or they cannot be shown (the log says why).
 
         The result itself is stored and sound either way.
         """

@@ -125,7 +125,7 @@ class Features:
         if found.matched is not None:
             document["numberMatched"] = found.matched
         content = orjson.dumps(document)[:-1] + b',"links":' + array(own) + b"}"
-        return json_response(content, GEOJSON, **{"Content-Crs": f"<{system}>"})
+        return Response(content, 200, {"Content-Crs": f"<{system}>"}, GEOJSON)
 
     async def _search(self, name: str, parameters: dict[str, str]) -> Search:
         known = await self._service.run(self._service.store.properties, (name,))
@@ -161,7 +161,7 @@ class Features:
             orjson.loads(link("collection", home)),
         ]
         content = orjson.dumps({**_feature(stored, system), "links": own})
-        return json_response(content, GEOJSON, **{"Content-Crs": f"<{system}>"})
+        return Response(content, 200, {"Content-Crs": f"<{system}>"}, GEOJSON)
 
 
 def _equals(name: str, text: str, kinds: set[str]) -> Any:

@@ -53,9 +53,10 @@ def box_in_degrees(numbers: Sequence[float], uri: str) -> list[float]:
     flat = [numbers[0], numbers[1], numbers[3], numbers[4]] if len(numbers) == 6 else list(numbers)
     if uri == CRS84 or len(flat) != 4:
         return flat
+    a, b, c, d = flat
     try:
         # pyproj takes and gives bounds in the systems' own orders, too.
-        west, south, east, north = _transformer(uri, CRS84).transform_bounds(*flat)
+        west, south, east, north = _transformer(uri, CRS84).transform_bounds(a, b, c, d)
     except ProjError:
         raise InvalidInput(f"The bbox {flat} lies outside of {uri}.", where="bbox") from None
     if not all(abs(value) <= 360 for value in (west, south, east, north)):
@@ -69,6 +70,6 @@ def geometry_in(geometry: dict[str, Any] | None, uri: str) -> dict[str, Any] | N
         return geometry
     transformer = _transformer(CRS84, uri)
     shape = shapely.from_geojson(orjson.dumps(geometry))
-    moved = shapely.transform(shape, transformer.transform, interleaved=False)
+    moved = shapely.transform(shape, transformer.transform, interleaved=False)  # type: ignore[arg-type]
     found: dict[str, Any] = orjson.loads(shapely.to_geojson(moved))
     return found

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ class Loader:
         groups: dict[str, list[Document]] = {}
         for document in batch:
             if document.get("type") == "Collection":
-                self._attempt(report, lambda given=document: self._keep(given, report))
+                self._attempt(report, partial(self._keep, document, report))
             else:
                 groups.setdefault(collection or str(document.get("collection") or ""), []).append(document)
         for name, items in groups.items():
@@ -95,7 +96,7 @@ class Loader:
                 report.items += self._store.put_items(name, given)
             except InvalidInput:
                 for item in given:  # find the wrong ones
-                    self._attempt(report, lambda one=item, to=name: self._one(to, one, report))
+                    self._attempt(report, partial(self._one, name, item, report))
 
     def _keep(self, document: Document, report: Report) -> None:
         report.collections.append(self._store.put_collection(document))

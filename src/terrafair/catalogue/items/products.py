@@ -102,7 +102,7 @@ def _root(catalogue: Catalogue) -> str:
     for record in catalogue.records("product"):
         for link in links(record.document):
             if link.get("rel") == "self" and link["href"].endswith(record.path) and "://" in link["href"]:
-                return link["href"].removesuffix(record.path)
+                return str(link["href"]).removesuffix(record.path)
     return "https://esa-earthcode.github.io/open-science-catalog-metadata/"
 
 

@@ -25,14 +25,31 @@ class Plan:
     conditions: tuple[Sql, ...]
     small: bool = False
     """Whether the candidates are few, so that all may be looked at."""
+    doubts: "Doubts | None" = None
+    """For few candidates around one area: how GEOS checks them all at once."""
 
-    def where(self, *more: Sql | None) -> Sql:
-        """The conditions and further ones."""
-        parts = [part.inside for part in (*self.conditions, *more) if part is not None]
+    def where(self, *more: Sql | None, conditions: Sequence[Sql] | None = None) -> Sql:
+        """The conditions, or these instead, and further ones."""
+        chosen = self.conditions if conditions is None else conditions
+        parts = [part.inside for part in (*chosen, *more) if part is not None]
         return " WHERE " + join(" AND ", parts) if parts else Sql("")
 
 
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What bounds alone do not settle."""
+
+    conditions: tuple[Sql, ...]
+    """Those of the plan, without the exact one."""
+    shape: Sql
+    """WKB of an item's geometry where it has to be checked, else null."""
+    area: bytes
+    """WKB."""
+
+
 ITEMS = Sql("items AS i")
+DOUBTS_MOST = 1_000
+"""Candidates that are brought to Python; sorting more of them is cheaper in SQL."""
 
 
 def plan(connection: sqlite3.Connection, search: Search, dialect: SqliteDialect) -> Plan:
@@ -51,8 +68,27 @@ def plan(connection: sqlite3.Connection, search: Search, dialect: SqliteDialect)
         if count <= SPATIAL_CAP:
             # CROSS JOIN: SQLite keeps the order of the tables.
             source = "(" + candidates + ") AS s CROSS JOIN items AS i ON i.number = s.number"
-            return Plan(source, (*conditions, exact), small=True)
+            doubts = _doubts(*found[0], conditions) if len(found) == 1 and count <= DOUBTS_MOST else None
+            return Plan(source, (*conditions, exact), small=True, doubts=doubts)
     return Plan(ITEMS, (*conditions, exact), small=bool(search.ids))
+
+
+def _doubts(box: Bounds, shape: bytes | None, conditions: Sequence[Sql]) -> Doubts:
+    near = _near(box)
+    if shape is not None:
+        return Doubts((*conditions, near), Sql("item_shape(i.west, i.south, i.east, i.north, i.shape)"), shape)
+    doubtful = "CASE WHEN i.shape IS NULL OR (" + _inside(box) + ") THEN NULL ELSE i.shape END"
+    return Doubts((*conditions, near), doubtful, bytes(shapely.to_wkb(shapely.box(*box))))
+
+
+def _near(box: Bounds) -> Sql:
+    west, south, east, north = box
+    return Sql("i.west <= ? AND i.east >= ? AND i.south <= ? AND i.north >= ?", (east, west, north, south))
+
+
+def _inside(box: Bounds) -> Sql:
+    west, south, east, north = box
+    return Sql("i.west >= ? AND i.east <= ? AND i.south >= ? AND i.north <= ?", (west, east, south, north))
 
 
 def _union(parts: Sequence[Sql]) -> Sql:
@@ -106,11 +142,10 @@ def _candidates(search: Search, box: Bounds) -> Sql:
 
 def _hit(box: Bounds, shape: bytes | None) -> Sql:
     """Whether an item's geometry meets a box, or a shape within it; without GEOS where bounds settle it."""
-    west, south, east, north = box
-    near = Sql("i.west <= ? AND i.east >= ? AND i.south <= ? AND i.north >= ?", (east, west, north, south))
+    near = _near(box)
     if shape is None:
-        inside = Sql("i.west >= ? AND i.east <= ? AND i.south >= ? AND i.north <= ?", (west, east, south, north))
-        literal = bytes(shapely.to_wkb(shapely.box(west, south, east, north)))
-        return near + " AND (i.shape IS NULL OR (" + inside + ") OR hits(i.shape, " + Sql("?", (literal,)) + "))"
+        literal = bytes(shapely.to_wkb(shapely.box(*box)))
+        settled = near + " AND (i.shape IS NULL OR (" + _inside(box) + ") OR hits(i.shape, "
+        return settled + Sql("?", (literal,)) + "))"
     item = "hits(item_shape(i.west, i.south, i.east, i.north, i.shape), "
     return near + f" AND {item}" + Sql("?)", (shape,))

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+import shapely
 
 from terrafair.catalogue.items import order
 from terrafair.catalogue.items.documents import Entry, check_id, read_collection, read_item
@@ -12,7 +15,7 @@ from terrafair.catalogue.items.search import COUNT_CAP, SECONDS, Aggregation, Pa
 from terrafair.catalogue.items.spatial import led_by_space
 from terrafair.catalogue.items.sqlite import counts, write
 from terrafair.catalogue.items.sqlite.dialect import SqliteDialect
-from terrafair.catalogue.items.sqlite.plan import Plan, plan
+from terrafair.catalogue.items.sqlite.plan import Doubts, Plan, plan
 from terrafair.catalogue.items.sqlite.schema import COUNT_OPERATIONS, Connections, Row, count, index_property, indexed
 
 SAMPLE = 500
@@ -186,6 +189,8 @@ class _Reading:
         wanted = self._search.limit + 1
         # A few candidates are all looked at anyway: their number comes along.
         along = self._plan.small and self._place is None and self._search.count and not self._keys[0].nullable
+        if along and self._plan.doubts is not None and not any(key.nullable for key in self._keys):
+            return self._checked(self._plan.doubts)[:wanted]
         counted = Sql(", count(*) OVER ()" if along else "")
         columns = "i.number, " + join(", ", [key.sql for key in self._keys]) + counted
         rows: list[Row] = []
@@ -201,6 +206,24 @@ class _Reading:
         elif self._place is None and self._search.count:
             self._matched = self._count(rows)
         return rows
+
+    def _checked(self, doubts: Doubts) -> list[Row]:
+        """All candidates, checked by GEOS at once and ordered here: half the time of asking for each from SQL."""
+        columns = "i.number, " + join(", ", [key.sql for key in self._keys]) + ", " + doubts.shape
+        statement = "SELECT " + columns + " FROM " + self._plan.source + self._plan.where(conditions=doubts.conditions)
+        rows: list[Row] = self._sql.execute(statement.text, statement.values).fetchall()
+        unsure = [number for number, row in enumerate(rows) if row[-1] is not None]
+        missed: set[int] = set()
+        if unsure:
+            area = shapely.from_wkb(doubts.area)
+            shapely.prepare(area)
+            hit = shapely.intersects(area, shapely.from_wkb([rows[number][-1] for number in unsure]))
+            missed = {number for number, found in zip(unsure, hit, strict=True) if not found}
+        kept = [row[:-1] for number, row in enumerate(rows) if number not in missed]
+        for place in range(len(self._keys), 0, -1):
+            kept.sort(key=itemgetter(place), reverse=self._keys[place - 1].descending)
+        self._matched = len(kept)
+        return kept
 
     def _count(self, rows: Sequence[Row]) -> int | None:
         if len(rows) <= self._search.limit:
