@@ -231,8 +231,9 @@ def peer_python() -> str:
 @contextmanager
 def peer(count: int, workers: int) -> Iterator[int]:
     """stac-fastapi-pgstac on a cluster of its own; gives its port."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from stac.cluster import cluster  # type: ignore[import-not-found]
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests/stac"))
+    from cluster import cluster
+
     from terrafair.catalogue.items.pgstac.connections import Connections, prepare
 
     python = peer_python()

@@ -14,7 +14,8 @@ from terrafair.catalogue.items.search import ItemStore, Page, Search, Stored
 from terrafair.errors import NotFound, Refused, TimedOut
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-QUICK_SECONDS = 0.02
+QUICK_LOOKS = 20
+"""What a search may cost on the event loop, in units of some millisecond."""
 QUICK_LIMIT = 250
 """Items of a page that is read without handing over to a thread."""
 
@@ -46,12 +47,12 @@ class Service:
         """A page of items.
 
         A search of the embedded store takes a millisecond or less, and handing it to a thread costs as much: it runs
-        right here, is given up after `QUICK_SECONDS`, and then starts again in a thread.
+        right here, is given up after `QUICK_LOOKS`, and then starts again in a thread.
         """
         quick = getattr(self.store, "search_within", None)
         if quick is not None and search.limit <= QUICK_LIMIT:
             try:
-                return quick(search, QUICK_SECONDS)  # type: ignore[no-any-return]
+                return quick(search, QUICK_LOOKS)  # type: ignore[no-any-return]
             except TimedOut:
                 pass
         return await asyncio.to_thread(self.store.search, search)

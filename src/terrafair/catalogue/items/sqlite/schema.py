@@ -11,6 +11,7 @@ from typing import Any
 from terrafair.catalogue.items.expressions import Kind
 from terrafair.catalogue.items.expressions import Path as PropertyPath
 from terrafair.catalogue.items.queryables import INDEXED, KINDS
+from terrafair.catalogue.items.search import SECONDS
 from terrafair.catalogue.items.sqlite.dialect import indexed_expression, install
 from terrafair.errors import InvalidInput, TimedOut, Unreachable
 
@@ -43,7 +44,8 @@ the same for all items (their collection) 100 x.
 MAPPED_BYTES = 8 * 2**30
 CACHE_KILOBYTES = 65_536
 OPERATIONS = 20_000
-"""Steps of SQLite's machine between two looks at the clock."""
+"""Steps of SQLite's machine between two looks at the clock: a millisecond or so."""
+LOOKS_MOST = 10**9
 
 COUNT_OPERATIONS = 10_000
 """What a count of matches may cost: about a millisecond, more where JSON is read. Steps, not seconds: the same question
@@ -70,8 +72,8 @@ class Connections:
         self._local = threading.local()
 
     @contextmanager
-    def reading(self, seconds: float) -> Iterator[sqlite3.Connection]:
-        """This thread's reader; raises `TimedOut` when a statement takes longer."""
+    def reading(self, seconds: float = SECONDS, looks: int = LOOKS_MOST) -> Iterator[sqlite3.Connection]:
+        """This thread's reader; raises `TimedOut` after that many seconds, or that many times `OPERATIONS` steps."""
         if self._path is None:
             with self._lock, _translated():
                 yield self._writer
@@ -79,7 +81,7 @@ class Connections:
         connection = getattr(self._local, "reader", None)
         if connection is None:
             connection = self._local.reader = self._open(read_only=True)
-        limit_seconds(connection, seconds)
+        _limit(connection, seconds, looks)
         with _translated():
             yield connection
 
@@ -117,10 +119,15 @@ class Connections:
         return connection
 
 
-def limit_seconds(connection: sqlite3.Connection, seconds: float) -> None:
-    """Interrupt statements that still run after that many seconds."""
-    deadline = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: time.monotonic() > deadline, OPERATIONS)
+def _limit(connection: sqlite3.Connection, seconds: float, looks: int) -> None:
+    deadline, left = time.monotonic() + seconds, looks
+
+    def over() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0 or time.monotonic() > deadline
+
+    connection.set_progress_handler(over, OPERATIONS)
 
 
 def count(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...], operations: int) -> int | None:

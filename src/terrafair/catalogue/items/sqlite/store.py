@@ -11,12 +11,20 @@ import shapely
 from terrafair.catalogue.items import order
 from terrafair.catalogue.items.documents import Entry, check_id, read_collection, read_item
 from terrafair.catalogue.items.expressions import Kind, Sql, join
-from terrafair.catalogue.items.search import COUNT_CAP, SECONDS, Aggregation, Page, Search, Stored
+from terrafair.catalogue.items.search import COUNT_CAP, Aggregation, Page, Search, Stored
 from terrafair.catalogue.items.spatial import led_by_space
 from terrafair.catalogue.items.sqlite import counts, write
 from terrafair.catalogue.items.sqlite.dialect import SqliteDialect
 from terrafair.catalogue.items.sqlite.plan import Doubts, Plan, plan
-from terrafair.catalogue.items.sqlite.schema import COUNT_OPERATIONS, Connections, Row, count, index_property, indexed
+from terrafair.catalogue.items.sqlite.schema import (
+    COUNT_OPERATIONS,
+    LOOKS_MOST,
+    Connections,
+    Row,
+    count,
+    index_property,
+    indexed,
+)
 
 SAMPLE = 500
 """Items that are looked at for names of properties."""
@@ -33,7 +41,7 @@ class SqliteItems:
         self._refresh()
 
     def _refresh(self) -> None:
-        with self._connections.reading(SECONDS) as connection:
+        with self._connections.reading() as connection:
             self._dialect = SqliteDialect(indexed(connection))
 
     def close(self) -> None:
@@ -54,18 +62,18 @@ class SqliteItems:
 
     def version(self) -> str:
         """The number of changes to collections."""
-        with self._connections.reading(SECONDS) as connection:
+        with self._connections.reading() as connection:
             return str(connection.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()[0])
 
     def collections(self) -> Sequence[Stored]:
         """All, by id."""
-        with self._connections.reading(SECONDS) as connection:
+        with self._connections.reading() as connection:
             rows = connection.execute("SELECT id, head, links FROM collections ORDER BY id").fetchall()
         return [Stored(name.decode(), head, links) for name, head, links in rows]
 
     def collection(self, id: str) -> Stored | None:  # noqa: A002
         """One."""
-        with self._connections.reading(SECONDS) as connection:
+        with self._connections.reading() as connection:
             row = connection.execute("SELECT id, head, links FROM collections WHERE id = ?", (id,)).fetchone()
         return None if row is None else Stored(row[0].decode(), row[1], row[2])
 
@@ -99,7 +107,7 @@ class SqliteItems:
 
     def item(self, collection: str, id: str) -> Stored | None:  # noqa: A002
         """One."""
-        with self._connections.reading(SECONDS) as connection:
+        with self._connections.reading() as connection:
             row = connection.execute(
                 "SELECT c.head, i.properties, c.links FROM items AS i CROSS JOIN contents AS c ON c.number = i.number"
                 " WHERE i.collection = ? AND i.id = ?",
@@ -109,28 +117,28 @@ class SqliteItems:
 
     def search(self, search: Search) -> Page:
         """One page."""
-        return self.search_within(search, SECONDS)
+        return self.search_within(search)
 
-    def search_within(self, search: Search, seconds: float) -> Page:
-        """One page; raises `TimedOut` after that many seconds."""
+    def search_within(self, search: Search, looks: int = LOOKS_MOST) -> Page:
+        """One page; raises `TimedOut` after so many times `OPERATIONS` steps, which do not depend on what else runs."""
         keys = order.keys_of(search, self._dialect)
         asked = order.fingerprint(search)
         place = order.read_token(search.token, asked, len(keys)) if search.token else None
-        with self._connections.reading(seconds) as connection:
+        with self._connections.reading(looks=looks) as connection:
             found = _Reading(connection, led_by_space(search), self._dialect, keys, place)
             rows = found.rows()
             return found.page(rows, asked)
 
     def aggregate(self, search: Search, names: Sequence[str]) -> Sequence[Aggregation]:
         """Counts over all matches."""
-        with self._connections.reading(SECONDS) as connection:
+        with self._connections.reading() as connection:
             chosen = plan(connection, led_by_space(search), self._dialect)
             return [counts.aggregate(connection, name, chosen, self._dialect) for name in names]
 
     def properties(self, collections: Sequence[str]) -> Mapping[str, set[str]]:
         """From the newest items of each collection."""
         found: dict[str, set[str]] = {}
-        with self._connections.reading(SECONDS) as connection:
+        with self._connections.reading() as connection:
             wanted = collections or [
                 row[0].decode() for row in connection.execute("SELECT id FROM collections LIMIT 50")
             ]
@@ -148,7 +156,7 @@ class SqliteItems:
         """Every item, by id."""
         last = ""
         while True:
-            with self._connections.reading(SECONDS) as connection:
+            with self._connections.reading() as connection:
                 rows = connection.execute(
                     "SELECT i.id, c.head, i.properties, c.links FROM items AS i CROSS JOIN contents AS c"
                     f" ON c.number = i.number WHERE i.collection = ? AND i.id > ? ORDER BY i.id LIMIT {EXPORT_ROWS}",
