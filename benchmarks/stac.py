@@ -260,7 +260,7 @@ def peer(count: int, workers: int) -> Iterator[int]:
             "PGPORT": port,
             "PGDATABASE": "postgres",
         }
-        with serving(python, ["stac_fastapi.pgstac.app:app"], workers, environment) as served:
+        with serving(python, ["stac_fastapi.pgstac.app:create_app", "--factory"], workers, environment) as served:
             yield served
 
 
