@@ -7,6 +7,7 @@ and have a bounding box whose west is larger than its east; outlines around a po
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -77,9 +78,9 @@ def of_ring(ring: Ring, pole: int = 0) -> Footprint:
 
 
 def shortest_interval(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """The shortest stretch of longitudes that covers all; west > east where it crosses the antimeridian."""
+    """The shortest stretch of longitudes that covers all; here and there, west > east crosses the antimeridian."""
     merged: list[list[float]] = []
-    for west, east in sorted(intervals):
+    for west, east in sorted(piece for interval in intervals for piece in _pieces(*interval)):
         if merged and west <= merged[-1][1]:
             merged[-1][1] = max(merged[-1][1], east)
         else:
@@ -92,6 +93,16 @@ def shortest_interval(intervals: Iterable[tuple[float, float]]) -> tuple[float, 
     return merged[0][0], merged[-1][1]
 
 
+def _pieces(west: float, east: float) -> list[tuple[float, float]]:
+    """An interval inside -180..180, cut at the antimeridian."""
+    width = east - west if east >= west else east - west + 360.0
+    if width >= WHOLE:
+        return [(-180.0, 180.0)]
+    start = _west(west)
+    end = east if start == west and east >= west else start + width
+    return [(start, end)] if end <= 180.0 else [(start, 180.0), (-180.0, end - 360.0)]
+
+
 def _densified(corners: Sequence[tuple[float, float]]) -> Ring:
     ring: Ring = []
     for (x, y), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
@@ -100,22 +111,28 @@ def _densified(corners: Sequence[tuple[float, float]]) -> Ring:
 
 
 def _degrees(points: Sequence[tuple[float, float]], crs: Any) -> tuple[Any, Any]:
+    x, y = np.asarray(points, dtype=np.float64).T
+    longitudes, latitudes = transformer(crs, "EPSG:4326").transform(x, y)
+    return longitudes, latitudes
+
+
+@lru_cache(64)
+def transformer(source: Any, target: Any) -> Any:
+    """From x and y to x and y; kept, since making one takes longer than an outline does."""
     from pyproj import Transformer
 
-    x, y = np.asarray(points, dtype=np.float64).T
-    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)  # type: ignore[no-any-return]
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def _holds_pole(ring: Ring, crs: Any) -> int:
     """1 or -1 where the north or south pole lies inside the ring, else 0."""
-    from pyproj import Transformer
     from shapely import Point, Polygon
 
-    inverse = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
-    outline = Polygon(ring)
+    inverse = transformer("EPSG:4326", crs)
+    xs, ys = ([point[axis] for point in ring] for axis in (0, 1))
     for sign in (1, -1):
         x, y = inverse.transform(0.0, 90.0 * sign)
-        if math.isfinite(x) and math.isfinite(y) and outline.contains(Point(x, y)):
+        if min(xs) < x < max(xs) and min(ys) < y < max(ys) and Polygon(ring).contains(Point(x, y)):
             return sign
     return 0
 
@@ -146,7 +163,7 @@ def _of_visible_part(corners: Sequence[tuple[float, float]], crs: Any) -> Footpr
         if west > east
         else longitudes[seen]
     )
-    hull = MultiPoint(np.column_stack([shifted, latitudes[seen]])).convex_hull
+    hull: Any = MultiPoint(np.column_stack([shifted, latitudes[seen]])).convex_hull
     if hull.geom_type != "Polygon":
         return of_points(zip(longitudes[seen].tolist(), latitudes[seen].tolist(), strict=True))
     return _assembled([(float(a), float(b)) for a, b in list(hull.exterior.coords)[:-1]])
@@ -161,12 +178,14 @@ def _assembled(ring: Ring) -> Footprint:
     south, north = (round(limit, DIGITS) for limit in (min(y for _, y in ring), max(y for _, y in ring)))
     if east - west < 1e-9 or north - south < 1e-9:
         return _flat(west, south, east, north)
-    outline = Polygon(ring)
+    outline: Any = Polygon(ring)
     outline = outline if outline.is_valid else make_valid(outline)
     outline = outline.simplify(1e-6)
     world = box(-180.0, -90.0, 180.0, 90.0)
     parts = []
-    for turns in range(-2, 3):
+    start = -math.floor((west + 180.0) / 360.0)
+    # As a rule it lies in the first of the three as a whole.
+    for turns in (start, start - 1, start - 2)[: 3 if west < -180.0 or east > 180.0 else 1]:
         part = translate(outline, 360.0 * turns).intersection(world)
         parts += [each for each in getattr(part, "geoms", [part]) if each.geom_type == "Polygon" and each.area > 1e-12]
     if east - west >= 360.0 - 1e-6:
@@ -216,10 +235,9 @@ def _wrapped(longitude: float) -> float:
 
 def _west(longitude: float) -> float:
     """A western limit: the antimeridian is -180 there."""
-    return (longitude + 180.0) % 360.0 - 180.0
+    return longitude if -180.0 <= longitude < 180.0 else (longitude + 180.0) % 360.0 - 180.0
 
 
 def _east(longitude: float) -> float:
     """An eastern limit: the antimeridian is 180 there."""
-    wrapped = (longitude + 180.0) % 360.0 - 180.0
-    return 180.0 if wrapped == -180.0 else wrapped
+    return longitude if -180.0 < longitude <= 180.0 else 180.0 - (180.0 - longitude) % 360.0

@@ -1,8 +1,10 @@
 """Rasters: GeoTIFF and COG, JPEG 2000 and GRIB, read once from end to end."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,14 @@ from terrafair.errors import InvalidInput, Problem
 GEOTIFF = "image/tiff; application=geotiff"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 DRIVERS = {Kind.TIFF: "GTiff", Kind.GRIB: "GRIB", Kind.JP2: "JP2OpenJPEG"}
+OPTIONS = {
+    # Sidecars could change what a file says, or point elsewhere.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_CACHEMAX": 128,
+    # Units as written: GDAL renames kelvin to Celsius, and of GRIB 1 leaves the values in kelvin.
+    "GRIB_NORMALIZE_UNITS": "NO",
+}
 BLOCK = 2**22
 """Pixels read at once."""
 MOST = 2**33
@@ -29,9 +39,8 @@ def read(path: Path, kind: Kind) -> Facts:
 
     found = directories(path) if kind is Kind.TIFF else []
     check_whole(path, found)
-    # Only the named driver: a VRT that poses as a TIFF would open any other file. No sidecars for the same reason.
-    options = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 128}
-    with _translated(path), rasterio.Env(**options), rasterio.open(path, driver=DRIVERS[kind]) as source:
+    # Only the named driver: a VRT that poses as a TIFF would open any other file.
+    with translated(path), rasterio.Env(**OPTIONS), rasterio.open(path, driver=DRIVERS[kind]) as source:
         if source.count == 0:
             raise InvalidInput(f"{path.name} has no band.", "There is nothing in it to describe.", where=path.name)
         return _facts(source, path, kind, found)
@@ -73,10 +82,10 @@ def _place(source: Any, name: str) -> tuple[dict[str, Any], Footprint | None, li
         remedy = "Write its coordinate system and transform, so that it can be placed on a map."
         return shape, None, [Problem(what, "It is described without a place.", remedy, name)]
     corners = [
-        source.transform * corner
+        source.transform @ corner
         for corner in ((0, source.height), (source.width, source.height), (source.width, 0), (0, 0))
     ]
-    fields = {
+    fields: dict[str, Any] = {
         **shape,
         "proj:transform": [float(number) for number in tuple(source.transform)[:6]],
         "proj:bbox": _bounds(corners),
@@ -102,7 +111,14 @@ def crs_of(value: Any) -> Any:
     """The coordinate system as pyproj's; raises `pyproj.exceptions.CRSError`."""
     from pyproj import CRS
 
-    return CRS.from_user_input(value)
+    return _parsed(value) if isinstance(value, str) else CRS.from_user_input(value)
+
+
+@lru_cache(64)
+def _parsed(text: str) -> Any:
+    from pyproj import CRS
+
+    return CRS.from_user_input(text)
 
 
 def code_of(crs: Any) -> dict[str, Any]:
@@ -177,18 +193,49 @@ def _blocks(source: Any) -> Iterator[tuple[int, Any, Any]]:
     """(band, values, mask of what is no data), along the file's own blocks."""
     from rasterio.windows import Window
 
-    height = max(1, min(source.height, BLOCK // max(source.width, 1)))
-    tall = max(source.block_shapes[0][0], 1)
-    height = max(tall, height // tall * tall)
+    # Where pixels hold all bands side by side, reading one band decodes all of them.
     pixelwise = source.interleaving is not None and source.interleaving.name == "pixel"
-    groups = [list(source.indexes)] if pixelwise and source.count <= 16 else [[index] for index in source.indexes]
-    for top in range(0, source.height, height):
-        window = Window(0, top, source.width, min(height, source.height - top))
+    groups = [list(source.indexes)] if pixelwise else [[index] for index in source.indexes]
+    height, width = window_size(source, BLOCK // len(groups[0]))
+    for top, left in itertools.product(range(0, source.height, height), range(0, source.width, width)):
+        window = Window(left, top, min(width, source.width - left), min(height, source.height - top))
         for group in groups:
-            block = source.read(group, window=window, masked=True)
+            simple = all(_is_simple(source, index) for index in group)
+            block = source.read(group, window=window, masked=not simple)
             for index, layer in zip(group, block, strict=True):
-                invalid = layer.mask if layer.mask.shape else None
-                yield index - 1, layer.data, invalid if invalid is not None and invalid.any() else None
+                yield index - 1, *(_judged(source, index, layer) if simple else _unmasked(layer))
+
+
+def _is_simple(source: Any, index: int) -> bool:
+    """Whether the values themselves show what is no data; a mask would be read as long as they are."""
+    from rasterio.enums import MaskFlags
+
+    flags, nodata = source.mask_flag_enums[index - 1], source.nodatavals[index - 1]
+    if flags == [MaskFlags.all_valid]:
+        return True
+    # Reals near the value count as well, and GDAL knows how near.
+    return flags == [MaskFlags.nodata] and ("int" in source.dtypes[index - 1] or nodata != nodata)  # noqa: PLR0124
+
+
+def _judged(source: Any, index: int, values: Any) -> tuple[Any, Any]:
+    nodata = source.nodatavals[index - 1]
+    if nodata is None or values.dtype.kind == "f":
+        return values, None
+    invalid = values == nodata
+    return values, invalid if invalid.any() else None
+
+
+def _unmasked(layer: Any) -> tuple[Any, Any]:
+    invalid = layer.mask if layer.mask.shape else None
+    return layer.data, invalid if invalid is not None and invalid.any() else None
+
+
+def window_size(source: Any, pixels: int) -> tuple[int, int]:
+    """Height and width of about that many pixels, made of whole blocks of the file where they are not larger."""
+    rows, columns = (max(side, 1) for side in source.block_shapes[0])
+    width = min(source.width, max(1, pixels // rows) // columns * columns or columns)
+    height = max(1, pixels // max(width, 1))
+    return min(source.height, height // rows * rows or rows), width
 
 
 def _span(source: Any) -> Span | None:
@@ -201,7 +248,8 @@ def _span(source: Any) -> Span | None:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what rasterio raises into `InvalidInput`."""
     import warnings
 
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
