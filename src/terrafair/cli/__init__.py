@@ -28,8 +28,9 @@ def main() -> None:
     """Find, run, reproduce and publish open Earth science."""
 
 
-for verb in (*catalogue.VERBS, *items.VERBS, *validate.VERBS, *schemas.VERBS, *jobs.VERBS, *data.VERBS, *platform.VERBS):
-    main.add_command(verb)
+for room in (catalogue, items, validate, schemas, jobs, data, platform):
+    for verb in room.VERBS:
+        main.add_command(verb)
 
 
 def run() -> None:
