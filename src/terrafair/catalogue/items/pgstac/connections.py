@@ -15,7 +15,7 @@ class Connections:
     """One for each thread, opened when it is first used and anew when it has been lost."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = plain_url(url)
         self._local = threading.local()
         self._opened: list[Any] = []
 
@@ -49,12 +49,17 @@ class Connections:
         return connection
 
 
+def plain_url(url: str) -> str:
+    """The URL as libpq takes it: `database` is written in SQLAlchemy's form, and so may this be."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
 def prepare(url: str) -> None:
     """Install or update pgSTAC, our functions and indexes; may run again and again."""
     from pypgstac.db import PgstacDB
     from pypgstac.migrate import Migrate
 
-    with PgstacDB(dsn=url) as database:
+    with PgstacDB(dsn=plain_url(url)) as database:
         Migrate(database).run_migration()
     connections = Connections(url)
     try:
@@ -80,4 +85,7 @@ def _translated(fault: Any) -> TerrafairError:
         return Conflict("An item of that id is there already.", remedy="PUT replaces an item.")
     if isinstance(fault, psycopg.DataError | psycopg.errors.RaiseException | psycopg.errors.InternalError_):
         return InvalidInput("The database cannot use this.", str(fault).splitlines()[0][:300])
+    missing = psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName
+    if isinstance(fault, missing):
+        return Unreachable("The item database is not ready.", remedy="Run `terrafair items prepare`, then start again.")
     return Unreachable("The item database does not answer.", str(fault).splitlines()[0][:300] if str(fault) else "")
