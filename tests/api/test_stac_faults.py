@@ -225,3 +225,32 @@ def test_only_who_may_changes_and_nobody_what_is_published(client: httpx2.Client
 def test_methods_that_are_not_there(client: httpx2.Client) -> None:
     refused(client.delete("/search"), 405)
     refused(client.put("/collections", json={}), 405)
+
+
+def test_bodies_of_every_other_route(client: httpx2.Client) -> None:
+    deep = b'{"properties":' + b'{"a":' * 900 + b"1" + b"}" * 901
+    odd = [b"[]", b"5", b"null", b"{", b'{"id":5}', b'{"type":"FeatureCollection","features":[5]}', deep]
+    routes = [
+        ("POST", "/collections/scenes/aggregate"),
+        ("POST", "/collections"),
+        ("POST", "/collections/scenes/items"),
+    ]
+    routes += [("PUT", "/collections/scenes"), ("PUT", "/collections/scenes/items/one")]
+    for body in odd:
+        for method, path in routes:
+            if "aggregate" not in path or body[:1] != b"{" or body == b"{":
+                refused(client.request(method, path, content=body))
+        if body[:1] != b"{" or body in {b"{", b'{"id":5}', deep}:
+            refused(client.patch("/collections/scenes/items/one", content=body))
+            refused(client.patch("/collections/scenes", content=body))
+
+
+def test_a_collection_at_the_end_of_time_breaks_no_search(client: httpx2.Client) -> None:
+    extent = {"spatial": {"bbox": [["a", 0, 1, 1]]}, "temporal": {"interval": [["0001-01-01T00:00:00+14:00", 5]]}}
+    odd = collection("odd", title=5, keywords=[None, "word"], extent=extent)
+    assert client.post("/collections", json=odd).status_code == 201
+    found = client.get("/collections", params={"bbox": "0,0,1,1"})
+    assert [entry["id"] for entry in found.json()["collections"]] == ["published", "scenes"]
+    assert client.get("/collections", params={"q": "word"}).json()["numberMatched"] == 1
+    for when in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:60Z"):
+        refused(client.post("/collections/scenes/items", json=item("late", when=when)))

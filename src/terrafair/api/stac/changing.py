@@ -12,6 +12,7 @@ from terrafair.api.stac.service import Service, json_response
 from terrafair.errors import Conflict, InvalidInput
 
 ITEMS_MOST = 10_000
+DEPTH_MOST = 100
 
 
 class Changing:
@@ -108,16 +109,17 @@ class Changing:
         return json_response(links.collection(stored, base), links.JSON, status, Location=address)
 
 
-def merged(target: Any, patch: Any) -> Any:
-    """RFC 7396; raises `InvalidInput` for a patch that is no object."""
-    if not isinstance(patch, dict):
-        raise InvalidInput("The patch is no JSON object.", "It is merged as RFC 7396 says.", where="body")
+def merged(target: Any, patch: Any, depth: int = 0) -> Any:
+    """RFC 7396; raises `InvalidInput` for a patch that is no object, or nested too deeply."""
+    if not isinstance(patch, dict) or depth > DEPTH_MOST:
+        what = "is no JSON object" if depth == 0 else f"is nested deeper than {DEPTH_MOST}"
+        raise InvalidInput(f"The patch {what}.", "It is merged as RFC 7396 says.", where="body")
     result = dict(target) if isinstance(target, dict) else {}
     for name, value in patch.items():
         if value is None:
             result.pop(name, None)
         else:
-            result[name] = merged(result.get(name), value) if isinstance(value, dict) else value
+            result[name] = merged(result.get(name), value, depth + 1) if isinstance(value, dict) else value
     return result
 
 

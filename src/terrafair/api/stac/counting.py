@@ -54,6 +54,7 @@ class Counting:
             document = asking.from_parameters(dict(request.query_params))
         if name:
             await self._service.collection(name)
+        if name and isinstance(document, dict):
             document = {**document, "collections": [name]}
         asked = asking.read(document)
         names = _names(document.get("aggregations"))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 from terrafair.catalogue.items import instants
 from terrafair.catalogue.items.search import ItemStore, Page, Search, Stored
 from terrafair.catalogue.items.sqlite.store import SqliteItems
+from terrafair.errors import InvalidInput
 
 ALL = "collections"
 _COLLECTION: dict[str, Any] = {
@@ -66,7 +68,10 @@ class Collections:
         index = SqliteItems()
         index.put_collection(_COLLECTION)
         found = {entry.id: entry for entry in self._store.collections()}
-        index.put_items(ALL, [_as_item(entry) for entry in found.values()])
+        for entry in found.values():
+            # One that other tools stored wrongly is shown, and is not found by place and time.
+            with suppress(InvalidInput, LookupError, TypeError, ValueError):
+                index.put_items(ALL, [_as_item(entry)])
         return _Snapshot(version, index, found)
 
 

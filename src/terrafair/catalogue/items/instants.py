@@ -9,6 +9,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = -(2**62), 2**62
 """Stand for open sides of an interval; no real instant lies beyond."""
 DAY = 86_400_000_000
+FIRST = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+LAST = (datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)",
@@ -28,7 +30,10 @@ def instant(text: str) -> int:
     leap = clock.endswith(":60")
     moment = datetime.fromisoformat(f"{day}T{clock[:-2] + '59' if leap else clock}{zone.upper()}")
     micros = (moment - EPOCH) // timedelta(microseconds=1) + int((fraction or "")[:6].ljust(6, "0"))
-    return micros + 1_000_000 if leap else micros
+    micros += 1_000_000 if leap else 0
+    if not FIRST <= micros <= LAST:
+        raise ValueError(text)  # in another zone it lies outside of the years 1 to 9999
+    return micros
 
 
 def lenient(value: object) -> int | None:
