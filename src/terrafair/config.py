@@ -30,7 +30,7 @@ class Config:
     database: str = ""
     """SQLAlchemy URL of the control database and the job queue; empty: SQLite in the home folder."""
     items_database: str = ""
-    """PostgreSQL URL for STAC items (pgSTAC), made ready by `terrafair items prepare`; empty: SQLite in the home folder."""
+    """PostgreSQL URL for STAC items (pgSTAC; first `terrafair items prepare`); empty: SQLite in the home folder."""
     schemas: Path | None = None
     """Folder of JSON Schemas for offline validation (`terrafair schemas sync` fills one)."""
     catalogue: str = ""
