@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from terrafair.app import Parts
+    from terrafair.publishing.standins.embedded import ArchiveAccess, ForgeAccess
 
 SERVING = "serving.json"
 WORKER_WATCH_SECONDS = 1.0
@@ -36,6 +37,8 @@ class Server:
         self._config = parts.config
         self._say = say
         self._ending = threading.Event()
+        self._forge: ForgeAccess | None = None
+        self._archive: ArchiveAccess | None = None
 
     def run(self) -> None:
         """Start everything, serve, and end everything; raises `Conflict` when a platform runs on this home already."""
@@ -47,6 +50,7 @@ class Server:
             self._start_objects(stack)
             self._prepare_database()
             self._seed()
+            self._start_standins(stack)
             self._warn()
             self._start_worker(stack)
             self._serve(listening, stack)
@@ -93,8 +97,24 @@ class Server:
         try:
             report = catalogue.sync(source, config.branch)
             self._say(f"Catalogue: {report.documents} documents at {report.commit[:12]} from {report.source}.")
+            if report.changed:
+                from terrafair.app import mark_published
+
+                mark_published(config)
         except TerrafairError as error:
             self._say(f"The catalogue was not brought up to date: {error}")
+
+    def _start_standins(self, stack: ExitStack) -> None:
+        """The forge and the archive, where the settings name no real ones."""
+        from terrafair.publishing.standins.embedded import Embedded, ForgeCheck, begin
+
+        config, parts = self._config, self._parts
+        embedded = Embedded(config.home, stack)
+        if not config.github_url and parts.catalogue.source:
+            mirror, check = config.home / "catalogue/mirror.git", ForgeCheck(parts.rules)
+            self._forge = begin(self._say, lambda: embedded.forge(parts.catalogue.source, mirror, check))
+        if not config.archive_url and config.archive_route == "machine":
+            self._archive = begin(self._say, lambda: embedded.archive(parts.objects, parts.store_access))
 
     def _warn(self) -> None:
         sandbox = self._parts.sandbox
@@ -145,7 +165,7 @@ class Server:
 
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        app = build(self._parts, stack)
+        app = build(self._parts, stack, self._forge, self._archive)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
         announced = threading.Thread(target=self._announce, args=(server, url), daemon=True)
         announced.start()
@@ -169,12 +189,14 @@ class Server:
         self._say("Ctrl-C ends it.")
 
 
-def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
+def build(
+    parts: "Parts", stack: ExitStack, forge: "ForgeAccess | None" = None, archive: "ArchiveAccess | None" = None
+) -> "FastAPI":
     """The ASGI application on these parts."""
     from fastapi import FastAPI
 
     from terrafair import __version__
-    from terrafair.api import catalogue, files, jobs, problems, tiles
+    from terrafair.api import catalogue, files, jobs, problems, publications, tiles
     from terrafair.api.features import application as features
     from terrafair.api.guard import guard
     from terrafair.api.runs import Runs
@@ -187,6 +209,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     from terrafair.execution.queue import DurableQueue
     from terrafair.portal import pages
     from terrafair.portal.backend import PortalBackend
+    from terrafair.publishing.store import Store
     from terrafair.workflows.check import bind
 
     config = parts.config
@@ -194,7 +217,9 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     stack.callback(engine.dispose)
     queue = DurableQueue(config.database_url)
     stack.callback(queue.close)
-    runs = Runs(Jobs(engine, queue, config.home / "jobs"), parts.resolve, bind, parts.objects)
+    stored = Jobs(engine, queue, config.home / "jobs")
+    runs = Runs(stored, parts.resolve, bind, parts.objects)
+    publisher = parts.publisher(engine, stored.get, forge, archive)
     verdicts = Verdicts(parts.catalogue, parts.resolver)
     app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
     guard(app, config.host)
@@ -202,6 +227,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     app.include_router(catalogue.router(parts.catalogue, parts.resolver, verdicts))
     app.include_router(jobs.router(runs))
     app.include_router(files.router(runs))
+    app.include_router(publications.router(publisher, Store(engine), forge.forge if forge else None))
 
     @app.get("/health", tags=["operations"])
     def health() -> dict[str, Any]:
@@ -218,12 +244,11 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     app.include_router(tiles.router(painters.paint, lambda _, job, name: runs.located(job, name)))
 
     stac = stac_service.Service(
-        parts.items, may_write=stac_service.on_this_machine, belongs_elsewhere=parts.owner_of_items
+        parts.items, may_write=stac_service.on_this_machine, belongs_elsewhere=parts.shelves.owner
     )
     stac_application.mount(app, "/stac", stac_application.application(stac))
-    stac_application.mount(app, "/features", features.application(parts.features))
-    stack.callback(parts.items.close)
-    stack.callback(parts.features.close)
+    stac_application.mount(app, "/features", features.application(parts.shelves.features))
+    stack.callback(parts.shelves.close)
     follow = threading.Thread(target=_follow_catalogue, args=(parts, stack), name="products", daemon=True)
     follow.start()
 
@@ -244,7 +269,7 @@ def _follow_catalogue(parts: "Parts", stack: ExitStack) -> None:
     stack.callback(ended.set)
     while True:
         try:
-            _, faults = parts.mirror_products()
+            _, faults = parts.shelves.mirror_products()
             for fault in faults:
                 structlog.get_logger().warning("products.refused", reason=fault[:500])
         except Exception as fault:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from terrafair import __version__
-from terrafair.cli import catalogue, data, items, jobs, platform, schemas, validate
+from terrafair.cli import catalogue, data, items, jobs, platform, publish, schemas, validate
 from terrafair.cli.terminal import report
 from terrafair.errors import TerrafairError
 
@@ -19,6 +19,7 @@ First minute:
   terrafair find ndvi                   look for it
   terrafair run demo-ndvi               run the published experiment again
   terrafair reproduce demo-ndvi         ... and compare with what was published
+  terrafair publish JOB                 publish its result, as a pull request
 Shell completion: eval "$(_TERRAFAIR_COMPLETE=bash_source terrafair)"   (zsh_source, fish_source)"""
 
 
@@ -28,9 +29,17 @@ def main() -> None:
     """Find, run, reproduce and publish open Earth science."""
 
 
-for room in (catalogue, items, validate, schemas, jobs, data, platform):
-    for verb in room.VERBS:
-        main.add_command(verb)
+for verb in (
+    *catalogue.VERBS,
+    *items.VERBS,
+    *validate.VERBS,
+    *schemas.VERBS,
+    *jobs.VERBS,
+    *publish.VERBS,
+    *data.VERBS,
+    *platform.VERBS,
+):
+    main.add_command(verb)
 
 
 def run() -> None:
