@@ -12,6 +12,7 @@ from terrafair.api import shapes
 from terrafair.api.openeo.datasets import Datasets
 from terrafair.catalogue import osc
 from terrafair.catalogue.catalogue import Catalogue
+from terrafair.catalogue.items.search import ItemStore
 from terrafair.catalogue.records import data_reference
 from terrafair.config import Config
 from terrafair.data.objects import ObjectStore, S3Access, S3Objects
@@ -28,7 +29,7 @@ from terrafair.execution.engines.notebook.engine import NotebookEngine
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
-from terrafair.execution.job import Job, JobRequest
+from terrafair.execution.job import Job, JobRequest, Results, Usage
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.painters import Near, Painters
 from terrafair.execution.podman import Podman
@@ -36,6 +37,8 @@ from terrafair.execution.provenance import Platform
 from terrafair.execution.reproduction import Reproduction
 from terrafair.execution.results import Packager
 from terrafair.execution.sandbox import Sandbox, probe
+from terrafair.execution.shelves import Shelves
+from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.worker import Runner
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, Archive, ManualArchive, PrrAccess, PrrArchive
@@ -184,7 +187,7 @@ class Parts:
             bind=bind,
             engines=self.engines,
             sandbox=self.sandbox,
-            package=self.packager.package,
+            package=self.package,
             compare=self.reproduction.compare,
             limits=self.limits,
         )
@@ -199,6 +202,23 @@ class Parts:
     def packager(self) -> Packager:
         """Stores and describes results."""
         return Packager(self.objects, self.sandbox, Platform())
+
+    @cached_property
+    def shelves(self) -> Shelves:
+        """STAC items and features."""
+        config = self.config
+        return Shelves(config.home, config.items_database, self.catalogue, self.objects, self.sandbox)
+
+    @property
+    def items(self) -> ItemStore:
+        """STAC collections and items."""
+        return self.shelves.items
+
+    def package(self, job: Job, resolution: Resolution, folder: JobFolder, outcome: Outcome, usage: Usage) -> Results:
+        """Store a job's results, then show them."""
+        results = self.packager.package(job, resolution, folder, outcome, usage)
+        self.shelves.put(job, results, folder)
+        return results
 
     @cached_property
     def reproduction(self) -> Reproduction:

@@ -29,6 +29,8 @@ class Config:
     """Address of the platform that the client and the command line talk to; empty: the one that runs on this home."""
     database: str = ""
     """SQLAlchemy URL of the control database and the job queue; empty: SQLite in the home folder."""
+    items_database: str = ""
+    """PostgreSQL URL for STAC items (pgSTAC; first `terrafair items prepare`); empty: SQLite in the home folder."""
     schemas: Path | None = None
     """Folder of JSON Schemas for offline validation (`terrafair schemas sync` fills one)."""
     catalogue: str = ""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SERVING = "serving.json"
 WORKER_WATCH_SECONDS = 1.0
+CATALOGUE_WATCH_SECONDS = 5.0
 SLOT = "worker-0"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -197,10 +198,13 @@ def build(
 
     from terrafair import __version__
     from terrafair.api import catalogue, files, jobs, problems, publications, tiles
+    from terrafair.api.features import application as features
     from terrafair.api.guard import guard
     from terrafair.api.openeo.capabilities import well_known
     from terrafair.api.runs import Runs
     from terrafair.api.shapes import resolution
+    from terrafair.api.stac import application as stac_application
+    from terrafair.api.stac import service as stac_service
     from terrafair.api.verdicts import Verdicts
     from terrafair.database import open_engine
     from terrafair.execution.jobs import Jobs
@@ -242,6 +246,15 @@ def build(
     stack.callback(painters.close)
     app.include_router(tiles.router(painters.paint, lambda _, job, name: runs.located(job, name)))
 
+    stac = stac_service.Service(
+        parts.items, may_write=stac_service.on_this_machine, belongs_elsewhere=parts.shelves.owner
+    )
+    stac_application.mount(app, "/stac", stac_application.application(stac))
+    stac_application.mount(app, "/features", features.application(parts.shelves.features))
+    stack.callback(parts.shelves.close)
+    follow = threading.Thread(target=_follow_catalogue, args=(parts, stack), name="products", daemon=True)
+    follow.start()
+
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     backend = PortalBackend(
         parts.catalogue, verdicts.table, lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)), runs
@@ -257,6 +270,24 @@ def build(
         return JSONResponse(document, headers={"Access-Control-Allow-Origin": "*"})
 
     return app
+
+
+def _follow_catalogue(parts: "Parts", stack: ExitStack) -> None:
+    """Show the products of each state of the catalogue, which another process may bring in."""
+    import structlog
+
+    ended = threading.Event()
+    stack.callback(ended.set)
+    while True:
+        try:
+            _, faults = parts.shelves.mirror_products()
+            for fault in faults:
+                structlog.get_logger().warning("products.refused", reason=fault[:500])
+        except Exception as fault:
+            # The catalogue is being written, or the store is away: the next turn may find it well.
+            structlog.get_logger().warning("products.failed", reason=str(fault)[:500])
+        if ended.wait(CATALOGUE_WATCH_SECONDS):
+            return
 
 
 def work(parts: "Parts", slot: str) -> None:
