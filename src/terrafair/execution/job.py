@@ -73,6 +73,8 @@ class Results:
     assets: tuple[Asset, ...] = ()
     crate: str = ""
     """Key of `ro-crate-metadata.json`."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Output name -> path relative to the job's outputs."""
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
@@ -98,6 +100,12 @@ class JobRequest:
     """Compare the result with the published product."""
     timeout: float = 0.0
     """Seconds of wall-clock time; 0: the platform's limit."""
+    process: str = ""
+    """Id of the OGC process that was executed; empty: none was named."""
+    delivery: Mapping[str, Any] = field(default_factory=dict)
+    """How its caller wants the results: `response` and `outputs` of an OGC execute request."""
+    target: str = ""
+    """Name of the platform that executes it; empty: this one."""
 
     def json(self) -> str:
         """For the database."""
@@ -189,7 +197,14 @@ class Ended:
     usage: Usage = Usage()
 
 
-Happening = Started | Progressed | Succeeded | Failed | CancelAsked | Ended
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """The results of a job that has ended were thrown away by a person."""
+
+    time: str
+
+
+Happening = Started | Progressed | Succeeded | Failed | CancelAsked | Ended | Discarded
 
 
 class Instruction(StrEnum):
@@ -202,8 +217,10 @@ class Instruction(StrEnum):
 
 
 def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
-    """The job after something happened, and what to do about it. Ended jobs stay as they are."""
+    """The job after something happened, and what to do about it. Ended jobs stay as they are, unless discarded."""
     if job.state in ENDED:
+        if isinstance(happening, Discarded):
+            return replace(job, state=State.DISMISSED, results=Results(), message="Its results were removed."), ()
         return job, ()
     match happening:
         case Started(time):
@@ -228,6 +245,8 @@ def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
             return replace(job, cancelling=True, message="Being cancelled."), (Instruction.STOP,)
         case Ended(time, usage):
             return _ended(replace(job, message="Cancelled."), State.DISMISSED, time, usage)
+        case Discarded():
+            return job, ()
 
 
 def _started(job: Job, time: str) -> tuple[Job, tuple[Instruction, ...]]:

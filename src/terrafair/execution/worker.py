@@ -150,6 +150,7 @@ class Runner:
             return Ended(now(), usage)
         outcome = self._outcome(job, folder, ended)
         results = self._patiently(job, lambda: self.package(job, resolution, folder, outcome, usage))
+        results = replace(results, outputs=dict(outcome.outputs))
         if not outcome.successful:
             return Failed(now(), outcome.problems, usage, results=results)
         if job.request.reproduce:
