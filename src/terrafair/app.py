@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from terrafair.api import shapes
 from terrafair.catalogue.catalogue import Catalogue
 from terrafair.catalogue.records import data_reference
@@ -15,6 +17,7 @@ from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.errors import Problem
+from terrafair.execution.builtin import Builtin
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
 from terrafair.execution.conversion import Converter, Memory
@@ -37,7 +40,10 @@ from terrafair.execution.worker import Runner
 from terrafair.repositories import Repositories
 from terrafair.web import SafeWeb
 from terrafair.workflows.check import bind
+from terrafair.workflows.deployments import Deployments
+from terrafair.workflows.processes import Processes
 from terrafair.workflows.resolve import Resolver
+from terrafair.workflows.table import Table
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
 DEMO_SUBSTITUTES = {"terrafair/demo-water:1.0": "platform"}
@@ -109,6 +115,16 @@ class Parts:
         """Reads records down to what would run."""
         return Resolver(self.catalogue, self.repositories, self.web, self.config.documents, self.check)
 
+    @cached_property
+    def table(self) -> Table:
+        """The verdict on everything that is published, kept for a while."""
+        return Table(lambda: self.catalogue.commit, self.resolver)
+
+    def processes(self, database: sa.Engine) -> Processes:
+        """Everything that OGC API - Processes lists."""
+        deployments = Deployments(database, self.objects)
+        return Processes(self.catalogue, self.table, deployments, self.resolver.resolve_file)
+
     def check(self, resolution: Resolution) -> tuple[Problem, ...]:
         """What the engine of a workflow's type says against running it here."""
         engine = self.engines.get(resolution.type)
@@ -122,10 +138,11 @@ class Parts:
     def resolve(self, request: JobRequest) -> Resolution:
         """What a request comes down to."""
         if request.file:
-            name = request.file.rpartition("/")[2]
-            key = self.objects.key_of(request.file)
-            content = self.objects.get(key) if key else self.web.get(request.file).content
-            return self.resolver.resolve_file(content, name)
+            address, _, entry = request.file.partition("#")
+            name = address.rpartition("/")[2]
+            key = self.objects.key_of(address)
+            content = self.objects.get(key) if key else self.web.get(address).content
+            return self.resolver.resolve_file(content, name, entry)
         return self.resolver.resolve(request.subject, request.kind or None)
 
     def resolve_job(self, job: Job) -> Resolution:
@@ -143,6 +160,7 @@ class Parts:
             package=self.packager.package,
             compare=self.reproduction.compare,
             limits=self.limits,
+            builtin=Builtin(self.objects),
         )
 
     @cached_property

@@ -145,6 +145,7 @@ class Server:
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         app = build(self._parts, stack)
+        app.state.url = url
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
         announced = threading.Thread(target=self._announce, args=(server, url), daemon=True)
         announced.start()
@@ -190,14 +191,16 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     stack.callback(engine.dispose)
     queue = DurableQueue(config.database_url)
     stack.callback(queue.close)
-    runs = Runs(Jobs(engine, queue, config.home / "jobs"), parts.resolve, bind, parts.objects)
-    verdicts = Verdicts(parts.catalogue, parts.resolver)
+    service = Jobs(engine, queue, config.home / "jobs")
+    runs = Runs(service, parts.resolve, bind, parts.objects)
+    verdicts = Verdicts(parts.table)
     app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
     guard(app, config.host)
     problems.install(app)
     app.include_router(catalogue.router(parts.catalogue, parts.resolver, verdicts))
     app.include_router(jobs.router(runs))
     app.include_router(files.router(runs))
+    _standards(parts, app, engine, service, stack)
 
     @app.get("/health", tags=["operations"])
     def health() -> dict[str, Any]:
@@ -220,6 +223,32 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     app.include_router(pages.router(backend, pages.Surroundings(lambda: parts.catalogue.commit, warning)))
     app.mount("/static", pages.static())
     return app
+
+
+def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, stack: ExitStack) -> None:
+    """The OGC interfaces at the root, the landing page, and the calls back to those who subscribe to jobs."""
+    from terrafair.api import landing
+    from terrafair.api.capabilities import Capabilities
+    from terrafair.api.guard import BODY_LIMIT
+    from terrafair.api.html import Pages
+    from terrafair.api.processes import callback, routes
+    from terrafair.api.processes import jobs as job_routes
+    from terrafair.api.processes.executions import Executions
+    from terrafair.api.processes.inputs import Inputs
+    from terrafair.execution.callbacks import Callbacks
+
+    processes, pages, config = parts.processes(engine), Pages(), parts.config
+    executions = Executions(processes, jobs, Inputs(parts.web, parts.objects), parts.web.admit)
+    services = routes.Services(processes, executions, parts.objects, parts.web, pages)
+    app.include_router(routes.router(services))
+    app.include_router(job_routes.router(services))
+    isolation = parts.sandbox.reason if parts.sandbox.isolated else ""
+    interfaces = {each.title: each.path for each in landing.INTERFACES}
+    able = Capabilities(parts.engines, parts.limits, config.workers, BODY_LIMIT, isolation, (), interfaces)
+    app.include_router(landing.router(app, landing.INTERFACES, landing.CONFORMANCE, able.document, pages))
+    callbacks = Callbacks(engine, parts.web, callback.document(executions, parts.objects, lambda: app.state.url))
+    callbacks.start()
+    stack.callback(callbacks.stop)
 
 
 def work(parts: "Parts", slot: str) -> None:

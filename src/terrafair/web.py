@@ -89,7 +89,7 @@ class SafeWeb:
             raise Unreachable(f"{_public(url)} answers {status}.")
 
     def admit(self, url: str) -> None:
-        """Raise what `get` would raise before it connects: `InvalidInput`, `Refused` or `Unreachable` (unknown host)."""
+        """Raise what `get` would before it connects: `InvalidInput`, `Refused` or `Unreachable` (unknown host)."""
         self._request(url)
 
     @contextmanager

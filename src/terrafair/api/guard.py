@@ -1,4 +1,4 @@
-"""Keeps other web pages from using a person's browser against the platform, and hostile bodies from reaching a route."""
+"""Keeps other web pages from using a person's browser against the platform, and hostile bodies from its routes."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -117,7 +117,8 @@ class Bodies:
         announced = headers.get("content-length", "")
         if announced.isdigit() and int(announced) > self._limit:
             raise too_large(self._limit)
-        chunks, size = [], 0
+        chunks: list[bytes] = []
+        size = 0
         while True:
             message: Any = await receive()
             if message["type"] == "http.disconnect":

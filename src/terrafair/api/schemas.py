@@ -1,4 +1,4 @@
-"""JSON Schema 2020-12, as workflows and FastAPI write it, in the dialect of OpenAPI 3.0 that OGC API - Processes 1.0 takes."""
+"""JSON Schema 2020-12, as workflows and FastAPI write it, in the dialect of OpenAPI 3.0 that OGC standards take."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -219,9 +219,7 @@ class Instruction(StrEnum):
 def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
     """The job after something happened, and what to do about it. Ended jobs stay as they are, unless discarded."""
     if job.state in ENDED:
-        if isinstance(happening, Discarded):
-            return replace(job, state=State.DISMISSED, results=Results(), message="Its results were removed."), ()
-        return job, ()
+        return _discarded(job) if isinstance(happening, Discarded) else job, ()
     match happening:
         case Started(time):
             return _started(job, time)
@@ -231,12 +229,10 @@ def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
             # In this order, since no number is greater than NaN nor less.
             further = min(max(job.progress, progress), 1.0)
             return replace(job, progress=further, message=message or job.message), ()
-        case Succeeded(time, results, usage):
-            if job.state is not State.RUNNING:
-                return job, ()
+        case Succeeded() if job.state is State.RUNNING:
             # What is done is done: a wish to cancel that comes too late does not throw results away.
-            done = replace(job, results=results, progress=1.0, message="", cancelling=False)
-            return _ended(done, State.SUCCESSFUL, time, usage)
+            done = replace(job, results=happening.results, progress=1.0, message="", cancelling=False)
+            return _ended(done, State.SUCCESSFUL, happening.time, happening.usage)
         case Failed():
             return _failed(job, happening)
         case CancelAsked(time):
@@ -245,8 +241,12 @@ def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
             return replace(job, cancelling=True, message="Being cancelled."), (Instruction.STOP,)
         case Ended(time, usage):
             return _ended(replace(job, message="Cancelled."), State.DISMISSED, time, usage)
-        case Discarded():
+        case _:
             return job, ()
+
+
+def _discarded(job: Job) -> Job:
+    return replace(job, state=State.DISMISSED, results=Results(), message="Its results were removed.")
 
 
 def _started(job: Job, time: str) -> tuple[Job, tuple[Instruction, ...]]:

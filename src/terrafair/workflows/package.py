@@ -57,7 +57,7 @@ def read(body: bytes, media_type: str, web: Web, entry: str = "", id: str = "") 
 
     Raises `InvalidInput` (with the line, where it does not parse), `NotFound` for an `entry` that is not there.
     """
-    kind = MEDIA_TYPES.get(media_type.split(";")[0].strip().lower())
+    kind = MEDIA_TYPES.get(media_type.split(";", maxsplit=1)[0].strip().lower())
     if kind is None:
         raise InvalidInput(
             f"A process cannot be deployed from {media_type[:100]!r}.",

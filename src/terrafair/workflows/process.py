@@ -1,4 +1,4 @@
-"""A process as OGC API - Processes has them: something with an id that can be executed here, and its inputs and outputs."""
+"""A process as OGC API - Processes has them: what can be executed here by an id, with its inputs and outputs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ from terrafair.api.processes.inputs import Inputs
 from terrafair.api.processes.order import SUBSCRIBER, Order
 from terrafair.api.processes.results import Product, Value, check_names
 from terrafair.errors import InvalidInputs, NotExecutable, NotFound, Problem, TerrafairError
+from terrafair.execution.builtin import KIND as BUILTIN
 from terrafair.execution.job import ENDED, Job, JobRequest
 from terrafair.execution.jobs import Jobs, Selection
 from terrafair.workflows import echo
@@ -55,7 +56,7 @@ class Executions:
         """Accept the job."""
         request = JobRequest(
             subject=process.id if process.file else resolution.id,
-            kind="process" if process.file or process.immediate else resolution.kind,
+            kind=BUILTIN if process.immediate else "process" if process.file else resolution.kind,
             file=process.file,
             inputs=values,
             process=process.id,
@@ -63,7 +64,7 @@ class Executions:
         )
         return self._jobs.submit(request, order.subscriber)
 
-    async def immediately(self, process: Process, values: Mapping[str, Any], resolution: Resolution) -> list[Product]:
+    async def immediately(self, resolution: Resolution, values: Mapping[str, Any]) -> list[Product]:
         """What a process of the platform itself gives."""
         bound = bind(resolution, values)
         await asyncio.sleep(min(float(bound.get("pause") or 0), echo.PAUSE_LIMIT))

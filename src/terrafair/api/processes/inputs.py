@@ -126,10 +126,10 @@ class _Reading:
         said = value.get("format")
         about = {**said, **value} if isinstance(said, Mapping) else value
         media_type = str(about.get("mediaType") or "")
-        if wanted := [kind for kind in _media_types(schema) if kind != "application/octet-stream"]:
-            if media_type and not any(_fits(media_type, kind) for kind in wanted):
-                what = f"The input {name!r} has the media type {media_type[:80]!r}."
-                raise InvalidInput(what, f"It takes {' or '.join(wanted)}.", where=name, code="input-media-type")
+        wanted = [kind for kind in _media_types(schema) if kind != "application/octet-stream"]
+        if wanted and media_type and not any(_fits(media_type, kind) for kind in wanted):
+            what = f"The input {name!r} has the media type {media_type[:80]!r}."
+            raise InvalidInput(what, f"It takes {' or '.join(wanted)}.", where=name, code="input-media-type")
         if schema.get("format") not in DATA:
             return inner
         content = _bytes(inner, encoding, name)

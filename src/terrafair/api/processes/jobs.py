@@ -82,7 +82,7 @@ def _watching(routes: APIRouter, services: Services) -> None:
         delivery = job.request.delivery
         chosen = delivery.get("outputs")
         if asked := _several(request, "outputs"):
-            chosen = {name: "" for name in asked}
+            chosen = dict.fromkeys(asked, "")
             known = [product.name for product in results.products(job, services.objects, base_of(request))]
             results.check_names(asked, known)
         preference = Preference.read(request.headers.getlist("prefer"))

@@ -136,8 +136,7 @@ def _outputs(given: Any, problems: list[Problem]) -> Mapping[str, str] | None:
         return None
     found = {}
     for name, about in given.items():
-        about = {} if about is None else about
-        mode = about.get("transmissionMode", "") if isinstance(about, dict) else None
+        mode = about.get("transmissionMode", "") if isinstance(about, dict) else "" if about is None else None
         if mode not in {"", *MODES}:
             why = "An output takes an object with transmissionMode value or reference."
             problems.append(

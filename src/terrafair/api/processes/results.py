@@ -130,8 +130,12 @@ def response(found: Sequence[Product], wish: Wish, objects: ObjectStore) -> Resp
         return raw(wanted[0], objects) if alone else parts(wanted, wish, objects)
     if wish.parts and not wish.response:
         return parts(wanted, wish, objects)
-    document = {name: value for name, value in _inline(wanted, wish, objects)}
-    return Response(orjson.dumps(document), media_type="application/json")
+    return Response(orjson.dumps(inline(found, wish, objects)), media_type="application/json")
+
+
+def inline(found: Sequence[Product], wish: Wish, objects: ObjectStore) -> dict[str, Any]:
+    """The results document."""
+    return dict(_inline(chosen(found, wish), wish, objects))
 
 
 def _linked(product: Product, wish: Wish) -> bool:

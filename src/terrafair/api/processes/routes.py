@@ -14,6 +14,7 @@ from terrafair.api.processes.executions import SYNC_SECONDS, Executions
 from terrafair.api.processes.order import Order, Preference
 from terrafair.api.processes.results import Product, Wish
 from terrafair.data.objects import ObjectStore
+from terrafair.errors import Cancelled, InvalidInputs
 from terrafair.execution.job import Job, State
 from terrafair.web import Web
 from terrafair.workflows import package
@@ -101,7 +102,7 @@ def _deploying(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/processes", status_code=201, summary="Deploy a process")
     async def deploy(request: Request) -> Response:
-        """From CWL (`application/cwl+yaml`, `application/cwl+json`) or an OGC application package; `w` names its entry."""
+        """From CWL (YAML or JSON) or an OGC application package; `w` names the process in it that runs."""
         wanted = await read(request)
         process = await asyncio.to_thread(services.processes.deploy, wanted)
         base = base_of(request)
@@ -130,7 +131,7 @@ async def run(services: Services, request: Request, process: Process, wanted: Or
     wish = replace(wish_of(request, wanted.response, wanted.outputs), returned=preference.returned, single_raw=True)
     asynchronous = preference.asynchronous or (wanted.mode == "async" and preference.wait is None)
     if process.immediate and not asynchronous and not wanted.subscriber:
-        found = await executions.immediately(process, values, resolution)
+        found = await executions.immediately(resolution, values)
         return _applied(results.response(found, wish, services.objects), preference, sync=True)
     job = await asyncio.to_thread(executions.submit, process, wanted, resolution, values)
     seconds = preference.wait if preference.wait is not None else 0.0 if asynchronous else SYNC_SECONDS
@@ -175,8 +176,6 @@ def accepted(job: Job, base: str, preference: Preference) -> Response:
 
 def ended_badly(job: Job) -> Exception:
     """The error for a job that has no results."""
-    from terrafair.errors import Cancelled, InvalidInputs
-
     if job.state is State.DISMISSED:
         return Cancelled(f"Job {job.id} was dismissed.", where="jobID")
     return InvalidInputs(job.problems, f"Job {job.id} failed.", "job-failed")
