@@ -1,6 +1,7 @@
 """One whole platform inside the test's process: real database, queue, catalogue and sandbox; objects in memory."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,9 @@ from terrafair.execution import queue
 from terrafair.execution.jobs import Jobs
 from terrafair.server import build
 from terrafair.web import SafeWeb
+
+from .ogc import Schemas
+from .servers import Files
 
 
 class Platform:
@@ -62,3 +66,35 @@ def platform(home: Path) -> Iterator[Platform]:
 def client(platform: Platform) -> TestClient:
     """HTTP."""
     return platform.client
+
+
+@pytest.fixture(scope="session")
+def ogc(shared: Path) -> Schemas:
+    """The schemas of Processes 1.0."""
+    return Schemas(shared / "specs/ogcapi-processes-1.0/openapi/schemas")
+
+
+@pytest.fixture(scope="session")
+def ogc2(shared: Path) -> Schemas:
+    """The schemas of Processes 2.0 as they are drafted."""
+    return Schemas(shared / "specs/ogcapi-processes-2.0rc1/schemas")
+
+
+def ended(client: TestClient, job: str, seconds: float = 90) -> dict[str, Any]:
+    """A job's status once it has ended; `job` is its address or its id."""
+    address = job if "/" in job else f"/jobs/{job}"
+    deadline = time.monotonic() + seconds
+    while True:
+        found: dict[str, Any] = client.get(address).json()
+        if found["status"] in {"successful", "failed", "dismissed"}:
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def files() -> Iterator[Files]:
+    """A web server of the test's own."""
+    server = Files()
+    yield server
+    server.close()

@@ -29,7 +29,7 @@ _GEOMETRY = {
     ]
 }
 _IMAGE = {
-    "oneOf": [
+    "anyOf": [
         {"type": "string", "contentEncoding": "binary", "contentMediaType": "image/tiff; application=geotiff"},
         {"type": "string", "contentEncoding": "binary", "contentMediaType": "image/png"},
     ]

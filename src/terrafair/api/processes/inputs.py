@@ -209,7 +209,7 @@ def _decoded(content: bytes, schema: Mapping[str, Any], name: str) -> Any:
 
 
 def _only_binary(schema: Mapping[str, Any]) -> bool:
-    parts = schema.get("oneOf") or ()
+    parts = schema.get("oneOf") or schema.get("anyOf") or ()
     return bool(parts) and all(isinstance(each, Mapping) and each.get("contentEncoding") in _BINARY for each in parts)
 
 
