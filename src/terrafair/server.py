@@ -235,6 +235,7 @@ def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, stack: Ex
     from terrafair.api.processes import jobs as job_routes
     from terrafair.api.processes.executions import Executions
     from terrafair.api.processes.inputs import Inputs
+    from terrafair.api.records import routes as records
     from terrafair.execution.callbacks import Callbacks
 
     processes, pages, config = parts.processes(engine), Pages(), parts.config
@@ -242,6 +243,7 @@ def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, stack: Ex
     services = routes.Services(processes, executions, parts.objects, parts.web, pages)
     app.include_router(routes.router(services))
     app.include_router(job_routes.router(services))
+    app.include_router(records.router(parts.catalogue, services, pages))
     isolation = parts.sandbox.reason if parts.sandbox.isolated else ""
     interfaces = {each.title: each.path for each in landing.INTERFACES}
     able = Capabilities(parts.engines, parts.limits, config.workers, BODY_LIMIT, isolation, (), interfaces)

@@ -98,3 +98,19 @@ def files() -> Iterator[Files]:
     server = Files()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def real(osc: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """HTTP on a platform that shows the real Open Science Catalog; it has no worker."""
+    home = tmp_path_factory.mktemp("real")
+    parts = Parts(Config(home=home, host="testserver"))
+    parts.objects = MemoryObjects()
+    database = open_engine(parts.config.database_url)
+    migrate(database)
+    database.dispose()
+    queue.prepare(parts.config.database_url)
+    parts.catalogue.sync(str(osc))
+    with ExitStack() as stack:
+        app = build(parts, stack)
+        yield stack.enter_context(TestClient(app, raise_server_exceptions=False, follow_redirects=False))

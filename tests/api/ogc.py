@@ -47,9 +47,8 @@ def newer(schema: Any, *, loose: bool) -> Any:
     if loose and "oneOf" in found:
         found["anyOf"] = found.pop("oneOf")
     for name, plain in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if isinstance(found.get(name), bool):
-            if found.pop(name) and plain in found:
-                found[name] = found.pop(plain)
+        if isinstance(found.get(name), bool) and found.pop(name) and plain in found:
+            found[name] = found.pop(plain)
     if found.get("nullable") is True and isinstance(found.get("type"), str):
         found["type"] = [found["type"], "null"]
     return found

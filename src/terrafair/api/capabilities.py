@@ -50,28 +50,26 @@ DATA = (
     {"name": "GeoParquet", "mediaType": "application/vnd.apache.parquet"},
     {"name": "STAC 1.0 and 1.1 (Item, Collection, Catalog, ItemCollection)", "mediaType": "application/geo+json"},
 )
-REQUIREMENTS = tuple(
-    [
-        "G5",
-        "E5",
-        "E6",
-        "E7",
-        "O2",
-        "O5",
-        "O6",
-        "I2",
-        "I3",
-        "I4",
-        "I5a",
-        "I5c",
-        "I5d",
-        "I6",
-        "I8",
-        "I12",
-        "A2",
-        "A4",
-        "A5",
-    ]
+REQUIREMENTS = (
+    "G5",
+    "E5",
+    "E6",
+    "E7",
+    "O2",
+    "O5",
+    "O6",
+    "I2",
+    "I3",
+    "I4",
+    "I5a",
+    "I5c",
+    "I5d",
+    "I6",
+    "I8",
+    "I12",
+    "A2",
+    "A4",
+    "A5",
 )
 """Ids of EarthCODE's requirements on platforms that these interfaces serve."""
 SLA = "https://github.com/terrafair/terrafair/blob/main/docs/sla.md"
