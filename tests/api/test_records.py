@@ -14,7 +14,7 @@ BASE = "/records/collections"
 
 
 def get(client: TestClient, path: str, **parameters: Any) -> dict[str, Any]:
-    answer = client.get(path, params=parameters)
+    answer = client.get(path, params=parameters or None)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
