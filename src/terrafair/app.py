@@ -26,6 +26,8 @@ from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.notebook.engine import NotebookEngine
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
+from terrafair.execution.engines.remote.delegation import Delegation
+from terrafair.execution.engines.remote.engine import RemoteEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
 from terrafair.execution.job import Job, JobRequest
@@ -107,8 +109,19 @@ class Parts:
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
+            RemoteEngine(self.delegation, stager, self.only_here, allow_private=config.allow_private_addresses),
         )
         return {engine.type: engine for engine in engines}
+
+    @cached_property
+    def delegation(self) -> Delegation:
+        """Platforms elsewhere that execute jobs."""
+        config = self.config
+        return Delegation(config.targets, config.target_tokens, allow_private=config.allow_private_addresses)
+
+    def only_here(self, reference: str) -> bool:
+        """Whether a reference can be read on this platform only."""
+        return self.objects.key_of(reference) is not None or reference.startswith(("/", "file://"))
 
     @cached_property
     def resolver(self) -> Resolver:
@@ -147,7 +160,8 @@ class Parts:
 
     def resolve_job(self, job: Job) -> Resolution:
         """What a job comes down to."""
-        return self.resolve(job.request)
+        found = self.resolve(job.request)
+        return self.delegation.delegate(found, job.request.target) if job.request.target else found
 
     def runner(self, jobs: Jobs) -> Runner:
         """What carries jobs from their resolution to their stored results."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,12 +175,13 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     from fastapi import FastAPI
 
     from terrafair import __version__
-    from terrafair.api import catalogue, files, jobs, problems, tiles
+    from terrafair.api import catalogue, files, jobs, problems, targets, tiles
     from terrafair.api.guard import guard
     from terrafair.api.runs import Runs
     from terrafair.api.shapes import resolution
     from terrafair.api.verdicts import Verdicts
     from terrafair.database import open_engine
+    from terrafair.execution.job import JobRequest
     from terrafair.execution.jobs import Jobs
     from terrafair.execution.queue import DurableQueue
     from terrafair.portal import pages
@@ -192,7 +194,15 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     queue = DurableQueue(config.database_url)
     stack.callback(queue.close)
     service = Jobs(engine, queue, config.home / "jobs")
-    runs = Runs(service, parts.resolve, bind, parts.objects)
+    processes = parts.processes(engine)
+
+    def locate(request: JobRequest) -> JobRequest:
+        """A deployed process by its id, as one runs a published workflow."""
+        if request.file or request.kind not in {"", "process"} or not (file := processes.deployed(request.subject)):
+            return request
+        return replace(request, kind="process", file=file, process=request.subject)
+
+    runs = Runs(service, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)
     verdicts = Verdicts(parts.table)
     app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
     guard(app, config.host)
@@ -200,7 +210,8 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     app.include_router(catalogue.router(parts.catalogue, parts.resolver, verdicts))
     app.include_router(jobs.router(runs))
     app.include_router(files.router(runs))
-    _standards(parts, app, engine, service, stack)
+    app.include_router(targets.router(parts.delegation, lambda name: parts.resolve(locate(JobRequest(name, "")))))
+    _standards(parts, app, engine, service, processes, stack)
 
     @app.get("/health", tags=["operations"])
     def health() -> dict[str, Any]:
@@ -225,7 +236,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     return app
 
 
-def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, stack: ExitStack) -> None:
+def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, processes: Any, stack: ExitStack) -> None:
     """The OGC interfaces at the root, the landing page, and the calls back to those who subscribe to jobs."""
     from terrafair.api import landing
     from terrafair.api.capabilities import Capabilities
@@ -238,7 +249,7 @@ def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, stack: Ex
     from terrafair.api.records import routes as records
     from terrafair.execution.callbacks import Callbacks
 
-    processes, pages, config = parts.processes(engine), Pages(), parts.config
+    pages, config = Pages(), parts.config
     executions = Executions(processes, jobs, Inputs(parts.web, parts.objects), parts.web.admit)
     services = routes.Services(processes, executions, parts.objects, parts.web, pages)
     app.include_router(routes.router(services))
@@ -246,7 +257,9 @@ def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, stack: Ex
     app.include_router(records.router(parts.catalogue, services, pages))
     isolation = parts.sandbox.reason if parts.sandbox.isolated else ""
     interfaces = {each.title: each.path for each in landing.INTERFACES}
-    able = Capabilities(parts.engines, parts.limits, config.workers, BODY_LIMIT, isolation, (), interfaces)
+    able = Capabilities(
+        parts.engines, parts.limits, config.workers, BODY_LIMIT, isolation, parts.delegation.names, interfaces
+    )
     app.include_router(landing.router(app, landing.INTERFACES, landing.CONFORMANCE, able.document, pages))
     callbacks = Callbacks(engine, parts.web, callback.document(executions, parts.objects, lambda: app.state.url))
     callbacks.start()

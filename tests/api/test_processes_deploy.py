@@ -166,8 +166,8 @@ def test_one_of_several_workflows(client: TestClient) -> None:
 
 def test_an_id_is_taken_once(client: TestClient) -> None:
     assert deploy(client, cwl("repeat-once")).status_code == 201
-    for id in ("repeat-once", "echo", "demo-water-workflow"):
-        answer = deploy(client, cwl(id))
+    for name in ("repeat-once", "echo", "demo-water-workflow"):
+        answer = deploy(client, cwl(name))
         assert (answer.status_code, answer.json()["type"]) == (409, f"{PROBLEM}/duplicated-process")
 
 
@@ -192,12 +192,12 @@ def test_replacing_what_is_not_there(client: TestClient) -> None:
 
 
 WRONG: list[tuple[str, str, str, int, str]] = [
-    ("YAML", cwl("bad").replace("label: Repeats a text", "label: [unclosed"), YAML, 400, "line 7"),
+    ("YAML", cwl("bad").replace("label: Repeats a text", "label: [unclosed"), YAML, 400, "line 6"),
     ("indentation", "cwlVersion: v1.2\nclass: CommandLineTool\n  id: bad\n", YAML, 400, "line 3"),
     ("JSON", '{"cwlVersion": "v1.2",\n "class": }', JSON, 400, "line 2"),
     ("a class", cwl("bad").replace("CommandLineTool", "CommandLineFool"), YAML, 400, "CommandLineFool"),
-    ("a field", cwl("bad").replace("baseCommand:", "baseComand:"), YAML, 400, "baseComand"),
-    ("a type", cwl("bad").replace("type: int,", "type: inte,"), YAML, 400, ":22:"),
+    ("a field", cwl("bad").replace("position: 1", "position: [1, 2]"), YAML, 400, "position"),
+    ("a type", cwl("bad").replace("type: int,", "type: inte,"), YAML, 400, "application.cwl:"),
     ("no class", "cwlVersion: v1.2\ninputs: {}\n", YAML, 400, "class"),
     ("no id", cwl("x").replace("id: x\n", ""), YAML, 400, "id"),
     ("a path as id", cwl("x").replace("id: x", "id: ../../etc/passwd"), YAML, 400, "id"),

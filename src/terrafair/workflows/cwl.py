@@ -52,7 +52,7 @@ def about(document: Mapping[str, Any], entry: str) -> dict[str, str]:
         found = next((place[key] for key in ("s:softwareVersion", "s:version", "version") if key in place), "")
         version = version or (str(found) if isinstance(found, str | int | float) else "")
     return {
-        "id": _bare(process.get("id")).rpartition("/")[2] or entry,
+        "id": _bare(process.get("id")) or entry,
         "title": label if isinstance(label, str) else "",
         "description": "\n".join(map(str, doc)) if isinstance(doc, list) else str(doc or ""),
         "version": version,

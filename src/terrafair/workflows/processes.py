@@ -97,6 +97,11 @@ class Processes:
             # The workflow alone cannot run (the experiment brings the code): it is executed as it was published.
             return self._published(found)
 
+    def deployed(self, id: str) -> str:  # noqa: A002
+        """What a job names to run a deployed process; empty: there is none of that id."""
+        found = self._deployments.get(id)
+        return self._deployments.reference(found) if found else ""
+
     def deploy(self, package: Package) -> Process:
         """Add a process.
 
