@@ -1,12 +1,12 @@
 """Everything that can be executed here as one list: built in, published in the catalogue, or deployed by people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from terrafair.errors import Conflict, InvalidInput, InvalidInputs, NotExecutable, NotFound, TerrafairError
 from terrafair.workflows import echo
 from terrafair.workflows.deployments import Deployment, Deployments, duplicated, immutable
-from terrafair.workflows.entry import Entry, properties, text
+from terrafair.workflows.entry import Entry, properties, related, text
 from terrafair.workflows.package import Package
 from terrafair.workflows.process import Process, inputs_of, outputs_of
 from terrafair.workflows.table import Table
@@ -21,6 +21,10 @@ class Records(Protocol):
 
     def record(self, kind: str, id: str) -> Entry | None:  # noqa: A002 - the field's word
         """One record."""
+        ...
+
+    def records(self, kind: str) -> Iterable[Entry]:
+        """All of a kind."""
         ...
 
     def nearest(self, kinds: tuple[str, ...], id: str) -> list[str]:  # noqa: A002
@@ -166,8 +170,7 @@ class Processes:
         entry = self._records.record(found.kind, found.id)
         digest = found.application.digest if found.application else ""
         words = properties(entry).get("keywords") if entry else None
-        rows = self._table.rows() if found.kind == "workflow" else {}
-        presets = [name for (kind, name), each in rows.items() if kind == "experiment" and each.workflow == found.id]
+        presets = self._presets(found.id) if found.kind == "workflow" else []
         return Process(
             found.id,
             (text(entry, "version") if entry else "") or digest[:12] or "1.0.0",
@@ -182,6 +185,14 @@ class Processes:
             media_type=_MEDIA_TYPES.get(found.type.value, "application/octet-stream"),
             digest=digest,
         )
+
+    def _presets(self, workflow: str) -> list[str]:
+        """By what the records say: whether each can run costs more to know, and is said when it is executed."""
+        return [
+            entry.id
+            for entry in self._records.records("experiment")
+            if workflow in {text(entry, "osc:workflow"), *related(entry, "workflows")}
+        ]
 
     def _process(self, deployment: Deployment) -> Process:
         key = (deployment.id, deployment.revision)

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -73,7 +73,6 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
             return Outcome(False, tuple(_there(problem, target.name) for problem in problems), details=details)
         home = Home(connection, folder.outputs, options["limit"], report)
         _patiently(lambda: home.bring(server.outputs(job)), report, "results")
-        report.progress(1.0)
         return Outcome(True, (), home.paths, {**details, "values": home.values, "referenced": home.referenced})
 
 
@@ -123,7 +122,8 @@ class Watch:
     report: Report
     name: str
     _mark: str = ""
-    _said: str = field(default="")
+    _said: str = ""
+    _share: float = 0.0
 
     def until_ended(self, job: str) -> Status:
         """The last status."""
@@ -142,18 +142,22 @@ class Watch:
                 lines, mark = self.server.log(job, self._mark)
                 for line in lines:
                     self.report.say(f"{self.name}: {line}")
-                if mark == self._mark or not lines:
+                if mark == self._mark:
                     break
                 self._mark = mark
         except Unreachable:
             # The next look tells.
             return
-        told = status.message or status.state
-        if told != self._said:
-            self._said = told
-            self.report.say(f"{self.name}: {told}")
         # The last hundredth is the way home.
-        self.report.progress(min(status.progress, 0.99))
+        share = min(status.progress, 0.99)
+        # A server with a log has said its message there.
+        told = status.state if self._mark else status.message or status.state
+        if told != self._said:
+            self._said, self._share = told, share
+            self.report.progress(share, f"{self.name}: {told}")
+        elif share - self._share >= 0.01:
+            self._share = share
+            self.report.progress(share)
 
 
 def _there(problem: Problem, name: str) -> Problem:

@@ -67,7 +67,7 @@ class Delegation:
                 server = connect(connection)
                 answer = server.plan(resolution)
         except NotFound as error:
-            if error.code == "unknown-target":
+            if error.problem.code == "unknown-target":
                 raise
             return replace(resolution, type=WorkflowType.REMOTE, reasons=error.problems)
         except TerrafairError as error:

@@ -88,7 +88,7 @@ class ProcessesServer:
             known = int(since or 0)
             return [str(line) for line in lines[known:]], str(len(lines))
         following = str(int(lines[-1]["line"]) + 1) if lines and "line" in lines[-1] else since
-        return [str(line.get("message", "")) for line in lines], following
+        return [str(line["message"]) for line in lines if line.get("message")], following
 
     def outputs(self, job: str) -> Iterator[Output]:
         """Each member of the results document."""
