@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from .conftest import Platform
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.filterwarnings("ignore")]
 EXAMPLES, SECONDS = 15, 200
 LEFT_OUT = ("/openeo", "/stac", "/features", "/tiles")
 """Interfaces with documents and tests of their own."""
@@ -17,6 +17,8 @@ LEFT_OUT = ("/openeo", "/stac", "/features", "/tiles")
 
 def test_no_route_breaks(platform: Platform) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", platform.app)
+    # The verdicts on everything cost much the first time.
+    assert platform.client.get("/api/experiments").status_code == 200
     deadline = time.monotonic() + SECONDS
     broken: list[str] = []
     count = 0
@@ -35,8 +37,8 @@ def test_no_route_breaks(platform: Platform) -> None:
             if time.monotonic() > deadline:
                 return
             count += 1
-            answer = case.call(headers={"Prefer": "respond-async"})
-            if answer.status_code >= 500 and answer.status_code not in {502, 504}:
+            answer = case.call(headers={"Prefer": "respond-async"}, timeout=120)
+            if answer.status_code >= 500:
                 broken.append(f"{case.method} {case.formatted_path} {answer.status_code}: {case.body!r:.300}")
 
         strategy = operation.as_strategy()
