@@ -128,7 +128,8 @@ def forms(files: Files) -> list[tuple[str, str, str]]:
         ("plain YAML", cwl("x").replace("id: x", "id: repeat-forms"), "application/x-yaml"),
         ("a unit", json.dumps({"executionUnit": [{"unit": document}]}), PACKAGE),
         ("itself", json.dumps({"executionUnit": document}), PACKAGE),
-        ("a value", json.dumps({"processDescription": about, "executionUnit": {"value": document, "mediaType": JSON}}), PACKAGE),
+        ("a value", json.dumps({"processDescription": about,
+                                "executionUnit": {"value": document, "mediaType": JSON}}), PACKAGE),
         ("a text", json.dumps({"executionUnit": {"value": cwl("repeat-forms"), "mediaType": YAML}}), PACKAGE),
         ("a link", json.dumps({"processDescription": {"id": "repeat-forms"},
                                "executionUnit": [{"href": files.url("app.cwl"), "type": YAML}]}), PACKAGE),
@@ -191,6 +192,7 @@ def test_replacing_what_is_not_there(client: TestClient) -> None:
     assert answer.status_code == 404
 
 
+IMAGE = "hints: {DockerRequirement: {dockerPull: 'nobody/has:this'}}"
 WRONG: list[tuple[str, str, str, int, str]] = [
     ("YAML", cwl("bad").replace("label: Repeats a text", "label: [unclosed"), YAML, 400, "line 6"),
     ("indentation", "cwlVersion: v1.2\nclass: CommandLineTool\n  id: bad\n", YAML, 400, "line 3"),
@@ -205,13 +207,15 @@ WRONG: list[tuple[str, str, str, int, str]] = [
     ("a list", "[]", YAML, 400, "object"),
     ("a bomb", "a: &a [x,x]\nb: &b [*a,*a]\nc: [" + "*b," * 300 + "]\nclass: Workflow", YAML, 400, "aliases"),
     ("XML", "<cwl/>", "application/xml", 415, "cwl+yaml"),
-    ("a container alone", json.dumps({"executionUnit": {"type": "docker", "image": "x"}}), PACKAGE, 400, "container image"),
+    ("a container alone", json.dumps({"executionUnit": {"type": "docker", "image": "x"}}), PACKAGE, 400,
+     "container image"),
     ("no unit", json.dumps({"executionUnit": []}), PACKAGE, 400, "executionUnit"),
-    ("a link to this machine's files", json.dumps({"executionUnit": {"href": "file:///etc/passwd"}}), PACKAGE, 400, "http"),
+    ("a link to this machine's files", json.dumps({"executionUnit": {"href": "file:///etc/passwd"}}), PACKAGE, 400,
+     "http"),
     ("two ids", json.dumps({"processDescription": 5, "executionUnit": {}}), PACKAGE, 400, "processDescription"),
-    ("network", cwl("bad").replace("requirements:", "requirements:\n  NetworkAccess: {networkAccess: true}"), YAML, 422, "network"),
-    ("an image", cwl("bad").replace("requirements:", "hints: {DockerRequirement: {dockerPull: 'nobody/has:this'}}\nrequirements:"),
-     YAML, 422, "nobody/has:this"),
+    ("network", cwl("bad").replace("requirements:", "requirements:\n  NetworkAccess: {networkAccess: true}"), YAML, 422,
+     "network"),
+    ("an image", cwl("bad").replace("requirements:", f"{IMAGE}\nrequirements:"), YAML, 422, "nobody/has:this"),
     ("an openEO graph", json.dumps({"process_graph": {}}), "application/json", 400, "CWL"),
 ]  # fmt: skip
 

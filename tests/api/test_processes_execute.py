@@ -1,4 +1,4 @@
-"""Executions: every kind of input, every way to have the answer, presets, and requests as other servers document them."""
+"""Executions: every kind of input, every way to have the answer, presets, requests as other servers document them."""
 
 import base64
 import json
@@ -125,14 +125,16 @@ def test_by_reference(client: TestClient, files: Files) -> None:
 
 
 WRONG: list[tuple[str, dict[str, Any], set[str]]] = [
-    ("a type", {"stringInput": 5, "integerInput": "5", "booleanInput": 0}, {"stringInput", "integerInput", "booleanInput"}),
+    ("a type", {"stringInput": 5, "integerInput": "5", "booleanInput": 0},
+     {"stringInput", "integerInput", "booleanInput"}),
     ("a bound", {"doubleInput": 0}, {"doubleInput"}),
     ("a choice", {"choiceInput": "Value4"}, {"choiceInput"}),
     ("too short", {"arrayInput": [1]}, {"arrayInput"}),
     ("an element", {"arrayInput": [1, "two"]}, {"arrayInput.1"}),
     ("a missing member", {"complexObjectInput": {"value": {"property1": "x"}}}, {"complexObjectInput"}),
     ("too often", {"geometryInput": [POINT] * 6}, {"geometryInput"}),
-    ("a media type", {"imagesInput": [{"value": PIXEL, "encoding": "base64", "mediaType": "image/jpeg"}]}, {"imagesInput"}),
+    ("a media type", {"imagesInput": [{"value": PIXEL, "encoding": "base64", "mediaType": "image/jpeg"}]},
+     {"imagesInput"}),
     ("an unknown name", {"strungInput": "x"}, {"strungInput"}),
     ("no box", {"boundingBoxInput": [1, 2, 3]}, {"boundingBoxInput"}),
     ("a pause", {"pause": 1e9}, {"pause"}),
@@ -282,9 +284,10 @@ def test_a_workflow_without_its_inputs(client: TestClient) -> None:
 
 PYGEOAPI: list[tuple[dict[str, Any], dict[str, str], Callable[[Any], Any]]] = [
     ({"inputs": {"stringInput": "hi there2"}}, {}, lambda answer: answer.json()["stringOutput"]),
-    ({"inputs": {"stringInput": "hi there2"}, "response": "document"}, {}, lambda answer: answer.json()["stringOutput"]),
-    ({"inputs": {"stringInput": "hi there2"}, "outputs": {"stringOutput": {"transmissionMode": "value"}}, "response": "raw"},
-     {}, lambda answer: answer.text),
+    ({"inputs": {"stringInput": "hi there2"}, "response": "document"}, {},
+     lambda answer: answer.json()["stringOutput"]),
+    ({"inputs": {"stringInput": "hi there2"}, "outputs": {"stringOutput": {"transmissionMode": "value"}},
+      "response": "raw"}, {}, lambda answer: answer.text),
 ]  # fmt: skip
 
 
@@ -298,8 +301,10 @@ def test_requests_as_pygeoapi_documents_them(
 
 
 WEAVER: list[dict[str, Any]] = [
-    {"mode": "async", "response": "document", "inputs": {"stringInput": "x"}, "outputs": {"stringOutput": {"transmissionMode": "reference"}}},
-    {"mode": "async", "response": "document", "inputs": [{"id": "stringInput", "value": "x"}], "outputs": [{"id": "stringOutput", "transmissionMode": "value"}]},
+    {"mode": "async", "response": "document", "inputs": {"stringInput": "x"},
+     "outputs": {"stringOutput": {"transmissionMode": "reference"}}},
+    {"mode": "async", "response": "document", "inputs": [{"id": "stringInput", "value": "x"}],
+     "outputs": [{"id": "stringOutput", "transmissionMode": "value"}]},
     {"mode": "async", "response": "document", "inputs": [{"id": "stringInput", "data": "x"}], "outputs": []},
 ]  # fmt: skip
 

@@ -38,7 +38,8 @@ def test_the_way_in(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/collections", "/collections/workflows", "/collections/workflows/items",
-                                  "/collections/workflows/items/demo-water-workflow", "/collections/workflows/queryables"])  # fmt: skip
+                                  "/collections/workflows/items/demo-water-workflow",
+                                  "/collections/workflows/queryables"])  # fmt: skip
 def test_pages(client: TestClient, path: str) -> None:
     page = client.get(f"/records{path}", headers={"Accept": "text/html"})
     assert page.headers["content-type"].startswith("text/html")

@@ -1,4 +1,4 @@
-"""References that lead where no reference may lead: refused, whoever names them, and nothing is told of what is there."""
+"""References that lead where no reference may lead: refused, and nothing is told of what is there."""
 
 import socket
 from collections.abc import Iterator

@@ -150,7 +150,7 @@ def test_killed_and_found_again(a: Platform, b: Platform, repeat: Path) -> None:
     before = len(jobs(b))
     found = a.json("run", "repeat", "--on", "b", "-i", f"source=@{repeat}", "-i", "seconds=8", "--detach")
     folder = a.home / "jobs" / found["job"]
-    until(lambda: (folder / "remote.json").exists())
+    until((folder / "remote.json").exists)
     a.kill()
     supervisor = json.loads((folder / "supervisor.json").read_text())["pid"]
     os.kill(supervisor, signal.SIGKILL)

@@ -27,7 +27,8 @@ GRAPH = {
         "process_id": "reduce_dimension",
         "arguments": {
             "data": {"from_node": "load"},
-            "reducer": {"process_graph": {"mean": {"process_id": "mean", "arguments": {"data": {"from_parameter": "data"}}, "result": True}}},
+            "reducer": {"process_graph": {"mean": {
+                "process_id": "mean", "arguments": {"data": {"from_parameter": "data"}}, "result": True}}},
         },
         "result": True,
     },

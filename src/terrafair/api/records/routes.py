@@ -151,7 +151,7 @@ def _about(routes: APIRouter, views: Views, pages: Pages) -> None:
 def _items(routes: APIRouter, views: Views, pages: Pages) -> None:
     @routes.get("/collections/{collectionId}/items", summary="Search records")
     def items(collectionId: str, request: Request) -> Response:  # noqa: N803
-        """Parameters: q, bbox, datetime, type, ids, externalIds, any queryable, filter (CQL2), sortby, facets, limit."""
+        """Parameters: q, bbox, datetime, type, ids, externalIds, queryables, filter (CQL2), sortby, facets, limit."""
         page = html(request)
         everything = views.of(collectionId)
         search = Search.read(request.query_params)
