@@ -256,11 +256,8 @@ def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, processes
     app.include_router(job_routes.router(services))
     app.include_router(records.router(parts.catalogue, services, pages))
     isolation = parts.sandbox.reason if parts.sandbox.isolated else ""
-    interfaces = {each.title: each.path for each in landing.INTERFACES}
-    able = Capabilities(
-        parts.engines, parts.limits, config.workers, BODY_LIMIT, isolation, parts.delegation.names, interfaces
-    )
-    app.include_router(landing.router(app, landing.INTERFACES, landing.CONFORMANCE, able.document, pages))
+    able = Capabilities(parts.engines, parts.limits, config.workers, BODY_LIMIT, isolation, parts.delegation.names)
+    app.include_router(landing.router(app, landing.CONFORMANCE, able.document, pages))
     callbacks = Callbacks(engine, parts.web, callback.document(executions, parts.objects, lambda: app.state.url))
     callbacks.start()
     stack.callback(callbacks.stop)

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from openapi_spec_validator import validate
 
+from .conftest import Platform
 from .ogc import Schemas
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -145,3 +146,20 @@ def test_capabilities_say_what_others_need_to_know(client: TestClient) -> None:
     assert document["dataTypes"]["inputs"]
     cwl = next(each for each in document["workflowTypes"] if each["type"] == "cwl")
     assert cwl["engine"]["cwltool"]
+
+
+def test_mounted_applications_are_part_of_the_one_description(client: TestClient, platform: Platform) -> None:
+    part = {
+        "paths": {"/": {"get": {"responses": {"200": {"description": "x"}}}}, "/x": {"get": {"responses": {
+            "200": {"description": "x", "content": {"application/json": {"schema": {
+                "$ref": "#/components/schemas/Thing"}}}}}}}},
+        "components": {"schemas": {"Thing": {"type": ["string", "null"]}}},
+    }  # fmt: skip
+    platform.app.state.descriptions["/mounted/there"] = lambda: part
+    try:
+        document = client.get("/api").json()
+    finally:
+        platform.app.state.descriptions.clear()
+    validate(document)
+    assert {"/mounted/there", "/mounted/there/x", "/processes"} <= set(document["paths"])
+    assert document["components"]["schemas"]["mounted-there.Thing"] == {"type": "string", "nullable": True}

@@ -89,8 +89,6 @@ class Capabilities:
     """What jobs are isolated by; empty: nothing."""
     targets: tuple[str, ...] = ()
     """Names of platforms that jobs can be handed on to."""
-    interfaces: Mapping[str, str] = ()  # type: ignore[assignment]
-    """Standard -> path."""
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
@@ -113,7 +111,6 @@ class Capabilities:
                 "network": False,
             },
             "isolation": self.isolation or "none",
-            "interfaces": dict(self.interfaces),
             "targets": list(self.targets),
             "requirements": list(REQUIREMENTS),
             "sla": SLA,

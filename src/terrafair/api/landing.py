@@ -1,6 +1,7 @@
 """Where machines begin: links to every interface, the classes of standards that are kept, one OpenAPI, capabilities."""
 
 import copy
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,17 +43,30 @@ INTERFACES = (
     Interface("/processes", f"{OGC}/processes", "OGC API - Processes"),
     Interface("/jobs", f"{OGC}/job-list", "Jobs"),
     Interface("/records", "ogc-records", "OGC API - Records: workflows, experiments, products"),
+    Interface("/stac", "stac", "STAC API: products and results"),
+    Interface("/features", "ogc-features", "OGC API - Features: vector results, footprints of jobs"),
+    Interface("/openeo", "openeo", "openEO API"),
+    Interface("/tiles", "tiles", "Map tiles and statistics of results"),
 )
+
+
+def present(app: FastAPI) -> tuple[Interface, ...]:
+    """The interfaces that this application has."""
+    paths = [str(getattr(route, "path", "")) for route in app.routes]
+    return tuple(each for each in INTERFACES if any(f"{path}/".startswith(f"{each.path}/") for path in paths))
 
 
 def router(
     app: FastAPI,
-    interfaces: Sequence[Interface],
     conformance: Sequence[str],
     capabilities: Callable[[], Document],
     pages: Pages,
 ) -> APIRouter:
-    """`/` for machines, `/conformance`, `/api`, `/capabilities`."""
+    """`/` for machines, `/conformance`, `/api`, `/capabilities`.
+
+    Applications that are mounted describe themselves: `app.state.descriptions` has path -> what gives their OpenAPI.
+    """
+    app.state.descriptions = {}
     routes = APIRouter(tags=["about"])
     start = APIRouter(tags=["about"], route_class=MachineRoute)
 
@@ -61,7 +75,7 @@ def router(
         html(request)
         base = base_of(request)
         about = "Find, run, reproduce and publish open Earth science."
-        links = [*forms(request, "This document"), *(_links(base, interfaces))]
+        links = [*forms(request, "This document"), *_links(base, present(app))]
         return JSONResponse({"title": "terrafair", "description": about, "conformsTo": [*conformance], "links": links})
 
     @routes.get("/conformance", summary="The classes of standards that this platform keeps")
@@ -73,14 +87,20 @@ def router(
     def description(request: Request) -> Response:
         if html(request):
             return Response(status_code=303, headers={"Location": "/docs"})
-        document = older(app.openapi())
+        parts = {path: give() for path, give in app.state.descriptions.items()}
+        document = older(joined(app.openapi(), parts))
         document["servers"] = [{"url": base_of(request)}]
         return JSONResponse(document, media_type=OPENAPI)
 
     @routes.get("/capabilities", summary="What this platform supports, and within which limits")
     def able(request: Request) -> Response:
         page = html(request)
-        document = {**capabilities(), "links": [*forms(request), *_links(base_of(request), interfaces)]}
+        offered = {each.title: each.path for each in present(app)}
+        document = {
+            **capabilities(),
+            "interfaces": offered,
+            "links": [*forms(request), *_links(base_of(request), present(app))],
+        }
         return pages.render(request, "capabilities", document) if page else JSONResponse(document)
 
     routes.include_router(start)
@@ -97,6 +117,20 @@ def _links(base: str, interfaces: Sequence[Interface]) -> list[Document]:
         link(f"{base}/capabilities", "capabilities", JSON, "What this platform supports"),
     ]
     return [*fixed, *(link(base + each.path, each.rel, each.media_type, each.title) for each in interfaces)]
+
+
+def joined(document: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> Document:
+    """One description of an application and those mounted in it; names of their schemas begin with the mount's."""
+    found = copy.deepcopy(dict(document))
+    for path, part in parts.items():
+        prefix = path.strip("/").replace("/", "-")
+        text = json.dumps(part).replace('"#/components/schemas/', f'"#/components/schemas/{prefix}.')
+        theirs = json.loads(text)
+        found["paths"] |= {f"{path}{'' if name == '/' else name}": value for name, value in theirs["paths"].items()}
+        for kind, members in (theirs.get("components") or {}).items():
+            named = {f"{prefix}.{name}": value for name, value in members.items()} if kind == "schemas" else members
+            found.setdefault("components", {}).setdefault(kind, {}).update(named)
+    return found
 
 
 def older(document: Mapping[str, Any]) -> Document:

@@ -169,7 +169,7 @@ def test_an_openeo_back_end(elsewhere: Elsewhere, tmp_path: Path) -> None:
     assert sent["reduce"] == GRAPH["reduce"]
     assert {authorised for _, path, _, authorised in elsewhere.seen if path == "/jobs"} == {"Bearer secret-token"}
     assert "secret-token" not in (tmp_path / "job/task.json").read_text()
-    assert (tmp_path / "job" / CREDENTIAL).stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "job" / CREDENTIAL).exists()
     assert "secret-token" not in said
 
 
@@ -179,6 +179,17 @@ def test_a_job_that_was_started_is_found_again(elsewhere: Elsewhere, tmp_path: P
     _, said = execute(elsewhere, graph(), {"time": []}, tmp_path / "job")
     assert "is found again" in said
     assert len([1 for method, path, *_ in elsewhere.seen if (method, path) == ("POST", "/jobs")]) == 1
+
+
+def test_the_credential_waits_for_the_platforms_own_user_only(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    openeo(elsewhere)
+    targets = delegation(elsewhere, "secret-token")
+    job = JobFolder(tmp_path / "job").create()
+    engine = RemoteEngine(targets, NoStager(), lambda reference: False)
+    command = engine.prepare(targets.delegate(graph(), "there"), {"time": []}, job, Limits(), lambda _: None)
+    assert (job.path / CREDENTIAL).stat().st_mode & 0o777 == 0o600
+    assert "secret-token" not in repr(command)
+    assert "secret-token" not in repr(targets.target("there"))
 
 
 def test_what_a_back_end_lacks_is_named(elsewhere: Elsewhere) -> None:

@@ -42,8 +42,6 @@ def main() -> int:
     for problem in outcome.problems:
         report.say(str(problem), "error")
     outcome.write(folder.outcome)
-    if outcome.successful:
-        (folder.path / CREDENTIAL).unlink(missing_ok=True)
     return 0 if outcome.successful else 1
 
 
@@ -77,10 +75,14 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
 
 
 def _token(folder: JobFolder) -> str:
+    """The credential, which is then kept in memory only; an attempt after this one gets it anew."""
+    path = folder.path / CREDENTIAL
     try:
-        return str(json.loads((folder.path / CREDENTIAL).read_text("utf-8"))["token"])
+        token = str(json.loads(path.read_text("utf-8"))["token"])
     except FileNotFoundError:
         return ""
+    path.unlink()
+    return token
 
 
 def _job(task: Task, folder: JobFolder, server: Server, report: Report) -> str:
