@@ -68,7 +68,7 @@ def test_the_list(client: TestClient, ogc: Schemas) -> None:
     document = client.get("/processes").json()
     ogc.check(document, "processList.yaml")
     names = [each["id"] for each in document["processes"]]
-    assert {"echo", "demo-ndvi-workflow", "demo-water-workflow", "demo-phenology-workflow"} <= set(names)
+    assert {"echo", "hello-world", "demo-ndvi-workflow", "demo-water-workflow", "demo-phenology-workflow"} <= set(names)
     water = next(each for each in document["processes"] if each["id"] == "demo-water-workflow")
     assert {link["rel"] for link in water["links"]} >= {"osc:workflow", "osc:experiment", "self"}
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", next(m["title"] for m in water["metadata"] if m["role"] == "digest"))

@@ -282,22 +282,27 @@ def test_a_workflow_without_its_inputs(client: TestClient) -> None:
     assert {problem["where"] for problem in answer.json()["problems"]} >= {"stac", "bbox"}
 
 
-PYGEOAPI: list[tuple[dict[str, Any], dict[str, str], Callable[[Any], Any]]] = [
-    ({"inputs": {"stringInput": "hi there2"}}, {}, lambda answer: answer.json()["stringOutput"]),
-    ({"inputs": {"stringInput": "hi there2"}, "response": "document"}, {},
-     lambda answer: answer.json()["stringOutput"]),
-    ({"inputs": {"stringInput": "hi there2"}, "outputs": {"stringOutput": {"transmissionMode": "value"}},
-      "response": "raw"}, {}, lambda answer: answer.text),
+PYGEOAPI: list[tuple[dict[str, Any], Callable[[Any], Any]]] = [
+    ({"inputs": {"name": "hi there2"}}, lambda found: found["value"]),
+    ({"inputs": {"name": "hi there2"}, "response": "raw"}, lambda found: found["value"]),
+    ({"inputs": {"name": "hi there2"}, "response": "document"}, lambda found: found["echo"]["value"]["value"]),
+    ({"inputs": {"name": "hi there2"}, "outputs": {"echo": {"transmissionMode": "value"}}, "response": "raw"},
+     lambda found: found["value"]),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "headers", "value"), PYGEOAPI)
+@pytest.mark.parametrize(("body", "value"), PYGEOAPI)
 def test_requests_as_pygeoapi_documents_them(
-    client: TestClient, body: dict[str, Any], headers: dict[str, str], value: Callable[[Any], Any]
+    client: TestClient, body: dict[str, Any], value: Callable[[Any], Any]
 ) -> None:
-    answer = client.post(ECHO, content=json.dumps(body), headers={"Content-Type": "application/json", **headers})
+    path, headers = "/processes/hello-world/execution", {"Content-Type": "application/json"}
+    answer = client.post(path, content=json.dumps(body), headers=headers)
     assert answer.status_code == 200
-    assert value(answer) == "hi there2"
+    assert value(answer.json()) == "Hello hi there2!"
+    job = client.post(path, content=json.dumps(body), headers={**headers, **ASYNC}).headers["location"]
+    assert ended(client, job)["status"] == "successful"
+    assert "Hello hi there2!" in client.get(f"{job}/results?f=json").text
+    assert client.post(path, content="{}", headers=headers).status_code == 400
 
 
 WEAVER: list[dict[str, Any]] = [

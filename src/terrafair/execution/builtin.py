@@ -9,6 +9,7 @@ from terrafair.data.objects import ObjectStore
 from terrafair.errors import Cancelled
 from terrafair.execution.job import Job, Results
 from terrafair.workflows import echo
+from terrafair.workflows.builtins import BUILTINS
 from terrafair.workflows.check import bind
 
 KIND = "builtin"
@@ -25,12 +26,13 @@ class Builtin:
 
     def __call__(self, job: Job, cancelled: Callable[[], bool]) -> Results:
         """The results of a job; raises `Cancelled`, `InvalidInputs` or `Unreachable`."""
-        values = bind(echo.process().resolution, job.request.inputs)
+        describe, compute = BUILTINS[job.request.process]
+        values = bind(describe().resolution, job.request.inputs)
         end = time.monotonic() + min(float(values.get("pause") or 0), echo.PAUSE_LIMIT)
         while (left := end - time.monotonic()) > 0:
             if cancelled():
                 raise Cancelled("Cancelled.")
             time.sleep(min(left, LOOK_SECONDS))
         prefix = f"jobs/{job.id}"
-        self.objects.put(f"{prefix}/outputs/{VALUES}", json.dumps(echo.echo(values)).encode(), "application/json")
+        self.objects.put(f"{prefix}/outputs/{VALUES}", json.dumps(compute(values)).encode(), "application/json")
         return Results(prefix=prefix, outputs={"values": VALUES})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from terrafair.errors import Conflict, InvalidInput, InvalidInputs, NotExecutable, NotFound, TerrafairError
-from terrafair.workflows import echo
+from terrafair.workflows.builtins import BUILTINS
 from terrafair.workflows.deployments import Deployment, Deployments, duplicated, immutable
 from terrafair.workflows.entry import Entry, properties, related, text
 from terrafair.workflows.package import Package
@@ -46,23 +46,23 @@ class Processes:
         self._table = table
         self._deployments = deployments
         self._resolve_file = resolve_file
-        self._echo = echo.process()
+        self._own = {name: describe() for name, (describe, _) in BUILTINS.items()}
         self._deployed: dict[tuple[str, int], Process] = {}
 
     def listing(self) -> list[Process]:
-        """All processes: the built-in one, the catalogue's runnable workflows, deployed ones."""
+        """All processes: the built-in ones, the catalogue's runnable workflows, deployed ones."""
         published = [
             self._published(found)
             for (kind, _), found in self._table.rows().items()
             if kind == "workflow" and found.executable
         ]
         deployed = [self._process(deployment) for deployment in self._deployments.listing()]
-        return [self._echo, *published, *deployed]
+        return [*self._own.values(), *published, *deployed]
 
     def get(self, id: str) -> Process:  # noqa: A002 - the field's word
         """One process; raises `NotFound`, with the reasons where a workflow of that id cannot run here."""
-        if id == echo.ID:
-            return self._echo
+        if id in self._own:
+            return self._own[id]
         if deployment := self._deployments.get(id):
             return self._process(deployment)
         try:
@@ -141,7 +141,7 @@ class Processes:
         return application.content, process.media_type
 
     def _free(self, id: str) -> None:  # noqa: A002
-        if id == echo.ID or self._deployments.get(id):
+        if id in self._own or self._deployments.get(id):
             raise duplicated(id)
         if self._records.record("workflow", id):
             problem = duplicated(id).problem
@@ -152,7 +152,7 @@ class Processes:
     def _ours(self, id: str) -> None:  # noqa: A002
         if self._deployments.get(id):
             return
-        if id == echo.ID:
+        if id in self._own:
             raise immutable(id, "It is part of the platform.")
         if self._records.record("workflow", id):
             raise immutable(id, "It is published in the Open Science Catalog.")

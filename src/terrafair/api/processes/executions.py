@@ -13,6 +13,7 @@ from terrafair.execution.builtin import KIND as BUILTIN
 from terrafair.execution.job import ENDED, Job, JobRequest
 from terrafair.execution.jobs import Jobs, Selection
 from terrafair.workflows import echo
+from terrafair.workflows.builtins import BUILTINS
 from terrafair.workflows.check import bind
 from terrafair.workflows.process import RESULT, Process
 from terrafair.workflows.processes import Processes
@@ -66,9 +67,10 @@ class Executions:
 
     async def immediately(self, resolution: Resolution, values: Mapping[str, Any]) -> list[Product]:
         """What a process of the platform itself gives."""
+        _, compute = BUILTINS[resolution.id]
         bound = bind(resolution, values)
         await asyncio.sleep(min(float(bound.get("pause") or 0), echo.PAUSE_LIMIT))
-        return [Value(name, value) for name, value in echo.echo(bound).items()]
+        return [Value(name, value) for name, value in compute(bound).items()]
 
     async def wait(self, job: Job, seconds: float) -> Job:
         """The job once it has ended, or as it is after so many seconds."""
