@@ -93,7 +93,8 @@ def _job(task: Task, folder: JobFolder, server: Server, report: Report) -> str:
         if known.get("url") == task.options["url"]:
             report.say(f"The job {known['job']} is found again.")
             return str(known["job"])
-    values = Handover(server, task.sources, report, frozenset(task.options["data"])).values(task.values)
+    stac, data = frozenset(task.options["stac"]), frozenset(task.options["data"])
+    values = Handover(server, task.sources, stac, report, data).values(task.values)
     job = server.start(Plan(**task.options["plan"]), values, str(task.options["title"]))
     partial = memory.with_suffix(".partial")
     partial.write_text(json.dumps({"url": task.options["url"], "job": job}), "utf-8")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,16 @@ class Targets(Protocol):
     def target(self, name: str) -> Target:
         """One; raises `NotFound`."""
         ...
+
+
+@dataclass(slots=True)
+class _Staged:
+    """What lies on this platform only, brought into the job's folder."""
+
+    paths: dict[str, str] = field(default_factory=dict)
+    """Reference -> local path."""
+    stac: list[str] = field(default_factory=list)
+    """The references that lead to STAC documents with data of their own."""
 
 
 class RemoteEngine:
@@ -54,27 +65,26 @@ class RemoteEngine:
         target = self._targets.target(configuration["target"])
         say(f"Handing over to {target.name} ({target.url}).")
         formats = {spec.name: FORMATS.get(str(spec.schema.get("format")), "") for spec in resolution.inputs}
-        given, staged = dict(values), {}
+        given, staged = dict(values), _Staged()
         for name, value in values.items():
             for number, each in enumerate(value if isinstance(value, list) else [value]):
                 reference = each.get("href") if isinstance(each, Mapping) else each
                 if isinstance(reference, str) and self._own(reference):
-                    staged[reference] = self._stage(
-                        reference, formats.get(name, ""), folder.inputs / f"{name}-{number}"
-                    )
+                    self._stage(reference, formats.get(name, ""), folder.inputs / f"{name}-{number}", staged)
         self._store_credential(folder, target)
         task = Task(
             job=folder.path.name,
             type=self.type.value,
             application="",
             values=given,
-            sources=staged,
+            sources=staged.paths,
             folder=str(folder.path),
             options={
                 "target": target.name,
                 "url": target.url,
                 "plan": configuration["plan"],
                 "title": resolution.title or resolution.id,
+                "stac": staged.stac,
                 "data": [name for name, form in formats.items() if form],
                 "limit": limits.file_size,
                 "allow_private": self._allow_private,
@@ -93,14 +103,17 @@ class RemoteEngine:
             isolated=False,
         )
 
-    def _stage(self, reference: str, form: str, into: Path) -> str:
+    def _stage(self, reference: str, form: str, into: Path, staged: "_Staged") -> None:
         if form == "stac" or (not form and reference.endswith(".json")):
             try:
-                return f"stac:{self._stager.stac(reference, into)}"
+                staged.paths[reference] = str(self._stager.stac(reference, into))
             except InvalidInput:
                 if form == "stac":
                     raise
-        return f"file:{self._stager.file(reference, into)}"
+            else:
+                staged.stac.append(reference)
+                return
+        staged.paths[reference] = str(self._stager.file(reference, into))
 
     def _store_credential(self, folder: JobFolder, target: Target) -> None:
         path = folder.path / CREDENTIAL

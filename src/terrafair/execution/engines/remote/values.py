@@ -22,7 +22,9 @@ class Handover:
 
     server: Server
     sources: Mapping[str, str]
-    """Reference -> `file:PATH` or `stac:PATH` of what was staged for it."""
+    """Reference -> local path of what was staged for it."""
+    stac: frozenset[str]
+    """Those references that lead to STAC documents with data of their own."""
     report: Report
     data: frozenset[str]
     """Inputs that take data: their addresses go as links."""
@@ -35,9 +37,8 @@ class Handover:
         if isinstance(value, list) and any(self._known(each) for each in value):
             return [self._value(name, each) for each in value]
         reference = value.get("href") if isinstance(value, Mapping) else value
-        if isinstance(reference, str) and (staged := self.sources.get(reference)):
-            kind, _, path = staged.partition(":")
-            return self._stac(name, Path(path)) if kind == "stac" else self._file(name, Path(path))
+        if isinstance(reference, str) and (path := self.sources.get(reference)):
+            return self._stac(name, Path(path)) if reference in self.stac else self._file(name, Path(path))
         link = isinstance(value, str) and name in self.data and value.startswith(("http://", "https://"))
         return {"href": value} if link and self.server.kind != OPENEO else value
 
