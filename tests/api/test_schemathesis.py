@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from .conftest import Platform
 
 pytestmark = [pytest.mark.journey, pytest.mark.filterwarnings("ignore")]
-EXAMPLES, SECONDS = 15, 200
+EXAMPLES, SECONDS = 10, 150
 LEFT_OUT = ("/openeo", "/stac", "/features", "/tiles")
 """Interfaces with documents and tests of their own."""
 
