@@ -19,6 +19,7 @@ STEPS: tuple[frozenset[str], ...] = (
     frozenset({"catalogue", "workflows"}),
     frozenset({"data"}),
     frozenset({"execution"}),
+    frozenset({"publishing"}),
     frozenset({"api", "portal", "operations", "demo"}),
     frozenset({"app", "server"}),
     frozenset({"cli"}),

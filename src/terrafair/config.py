@@ -69,6 +69,36 @@ class Config:
     """Name -> address of an OGC API - Processes server or openEO back-end that jobs can be handed on to."""
     target_tokens: Mapping[str, str] = field(default_factory=dict)
     """Name of a target -> bearer token, or `user:password`, that this platform shows there."""
+    github_url: str = ""
+    """GitHub's REST address, https://api.github.com; empty: the platform's own forge stands in, and you review."""
+    github_production: str = "ESA-EarthCODE/open-science-catalog-metadata"
+    """Repository of the catalogue, `owner/name`."""
+    github_testing: str = "ESA-EarthCODE/open-science-catalog-metadata-testing"
+    """Repository where publications are tried first; empty: nowhere."""
+    github_account: str = ""
+    """Account that forks; empty: the token's own. A GitHub App needs it."""
+    github_token_file: Path | None = None
+    """File with the token of a person or bot; TERRAFAIR_GITHUB_TOKEN goes before it."""
+    github_app: str = ""
+    """Id of a GitHub App, instead of a token."""
+    github_app_key: Path | None = None
+    """The App's private key, PEM."""
+    github_app_installation: str = ""
+    """Id of the App's installation."""
+    publish_author: str = "terrafair <publishing@terrafair.example>"
+    """Author of commits, `Name <address>`, where a publication names no contact."""
+    archive_route: str = "machine"
+    """`machine`: deliver to the archive; `manual`: pack a delivery folder that a person hands over."""
+    archive_url: str = ""
+    """Address of the Project Results Repository, https://eoresults.esa.int; empty: a stand-in with its rules."""
+    archive_user: str = ""
+    """User name at the archive; also the key of its stage-in bucket."""
+    archive_password_file: Path | None = None
+    """File with the password; TERRAFAIR_ARCHIVE_PASSWORD goes before it."""
+    archive_bucket: str = ""
+    """Stage-in bucket; empty: `sg-USER-generic`."""
+    archive_contract: str = ""
+    """Number of the ESA contract that publications name unless they say another."""
     demo: bool = True
     """Seed the demo catalogue, dataset and workflows at first start."""
 
@@ -115,7 +145,11 @@ def _read_file(file: Path, *, named: bool) -> dict[str, Any]:
 
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
-_CHOICES = {"isolation": ("auto", "require", "none"), "containers": ("auto", "podman", "none")}
+_CHOICES = {
+    "isolation": ("auto", "require", "none"),
+    "containers": ("auto", "podman", "none"),
+    "archive_route": ("machine", "manual"),
+}
 
 
 def _parse(name: str, kind: str, value: Any) -> Any:

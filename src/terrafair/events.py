@@ -40,7 +40,23 @@ class JobFinished:
     state: str
 
 
-Event = JobAccepted | JobStarted | JobFinished
+@dataclass(frozen=True, slots=True)
+class PublicationOpened:
+    """Somebody began to publish a job's result."""
+
+    thing: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationMoved:
+    """A publication reached another state."""
+
+    thing: str
+    state: str
+
+
+Event = JobAccepted | JobStarted | JobFinished | PublicationOpened | PublicationMoved
 
 
 def now() -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from terrafair.app import Parts
+    from terrafair.publishing.standins.embedded import ArchiveAccess, ForgeAccess
 
 SERVING = "serving.json"
 WORKER_WATCH_SECONDS = 1.0
@@ -36,6 +37,8 @@ class Server:
         self._config = parts.config
         self._say = say
         self._ending = threading.Event()
+        self._forge: ForgeAccess | None = None
+        self._archive: ArchiveAccess | None = None
 
     def run(self) -> None:
         """Start everything, serve, and end everything; raises `Conflict` when a platform runs on this home already."""
@@ -47,6 +50,7 @@ class Server:
             self._start_objects(stack)
             self._prepare_database()
             self._seed()
+            self._start_standins(stack)
             self._warn()
             self._start_worker(stack)
             self._serve(listening, stack)
@@ -93,8 +97,24 @@ class Server:
         try:
             report = catalogue.sync(source, config.branch)
             self._say(f"Catalogue: {report.documents} documents at {report.commit[:12]} from {report.source}.")
+            if report.changed:
+                from terrafair.app import mark_published
+
+                mark_published(config)
         except TerrafairError as error:
             self._say(f"The catalogue was not brought up to date: {error}")
+
+    def _start_standins(self, stack: ExitStack) -> None:
+        """The forge and the archive, where the settings name no real ones."""
+        from terrafair.publishing.standins.embedded import Embedded, ForgeCheck, begin
+
+        config, parts = self._config, self._parts
+        embedded = Embedded(config.home, stack)
+        if not config.github_url and parts.catalogue.source:
+            mirror, check = config.home / "catalogue/mirror.git", ForgeCheck(parts.rules)
+            self._forge = begin(self._say, lambda: embedded.forge(parts.catalogue.source, mirror, check))
+        if not config.archive_url and config.archive_route == "machine":
+            self._archive = begin(self._say, lambda: embedded.archive(parts.objects, parts.store_access))
 
     def _warn(self) -> None:
         sandbox = self._parts.sandbox
@@ -145,7 +165,7 @@ class Server:
 
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        app = build(self._parts, stack)
+        app = build(self._parts, stack, self._forge, self._archive)
         app.state.url = url
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
         announced = threading.Thread(target=self._announce, args=(server, url), daemon=True)
@@ -170,12 +190,14 @@ class Server:
         self._say("Ctrl-C ends it.")
 
 
-def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
+def build(
+    parts: "Parts", stack: ExitStack, forge: "ForgeAccess | None" = None, archive: "ArchiveAccess | None" = None
+) -> "FastAPI":
     """The ASGI application on these parts."""
     from fastapi import FastAPI
 
     from terrafair import __version__
-    from terrafair.api import catalogue, files, jobs, problems, targets, tiles
+    from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
     from terrafair.api.guard import guard
     from terrafair.api.runs import Runs
     from terrafair.api.shapes import resolution
@@ -186,6 +208,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     from terrafair.execution.queue import DurableQueue
     from terrafair.portal import pages
     from terrafair.portal.backend import PortalBackend
+    from terrafair.publishing.store import Store
     from terrafair.workflows.check import bind
 
     config = parts.config
@@ -203,6 +226,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
         return replace(request, kind="process", file=file, process=request.subject)
 
     runs = Runs(service, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)
+    publisher = parts.publisher(engine, service.get, forge, archive)
     verdicts = Verdicts(parts.table)
     app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
     guard(app, config.host)
@@ -212,6 +236,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     app.include_router(files.router(runs))
     app.include_router(targets.router(parts.delegation, lambda name: parts.resolve(locate(JobRequest(name, "")))))
     _standards(parts, app, engine, service, processes, stack)
+    app.include_router(publications.router(publisher, Store(engine), forge.forge if forge else None))
 
     @app.get("/health", tags=["operations"])
     def health() -> dict[str, Any]:
@@ -250,15 +275,16 @@ def _standards(parts: "Parts", app: "FastAPI", engine: Any, jobs: Any, processes
     from terrafair.execution.callbacks import Callbacks
 
     pages, config = Pages(), parts.config
-    executions = Executions(processes, jobs, Inputs(parts.web, parts.objects), parts.web.admit)
-    services = routes.Services(processes, executions, parts.objects, parts.web, pages)
+    web: Any = parts.web
+    executions = Executions(processes, jobs, Inputs(web, parts.objects), web.admit)
+    services = routes.Services(processes, executions, parts.objects, web, pages)
     app.include_router(routes.router(services))
     app.include_router(job_routes.router(services))
     app.include_router(records.router(parts.catalogue, services, pages))
     isolation = parts.sandbox.reason if parts.sandbox.isolated else ""
     able = Capabilities(parts.engines, parts.limits, config.workers, BODY_LIMIT, isolation, parts.delegation.names)
     app.include_router(landing.router(app, landing.CONFORMANCE, able.document, pages))
-    callbacks = Callbacks(engine, parts.web, callback.document(executions, parts.objects, lambda: app.state.url))
+    callbacks = Callbacks(engine, web, callback.document(executions, parts.objects, lambda: app.state.url))
     callbacks.start()
     stack.callback(callbacks.stop)
 

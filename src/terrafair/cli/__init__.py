@@ -9,7 +9,7 @@ import sys
 import click
 
 from terrafair import __version__
-from terrafair.cli import catalogue, data, jobs, platform, processes, schemas, validate
+from terrafair.cli import catalogue, data, jobs, platform, processes, publish, schemas, validate
 from terrafair.cli.terminal import report
 from terrafair.errors import TerrafairError
 
@@ -19,6 +19,7 @@ First minute:
   terrafair find ndvi                   look for it
   terrafair run demo-ndvi               run the published experiment again
   terrafair reproduce demo-ndvi         ... and compare with what was published
+  terrafair publish JOB                 publish its result, as a pull request
 Shell completion: eval "$(_TERRAFAIR_COMPLETE=bash_source terrafair)"   (zsh_source, fish_source)"""
 
 
@@ -34,6 +35,7 @@ for verb in (
     *schemas.VERBS,
     *jobs.VERBS,
     *processes.VERBS,
+    *publish.VERBS,
     *data.VERBS,
     *platform.VERBS,
 ):

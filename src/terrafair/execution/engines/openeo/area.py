@@ -48,7 +48,8 @@ class Box:
         """Raise `InvalidInput` for bounds that are swapped or lie off the Earth."""
         system = reference_system(self.crs)
         if self.south > self.north or (self.west > self.east and not system.is_geographic):
-            what = f"`{argument}` is turned round: west {self.west}, south {self.south}, east {self.east}, north {self.north}."
+            bounds = f"west {self.west}, south {self.south}, east {self.east}, north {self.north}"
+            what = f"`{argument}` is turned round: {bounds}."
             raise InvalidInput(what, remedy="Swap the bounds.", code="bounding-box")
         off = abs(self.south) > 90 or abs(self.north) > 90 or abs(self.west) > 360 or abs(self.east) > 360
         if system.is_geographic and off:
@@ -66,7 +67,8 @@ class Box:
         )
         if not np.all(np.isfinite(moved)):
             raise InvalidInput(f"The bounding box {self} cannot be expressed in {crs}.", code="bounding-box")
-        return Box(*map(float, moved), crs)
+        west, south, east, north = map(float, moved)
+        return Box(west, south, east, north, crs)
 
 
 def reference_system(value: Any) -> Any:
@@ -199,7 +201,8 @@ class Geometries:
         bounds = shapely.total_bounds(np.array(self.shapes, object))
         if not np.all(np.isfinite(bounds)):
             raise InvalidInput("The geometries are empty.", code="geometry-invalid")
-        return Box(*map(float, bounds), self.crs)
+        west, south, east, north = map(float, bounds)
+        return Box(west, south, east, north, self.crs)
 
 
 def _features(value: Mapping[str, Any], argument: str) -> Iterator[tuple[Any, Mapping[str, Any]]]:

@@ -133,9 +133,7 @@ def _from_rasters(items: Sequence[Item], box: Box | None, wanted: Sequence[Any])
     plan = {(moment, name): _layers(items, moment, name, headers) for moment in moments for name in names}
     gaps = any(not layers or not _covers(layers, frame) for layers in plan.values())
     kind = rasters.value_type(list(headers.values()), gaps=gaps)
-    data = da.stack(  # type: ignore[no-untyped-call]
-        [da.stack([rasters.layer_stack(plan[m, n], frame, kind) for n in names]) for m in moments]  # type: ignore[no-untyped-call]
-    )
+    data = da.stack([da.stack([rasters.layer_stack(plan[m, n], frame, kind) for n in names]) for m in moments])
     known = {band.name: band for item in items for band in item.bands if band.name in names}
     attributes = {
         "common_names": {name: known[name].common_name for name in names if known[name].common_name},
@@ -222,9 +220,9 @@ def _covers(layers: Sequence[Layer], frame: Frame) -> bool:
     for layer in layers:
         one = layer.raster
         column, row = ~one.transform @ (frame.transform.c, frame.transform.f)
-        if one.crs == frame.crs and one.transform.a == frame.transform.a and column > -0.5 and row > -0.5:
-            if column + frame.width < one.width + 0.5 and row + frame.height < one.height + 0.5:
-                return True
+        same = one.crs == frame.crs and one.transform.a == frame.transform.a and column > -0.5 and row > -0.5
+        if same and column + frame.width < one.width + 0.5 and row + frame.height < one.height + 0.5:
+            return True
     return False
 
 
@@ -263,9 +261,9 @@ def _from_cubes(items: Sequence[Item], box: Box | None, start: Any, end: Any, ba
 
 def joined(parts: Sequence[xr.DataArray]) -> xr.DataArray:
     """Cubes of one grid side by side: along time, or as bands where the dates are the same."""
-    from terrafair.execution.engines.openeo.processes.cubes import merge_cubes
+    from terrafair.execution.engines.openeo.processes.merging import merged
 
     found = parts[0]
     for part in parts[1:]:
-        found = merge_cubes(found, part)
+        found = merged(found, part)
     return found

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from terrafair.errors import InvalidInput
-from terrafair.execution.engines.openeo.instants import instant
+from terrafair.execution.engines.openeo.instants import instant, is_time, time_of_day
 
 _STEPS = {
     "millisecond": timedelta(milliseconds=1),
@@ -24,7 +24,7 @@ _MONTHS = {"month": 1, "year": 12}
 
 
 def date_shift(date: Any, value: Any, unit: str) -> str:
-    """The date keeps its zone and, where it had none, its form without time; a day too many becomes the month's last."""
+    """The date keeps its zone and, where it had none, its form without time; days too many end the month."""
     instant(date)
     moment, zone, has_time = _split(date)
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -55,6 +55,9 @@ def _split(date: str) -> tuple[datetime, str, bool]:
 def date_between(x: Any, min: Any, max: Any, exclude_max: bool = False) -> Any:
     if x is None:
         return None
+    if all(is_time(each) for each in (x, min, max)):
+        of_day, early, late = time_of_day(x), time_of_day(min), time_of_day(max)
+        return bool(early <= of_day and (of_day < late if exclude_max else of_day <= late))
     moment, first, last = instant(x, "x"), instant(min, "min"), instant(max, "max")
     return bool(first <= moment and (moment < last if exclude_max else moment <= last))
 
@@ -94,9 +97,8 @@ def date_replace_component(date: Any, value: Any, component: str) -> str:
     name, number = ("microsecond", int(value) * 1000) if component == "millisecond" else (component, int(value))
     parts = {"year": moment.year, "month": moment.month, "day": moment.day, name: number}
     parts["day"] = min(parts["day"], calendar.monthrange(parts["year"], parts["month"])[1])
-    moment = moment.replace(**parts)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S") + zone if has_time else moment.strftime("%Y-%m-%d")
-    return text
+    moment = moment.replace(**parts)  # type: ignore[arg-type]
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + zone if has_time else moment.strftime("%Y-%m-%d")
 
 
 def _unknown(unit: Any) -> InvalidInput:

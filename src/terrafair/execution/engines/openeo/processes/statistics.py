@@ -57,9 +57,11 @@ def _numbers(items: list[Any]) -> list[Any]:
 
 
 def _count_valid(values: Block) -> Block:
-    count = np.zeros(values.shape[1:], np.int32)
-    for layer in values:
-        count += ~np.isnan(layer)
+    missing = [np.isnan(layer) for layer in values]
+    count = np.full(values.shape[1:], len(values), np.int32)
+    for layer in missing:
+        if layer.any():
+            count -= layer
     return count
 
 
@@ -72,14 +74,20 @@ def _any_missing(values: Block) -> Block:
 
 def _add_up(values: Block) -> Block:
     """The sum of what is valid, in double precision: float32 loses digits over long series."""
-    total = np.zeros(values.shape[1:], np.float64)
-    for layer in values:
-        total += np.where(np.isnan(layer), 0, layer)
+    total = values[0].astype(np.float64)
+    for layer in values[1:]:
+        total += layer
+    # Not-a-number anywhere shows in the sum; most blocks have none, and are done.
+    if np.isnan(total).any():
+        total = np.where(np.isnan(values[0]), 0, values[0].astype(np.float64))
+        for layer in values[1:]:
+            total += np.where(np.isnan(layer), 0, layer)
     return total
 
 
 def _known(result: Block, count: Block, least: int = 1) -> Block:
-    return np.where(count >= least, result, np.nan)
+    short = count < least
+    return np.where(short, np.nan, result) if short.any() else result
 
 
 def sum_(data: Any, ignore_nodata: bool = True) -> Any:
@@ -144,7 +152,7 @@ def _extreme(data: Any, ignore_nodata: bool, pick: Any, on_numbers: Callable[...
     array = as_array(data)
     if isinstance(array, Stack) and len(array) and array.values.dtype.kind != "f":
         return pick.reduce(array.values, 0)
-    return _reduce(array, ignore_nodata, lambda v, n: pick.reduce(v, 0), lambda v: plain(on_numbers(v)))
+    return _reduce(array, ignore_nodata, lambda v, _: pick.reduce(v, 0), lambda v: plain(on_numbers(v)))
 
 
 def min_(data: Any, ignore_nodata: bool = True) -> Any:
@@ -191,7 +199,7 @@ def _shares(probabilities: Any) -> list[float]:
         if probabilities < 2 or int(probabilities) != probabilities:
             raise InvalidInput(f"{probabilities} intervals cannot be made.", remedy="Give an integer of 2 or more.")
         return [number / probabilities for number in range(1, int(probabilities))]
-    shares = [value for value in items_of(as_array(probabilities, "probabilities"))]
+    shares = items_of(as_array(probabilities, "probabilities"))
     if any(not is_number(share) or not 0 <= share <= 1 for share in shares):
         raise InvalidInput(f"`probabilities` {shares} are not all between 0 and 1.", code="argument-value")
     if shares != sorted(shares):
