@@ -24,6 +24,7 @@ class Order(BaseModel):
     inputs: dict[str, Any] = {}
     reproduce: bool = False
     timeout: float | None = Field(None, ge=1, le=30 * 86400)
+    target: str = Field("", max_length=200)
 
 
 def router(runs: Runs) -> APIRouter:
@@ -40,6 +41,7 @@ def router(runs: Runs) -> APIRouter:
             inputs=order.inputs,
             reproduce=order.reproduce,
             timeout=order.timeout,
+            target=order.target,
         )
         return JSONResponse(job, 201, headers={"Location": f"/api/jobs/{job['id']}"})
 

@@ -26,7 +26,12 @@ class Runs:
         resolve: Callable[[JobRequest], Resolution],
         bind: Callable[[Resolution, Mapping[str, Any]], Mapping[str, Any]],
         objects: ObjectStore,
+        locate: Callable[[JobRequest], JobRequest] = lambda request: request,
+        delegate: Callable[[Resolution, str], Resolution] = lambda resolution, _: resolution,
     ) -> None:
+        """Take what names the file of a deployed process, and what asks a target whether it would run something."""
+        self._locate = locate
+        self._delegate = delegate
         self._jobs = jobs
         self._resolve = resolve
         self._bind = bind
@@ -41,6 +46,7 @@ class Runs:
         inputs: Mapping[str, Any] | None = None,
         reproduce: bool = False,
         timeout: float | None = None,
+        target: str = "",
     ) -> Document:
         """Accept a job, once everything that can be known before is right.
 
@@ -50,15 +56,25 @@ class Runs:
             raise InvalidInput("A job needs the id of an experiment or workflow, or a file; not both.", where="id")
         name = file.rpartition("/")[2] if file else id
         request = JobRequest(
-            name, "file" if file else kind, file, dict(inputs or {}), reproduce=reproduce, timeout=timeout or 0.0
+            name,
+            "file" if file else kind,
+            file,
+            dict(inputs or {}),
+            reproduce=reproduce,
+            timeout=timeout or 0.0,
+            target=target,
         )
+        request = self._locate(request)
         resolution = self._resolve(request)
+        if target:
+            resolution = self._delegate(resolution, target)
         if reproduce and resolution.kind != "experiment":
             raise InvalidInput(f"{name} is a {resolution.kind}.", "Only an experiment has a product to compare with.")
         if not resolution.executable:
-            raise NotExecutable(resolution.reasons, f"{name} is not executable here.")
+            where = f"at {target}" if target else "here"
+            raise NotExecutable(resolution.reasons, f"{name} is not executable {where}.")
         self._bind(resolution, request.inputs)
-        settled = replace(request, kind="file" if file else resolution.kind)
+        settled = replace(request, kind=request.kind if request.file else resolution.kind)
         return self._document(self._jobs.submit(settled))
 
     def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:

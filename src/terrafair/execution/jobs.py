@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,9 +13,10 @@ import sqlalchemy as sa
 from terrafair import events
 from terrafair.database import reading, transaction
 from terrafair.errors import NotFound, Problem
-from terrafair.execution import logs
+from terrafair.execution import callbacks, logs
 from terrafair.execution.job import (
     CancelAsked,
+    Discarded,
     Happening,
     Instruction,
     Job,
@@ -28,7 +30,10 @@ from terrafair.execution.logs import Line
 
 TABLE = sa.table(
     "jobs",
-    *(sa.column(name, sa.String) for name in ("id", "state", "subject", "type", "created", "started", "finished")),
+    *(
+        sa.column(name, sa.String)
+        for name in ("id", "state", "subject", "process", "type", "created", "started", "finished")
+    ),
     *(sa.column(name, sa.Text) for name in ("request", "message", "problems", "results", "usage")),
     *(sa.column(name, sa.Integer) for name in ("number", "restarts")),
     sa.column("progress", sa.Float),
@@ -45,6 +50,18 @@ class Queue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which jobs are wanted; empty fields do not restrict."""
+
+    states: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+    created: tuple[str, str] = ("", "")
+    """First and last instant, RFC 3339 in UTC."""
+    seconds: tuple[float | None, float | None] = (None, None)
+    """Shortest and longest time that an ended job took, or that a running one has taken so far."""
+
+
 class Jobs:
     """All jobs of one platform."""
 
@@ -53,12 +70,13 @@ class Jobs:
         self._queue = queue
         self._folder = folder
 
-    def submit(self, request: JobRequest) -> Job:
-        """Accept a job: once this returns, no crash loses it."""
+    def submit(self, request: JobRequest, subscriber: Mapping[str, str] | None = None) -> Job:
+        """Accept a job: once this returns, no crash loses it, nor the calls that its subscriber is owed."""
         job = Job(id=_new_id(), request=request, created=events.now())
         with transaction(self._engine) as connection:
             connection.execute(TABLE.insert().values(**_row(job)))
             events.record(connection, events.JobAccepted(job.id, request.subject))
+            callbacks.subscribe(connection, job.id, subscriber or {})
             self._queue.enqueue(connection, job.id)
         return job
 
@@ -78,6 +96,33 @@ class Jobs:
             )
         with reading(self._engine) as connection:
             return [_job(row) for row in connection.execute(query)]
+
+    def select(self, wanted: Selection, limit: int, before: str = "") -> list[Job]:
+        """Jobs that fit, newest first; `before` as in `listing`."""
+        query = sa.select(TABLE).order_by(TABLE.c.number.desc())
+        query = query.where(TABLE.c.state.in_(wanted.states)) if wanted.states else query
+        query = query.where(TABLE.c.process.in_(wanted.processes)) if wanted.processes else query
+        start, end = wanted.created
+        # Milliseconds are compared as texts: what ends on a whole second includes all of it.
+        query = query.where(TABLE.c.created >= start.removesuffix("Z")) if start else query
+        query = query.where(TABLE.c.created <= end.removesuffix("Z") + "~") if end else query
+        if before:
+            last = sa.select(TABLE.c.number).where(TABLE.c.id == before).scalar_subquery()
+            query = query.where(TABLE.c.number < last)
+        found: list[Job] = []
+        with reading(self._engine) as connection:
+            # How long a job took is no column: rows are looked at until enough of them fit.
+            for row in connection.execute(query.execution_options(yield_per=200)):
+                job = _job(row)
+                if _took(job, wanted.seconds):
+                    found.append(job)
+                if len(found) == limit:
+                    break
+        return found
+
+    def discard(self, id: str) -> Job:  # noqa: A002
+        """Forget the results of a job that has ended; the job itself and its log stay."""
+        return self.apply(id, Discarded(events.now()))[0]
 
     def cancel(self, id: str) -> Job:  # noqa: A002
         """Ask for a job's end; one that waits is dismissed at once, one that runs as soon as its processes are gone."""
@@ -125,11 +170,23 @@ def _new_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d}-{''.join(secrets.choice(_LETTERS) for _ in range(10))}"
 
 
+def _took(job: Job, bounds: tuple[float | None, float | None]) -> bool:
+    shortest, longest = bounds
+    if shortest is None and longest is None:
+        return True
+    if not job.started:
+        return False
+    end = datetime.fromisoformat(job.finished) if job.finished else datetime.now(UTC)
+    seconds = (end - datetime.fromisoformat(job.started)).total_seconds()
+    return (shortest is None or seconds >= shortest) and (longest is None or seconds <= longest)
+
+
 def _row(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state.value,
         "subject": job.request.subject[:500],
+        "process": job.request.process[:500],
         "request": job.request.json(),
         "progress": job.progress,
         "message": job.message,
