@@ -17,7 +17,7 @@ from terrafair.database import migrate, open_engine
 from terrafair.demo.seed import seed
 from terrafair.execution import queue
 from terrafair.execution.jobs import Jobs
-from terrafair.server import build
+from terrafair.interfaces import build
 from terrafair.web import SafeWeb
 
 from .ogc import Schemas
