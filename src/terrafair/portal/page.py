@@ -21,10 +21,10 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 YEAR = "public, max-age=31536000, immutable"
 MAP_POLICY = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:;"
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:;"
     " frame-ancestors 'none'"
 )
-"""Maps draw pictures that they have made themselves."""
+"""OpenLayers compiles its style expressions, and draws pictures that it has made itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def router(catalogue: find.Finding, running: run.Running, watching: results.Watc
 
     @routes.get("/patterns")
     def patterns(request: Request) -> Response:
-        return pages.show(request, "patterns.html", EXAMPLES)
+        return pages.show(request, "patterns.html", EXAMPLES, drawn=True)
 
     @routes.get("/jobs")
     def jobs() -> Response:

@@ -93,7 +93,7 @@ def router(pages: Pages, watching: Watching) -> APIRouter:
         layers = [row for row in _files(watching, id) if row["layer"]]
         if file and file not in [row["name"] for row in layers]:
             raise NotFound(f"Job {id} has no layer {file!r}.", remedy="Its page lists its files.", where="file")
-        content = {"job": watching.job(id), "layers": layers, "file": file, "ramps": RAMPS, "here": "map"}
+        content = {"job": watching.job(id), "layers": layers, "file": file, "ramps": RAMPS, "tab": "map"}
         content["config"] = _config(id, layers)
         return pages.show(request, "map.html", content, drawn=True)
 
@@ -130,7 +130,7 @@ def _job(watching: Watching, id: str) -> Document:  # noqa: A002
         "reproduction": watching.reproduction(id) if job["status"] == "successful" else None,
         "again": again,
         "entry": f"/find/{kind}/{quote(job['subject'], safe='')}" if kind else "",
-        "here": "overview",
+        "tab": "overview",
     }
 
 
@@ -223,7 +223,7 @@ def _described(watching: Watching, id: str, name: str) -> str:  # noqa: A002
     """What the platform found in a file when it described it, as JSON; empty: nothing."""
     found = watching.results(id) or {}
     for file in found.get("files", ()):
-        if not file["name"].endswith(".json") or file["size"] > views.LARGEST or not file["name"].startswith("stac/"):
+        if not file["name"].endswith(".json") or file["size"] > views.LARGEST or not file["name"].startswith("items/"):
             continue
         try:
             item = json.loads(watching.content(id, file["name"], views.LARGEST))
