@@ -1,6 +1,7 @@
 """TopoJSON made into GeoJSON: neighbours share their borders in the one, and browsers draw the other."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 Place = tuple[float, float]
@@ -30,6 +31,15 @@ def _places(arc: list[list[int]], transform: Document | None, digits: int) -> It
         yield round(x * across + left, digits), round(y * down + top, digits)
 
 
+def _joined(ring: list[Place]) -> list[Place]:
+    """Across the antimeridian longitudes go on beyond 180, where the map draws its next world; poles stay as they are."""
+    turned, turn = ring[:1], 0.0
+    for (before, _), (x, y) in pairwise(ring):
+        turn += 360.0 * ((x - before < -180) - (x - before > 180))
+        turned.append((x + turn, y))
+    return ring if turn else turned
+
+
 def _mapped(part: Any, arcs: list[list[Place]]) -> Any:
     """Rings of arc numbers become rings of places; a negative number is an arc turned round."""
     if part and isinstance(part[0], int):
@@ -37,5 +47,5 @@ def _mapped(part: Any, arcs: list[list[Place]]) -> Any:
         for number in part:
             arc = arcs[number] if number >= 0 else arcs[~number][::-1]
             ring += arc[1:] if ring else arc
-        return ring
+        return _joined(ring)
     return [_mapped(inner, arcs) for inner in part]

@@ -112,7 +112,7 @@ def notebook(content: bytes) -> list[Part]:
     for cell in cells[:CELLS]:
         if isinstance(cell, dict):
             parts.extend(_cell(cell))
-    return parts
+    return list(levelled(parts))
 
 
 def _cell(cell: dict[str, Any]) -> Iterator[Part]:
@@ -172,6 +172,22 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("i
 
 
 def prose(markdown: str) -> str:
-    """Markdown as HTML in which nothing executes and nothing is loaded; headings start below the page's own."""
+    """Markdown as HTML in which nothing executes and nothing is loaded."""
     html: str = _MARKDOWN.render(markdown[:TEXT])
-    return re.sub(r"<(/?)h([1-6])>", lambda found: f"<{found[1]}h{min(int(found[2]) + 2, 6)}>", html)
+    return html
+
+
+def levelled(parts: Iterable[Part]) -> Iterator[Part]:
+    """Headings below the page's own, none deeper than one step below the one before."""
+    last = 1
+
+    def step(found: re.Match[str]) -> str:
+        nonlocal last
+        last = min(int(found[1]) + 1, last + 1, 6)
+        return f"<h{last}>{found[2]}</h{last}>"
+
+    for part in parts:
+        content = part.content
+        if part.kind == "prose":
+            content = re.sub(r"<h([1-6])>(.*?)</h\1>", step, content, flags=re.DOTALL)
+        yield Part(part.kind, content)

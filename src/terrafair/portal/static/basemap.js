@@ -51,7 +51,7 @@ export function fit(map, [west, south, east, north]) {
   const right = east < west ? east + 360 : east;
   const limit = (degrees) => Math.max(-84, Math.min(84, degrees));
   const room = Math.max((right - west) * 0.1, (north - south) * 0.1, 0.002);
-  map.zoomExtent = map.constructor && transformed([west - room, limit(south - room), right + room, limit(north + room)]);
+  map.zoomExtent = transformed([west - room, limit(south - room), right + room, limit(north + room)]);
 }
 
 // Web Mercator, as the map's view has it.
@@ -63,7 +63,10 @@ const degrees = ([x, y]) => [
   (x / 20037508.342789244) * 180,
   (Math.atan(Math.sinh((y / 20037508.342789244) * Math.PI)) * 180) / Math.PI,
 ];
-const transformed = ([west, south, east, north]) => [...metres([west, south]), ...metres([east, north])];
+export const transformed = ([west, south, east, north]) => {
+  const limit = (latitude) => Math.max(-85, Math.min(85, latitude));
+  return [...metres([west, limit(south)]), ...metres([east, limit(north)])];
+};
 export const place = (coordinate) => degrees(coordinate);
 
 export function view(map) {

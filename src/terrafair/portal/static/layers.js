@@ -1,5 +1,5 @@
 // Layers of a job on the map: rasters and cubes by the tile server, GeoJSON by the browser.
-import { mapIn, fit, place, style } from "./basemap.js";
+import { mapIn, fit, place, style, transformed } from "./basemap.js";
 import { series, histogram, short } from "./charts.js";
 
 const config = JSON.parse(document.querySelector("#config").textContent);
@@ -44,7 +44,15 @@ function layer(at) {
     return { ...common, type: "Vector", zIndex: 40 + at, source: { type: "Vector", url: href, format: "GeoJSON" }, style: { ...look, ...point } };
   }
   const url = `${tiles}/{z}/{x}/{y}.png?${query(at)}`;
-  return { ...common, type: "Tile", opacity: part(cards[at], "opacity").value / 100, source: { type: "XYZ", url } };
+  return { ...common, ...reach(state[at].about?.bounds), type: "Tile", opacity: part(cards[at], "opacity").value / 100, source: { type: "XYZ", url } };
+}
+
+// Where tiles are worth asking for: not beside the data, and not where all of it would be a speck.
+function reach(bounds) {
+  if (!bounds) return {};
+  const [west, , east] = bounds;
+  const width = Math.min(360, Math.max(east - west, 1e-6));
+  return { extent: transformed(bounds), minZoom: Math.max(0, Math.floor(Math.log2(360 / width)) - 4) };
 }
 
 function draw(at) {
@@ -97,8 +105,8 @@ async function show(at, moving = true) {
   const { layer: kind } = config[at];
   try {
     if (kind !== "vector" && !state[at].about) await prepare(at);
-    draw(at);
     if (moving && state[at].about?.bounds) fit(map, state[at].about.bounds);
+    draw(at);
     if (moving && kind === "vector") await around(at);
   } catch (fault) {
     say(at, String(fault.message));
