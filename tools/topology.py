@@ -32,7 +32,7 @@ def _places(arc: list[list[int]], transform: Document | None, digits: int) -> It
 
 
 def _joined(ring: list[Place]) -> list[Place]:
-    """Across the antimeridian longitudes go on beyond 180, where the map draws its next world; poles stay as they are."""
+    """Across the antimeridian longitudes go on beyond 180, where the map draws its next world; poles stay."""
     turned, turn = ring[:1], 0.0
     for (before, _), (x, y) in pairwise(ring):
         turn += 360.0 * ((x - before < -180) - (x - before > 180))

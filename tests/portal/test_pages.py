@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from terrafair.catalogue.catalogue import Catalogue
-from terrafair.demo.catalogue import write
+from terrafair.demo.catalogue import catalogue_files
 from terrafair.errors import InvalidInputs, NotFound, Problem
 from terrafair.portal import pages
 
@@ -88,7 +88,10 @@ class Backend:
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
     folder = tmp_path_factory.mktemp("pages")
-    write(folder / "catalogue")
+    for name, content in catalogue_files("0" * 40).items():
+        file = folder / "catalogue" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     with Catalogue(folder / "home") as catalogue:
         catalogue.sync(str(folder / "catalogue"))
         yield catalogue

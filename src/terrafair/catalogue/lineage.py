@@ -25,7 +25,7 @@ class Lineage:
         with self._lock:
             if self._commit != commit:
                 self._near, self._commit = joined(records), commit
-            near = self._near.get(name, {})
+            near = _reached(self._near, name)
         return {
             kind: sorted((other, title) for (of, other), title in near.items() if of is kind)
             for kind in CHAIN
@@ -43,6 +43,14 @@ def joined(records: Iterable[Record]) -> Mapping[Name, Mapping[Name, str]]:
                 near[name][other] = chain[other].title or other[1]
                 near[other][name] = record.title or name[1]
     return near
+
+
+def _reached(near: Mapping[Name, Mapping[Name, str]], name: Name) -> Mapping[Name, str]:
+    """Neighbours, and theirs where none of that kind is nearer: a product's workflow is that of its experiment."""
+    direct = near.get(name, {})
+    kinds = {kind for kind, _ in direct} | {name[0]}
+    further = {each: title for other in direct for each, title in near[other].items() if each[0] not in kinds}
+    return {**further, **direct}
 
 
 def _named(document: Mapping[str, Any]) -> Iterable[Name]:

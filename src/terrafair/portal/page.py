@@ -21,8 +21,8 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 YEAR = "public, max-age=31536000, immutable"
 MAP_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' data:; worker-src 'self' blob:;"
-    " frame-ancestors 'none'"
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self' data:;"
+    " img-src 'self' data: blob:; worker-src 'self' blob:; frame-ancestors 'none'"
 )
 """OpenLayers compiles its style expressions, and draws pictures that it has made itself."""
 

@@ -11,7 +11,9 @@ async function show() {
   const asked = search && sides.every((side) => field(side).value) ? sides.map((side) => +field(side).value) : null;
   const layers = [vector("footprints", shapes.map((shape) => polygon(shape.box, shape)), style("--accent"))];
   if (asked) layers.unshift(vector("asked", [polygon(asked)], style("--bad"), 2));
-  const around = asked || union(shapes.map((shape) => shape.box));
+  const whole = asked || union(shapes.map((shape) => shape.box));
+  // Coasts and borders say where a small area lies.
+  const around = whole && whole.map((side, at) => side + (at < 2 ? -1.5 : 1.5));
   const map = await mapIn(box, layers, around);
   const use = (area) => {
     sides.forEach((side, at) => (field(side).value = rounded(area[at], 3)));
