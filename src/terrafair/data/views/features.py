@@ -16,6 +16,7 @@ CORNERS = 200_000
 ATTRIBUTES = 40
 BYTES = 256 * 2**20
 """Of a GeoJSON, which can only be read whole."""
+TYPES = ("Feature", "Point", "LineString", "Polygon", "Multi", "Geometry")
 
 
 def features(path: Path) -> dict[str, Any]:
@@ -23,8 +24,8 @@ def features(path: Path) -> dict[str, Any]:
 
     Features beyond the limits are left out, attributes are texts and numbers only. Raises `InvalidInput`.
     """
-    kind = classify(path)
-    total, given = _geojson(path) if kind is Kind.GEOJSON else _vectors(path, kind)
+    # A large document is parsed once, not first to see what it is.
+    total, given = _geojson(path) if _begins_as_json(path) else _vectors(path, classify(path))
     kept: list[dict[str, Any]] = []
     corners, box = 0, _Box()
     for geometry, attributes in given:
@@ -95,11 +96,18 @@ def _attributes(given: Any) -> dict[str, Any]:
     return kept
 
 
+def _begins_as_json(path: Path) -> bool:
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
 def _geojson(path: Path) -> tuple[int, Iterator[tuple[Any, Any]]]:
     if path.stat().st_size > BYTES:
         raise InvalidInput(f"{path.name} is too large for the map.", f"At most {BYTES} bytes are read.", "Use Parquet.")
     document = read_json(path)
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or not str(document.get("type", "")).startswith(TYPES):
         raise InvalidInput(f"{path.name} is no GeoJSON.", where=path.name)
     found = document.get("features") if document.get("type") == "FeatureCollection" else [document]
     each = [item for item in found or [] if isinstance(item, dict)]
