@@ -26,6 +26,8 @@ import numpy as np
 TITILER = ("titiler.core", "titiler.xarray", "uvicorn", "zarr", "h5netcdf", "aiohttp")
 CLIENTS = 8
 SECONDS = 8.0
+PATIENCE = 30.0
+DATES = 1_000
 PORT = 18_641
 APP = """
 from fastapi import FastAPI
@@ -60,6 +62,14 @@ def make_data(folder: Path) -> None:
     cube["spatial_ref"] = ((), 0, {"crs_wkt": "EPSG:4326", "grid_mapping_name": "latitude_longitude"})
     cube["t"].attrs["grid_mapping"] = "spatial_ref"
     cube.chunk({"time": 1, "y": 512, "x": 512}).to_zarr(folder / "cube.zarr", zarr_format=2, consolidated=True)
+    long = xr.Dataset(
+        {"t": (("time", "y", "x"), random.random((DATES, 64, 64), "float32"))},
+        {"time": np.arange(DATES) * np.timedelta64(24 * 3600 * 10**9, "ns") + np.datetime64("2000-01-01", "ns")},
+    )
+    long = long.assign_coords(y=np.linspace(45.64, 45.01, 64), x=np.linspace(10.0, 10.63, 64))
+    long["spatial_ref"] = cube["spatial_ref"]
+    long["t"].attrs["grid_mapping"] = "spatial_ref"
+    long.chunk({"time": 50, "y": 32, "x": 32}).to_zarr(folder / "long.zarr", zarr_format=2, consolidated=True)
 
 
 def tiles(bounds: tuple[float, float, float, float], zooms: tuple[int, ...]) -> list[tuple[int, int, int]]:
@@ -166,21 +176,30 @@ def titiler(folder: Path) -> Iterator[str]:
 def measure(
     address: Callable[[tuple[int, int, int]], str], wanted: list[tuple[int, int, int]], seconds: float
 ) -> Times:
-    """Seconds of each request of eight clients, for so long or until all tiles were asked for."""
+    """Seconds of each request of eight clients, for so long or until all tiles were asked for.
+
+    Raises RuntimeError with the first failure of any client; a server that does not answer is one.
+    """
     left, times, lock = iter(wanted), [], threading.Lock()
     deadline = time.perf_counter() + seconds
+    failures: list[str] = []
 
     def ask() -> None:
-        with httpx2.Client(timeout=60, trust_env=False) as client:
-            while time.perf_counter() < deadline:
+        with httpx2.Client(timeout=PATIENCE, trust_env=False) as client:
+            while time.perf_counter() < deadline and not failures:
                 with lock:
                     tile = next(left, None)
                 if tile is None:
                     return
                 begun = time.perf_counter()
-                reply = client.get(address(tile))
+                try:
+                    reply = client.get(address(tile))
+                except httpx2.HTTPError as fault:
+                    failures.append(f"{address(tile)}: {type(fault).__name__} after {PATIENCE:g} s at most")
+                    return
                 if reply.status_code != httpx2.codes.OK:
-                    raise RuntimeError(f"{address(tile)}: {reply.status_code} {reply.text[:200]}")
+                    failures.append(f"{address(tile)}: {reply.status_code} {reply.text[:200]}")
+                    return
                 with lock:
                     times.append(time.perf_counter() - begun)
 
@@ -189,6 +208,8 @@ def measure(
         thread.start()
     for thread in threads:
         thread.join()
+    if failures:
+        raise RuntimeError(failures[0])
     return times
 
 
@@ -236,6 +257,28 @@ def main() -> None:
             report(title, "terrafair", ask_ours, wanted, seconds)
             if theirs:
                 report(title, "titiler", ask_theirs, wanted, seconds)
+        point_series(mine("long.zarr"))
+
+
+def point_series(address: str) -> None:
+    """1,000 dates at a point over HTTP: the first of a chunk, then others in it."""
+    with httpx2.Client(timeout=PATIENCE, trust_env=False) as client:
+        times = []
+        for number in range(41):
+            place = {"lon": 10 + number % 20 * 0.01, "lat": 45.05 + number // 20 * 0.01}
+            begun = time.perf_counter()
+            reply = client.get(f"{address}/point", params=place)
+            times.append(time.perf_counter() - begun)
+            if reply.status_code != httpx2.codes.OK or len(reply.json()["values"]) != DATES:
+                print(f"series of {DATES} dates: not measured: {reply.status_code} {reply.text[:200]}")
+                return
+    # The two painters each read the chunk once.
+    cold, warm = times[0], sorted(times[2:])
+    middle, late = warm[len(warm) // 2], warm[int(len(warm) * 0.95)]
+    print(
+        f"series of {DATES} dates at a point, terrafair: first {cold * 1e3:.0f} ms,"
+        f" warm p50 {middle * 1e3:.1f} ms, p95 {late * 1e3:.1f} ms"
+    )
 
 
 def report(
@@ -249,6 +292,9 @@ def report(
         rate = len(times) / (time.perf_counter() - begun)
     except RuntimeError as fault:
         print(f"{title}, {who}: not measured: {fault}")
+        return
+    if len(times) < 2:
+        print(f"{title}, {who}: not measured: only {len(times)} tiles came in {seconds:g} s")
         return
     p99 = statistics.quantiles(times, n=100)[98]
     print(f"{title}, {who}: {rate:.0f} tiles/s, p50 {statistics.median(times) * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms")

@@ -24,8 +24,10 @@ from terrafair.execution.job import JobRequest
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.queue import DurableQueue
 from terrafair.openeo_parts import openeo
-from terrafair.portal import pages
+from terrafair.portal import pages, results_view
 from terrafair.portal.backend import PortalBackend
+from terrafair.portal.page import Pages
+from terrafair.portal.results_source import JobResults
 from terrafair.publishing.store import Store
 from terrafair.workflows.check import bind
 
@@ -135,6 +137,8 @@ def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
         services.runs,
     )
     surroundings = pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of)
+    source = JobResults(services.runs, parts.painters.paint)
+    app.include_router(results_view.router(source, Pages(surroundings)))
     app.include_router(pages.router(parts.catalogue, backend, backend, surroundings))
     app.mount("/static", pages.static())
 

@@ -53,6 +53,20 @@ def router(paint: Paint, locate: Locate) -> APIRouter:
         order = {"do": "about", "style": _style(request)}
         return _answer(request, checksum, order, lambda: paint(key, order))
 
+    @routes.get("/jobs/{job}/{name:path}/preview")
+    def preview(request: Request, job: str, name: str) -> Response:
+        """One picture of the whole raster, or of one slice of a cube."""
+        key, checksum = locate(request, job, name)
+        order = {"do": "preview", "style": _style(request)}
+        return _answer(request, checksum, order, lambda: paint(key, order))
+
+    @routes.get("/jobs/{job}/{name:path}/features")
+    def features(request: Request, job: str, name: str) -> Response:
+        """A vector file as GeoJSON in degrees, bounded to what a browser bears; says how many features there are."""
+        key, checksum = locate(request, job, name)
+        order = {"do": "features"}
+        return _answer(request, checksum, order, lambda: paint(key, order))
+
     @routes.get("/jobs/{job}/{name:path}/point")
     def point(request: Request, job: str, name: str, lon: float, lat: float, variable: str = "") -> Response:
         """The time series at a place."""

@@ -1,14 +1,15 @@
 """The painter as a program of its own, for the sandbox: `python -m terrafair.data.tiles.child`.
 
-It reads one order a line from its standard input, `{"do": "tile" | "about" | "point" | "area", "path": ..., ...}`, and
-answers each with a line `{"bytes": N, "type": ...}` or `{"problem": {...}}` and the bytes. Other people's files are
-opened here and nowhere else.
+It reads one order a line from its standard input, `{"do": "tile", "path": ..., ...}` (or `preview`, `about`, `point`,
+`area`, `view`, `features`), and answers each with a line `{"bytes": N, "type": ...}` or `{"problem": {...}}` and the
+bytes. Other people's files are opened here and nowhere else.
 """
 
 import json
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from terrafair.errors import Problem, TerrafairError
@@ -42,9 +43,12 @@ def _done(painter: Any, order: dict[str, Any]) -> tuple[bytes, str]:
     from terrafair.data.tiles.style import Style
 
     path = order["path"]
-    if order["do"] == "tile":
+    if order["do"] in {"view", "features"}:
+        return _viewed(Path(path), order), "application/json"
+    if order["do"] in {"tile", "preview"}:
         style = Style.read(order["style"])
-        return painter.tile(path, Tile(*order["tile"]), style), MEDIA_TYPES[style.format]
+        drawn = painter.preview(path, style) if order["do"] == "preview" else None
+        return drawn or painter.tile(path, Tile(*order["tile"]), style), MEDIA_TYPES[style.format]
     if order["do"] == "about":
         document = painter.about(path, Style.read(order["style"]))
     elif order["do"] == "point":
@@ -52,6 +56,17 @@ def _done(painter: Any, order: dict[str, Any]) -> tuple[bytes, str]:
     else:
         document = painter.series(path, order["variable"], area=order["area"])
     return json.dumps(document, allow_nan=False).encode(), "application/json"
+
+
+def _viewed(path: Any, order: dict[str, Any]) -> bytes:
+    import orjson
+
+    from terrafair.data.views.features import features
+    from terrafair.data.views.view import view
+
+    found = features(path) if order["do"] == "features" else view(path, int(order.get("start", 0)))
+    # Not-a-number becomes null: nothing else reads it.
+    return orjson.dumps(found, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _answer(answers: BinaryIO, head: dict[str, Any], content: bytes) -> None:

@@ -18,6 +18,9 @@ from terrafair.errors import InvalidInput
 OPEN = 16
 CHUNK_BYTES = 256 * 2**20
 """Slices kept in memory, all cubes together."""
+COLUMN_BYTES = 16 * 2**20
+BLOCKS = 8
+"""Series of neighbouring cells, kept for the next click near by."""
 X_NAMES = ("x", "lon", "longitude", "easting", "projection_x_coordinate", "rlon")
 Y_NAMES = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "rlat")
 
@@ -47,6 +50,7 @@ class Cubes:
         self._layers: dict[tuple[str, str], CubeLayer] = {}
         self._slices: OrderedDict[tuple[Any, ...], NDArray[np.generic]] = OrderedDict()
         self._bytes = 0
+        self._blocks: OrderedDict[tuple[Any, ...], NDArray[np.generic]] = OrderedDict()
 
     def tile(self, path: str, tile: Tile, style: Style) -> Picked | None:
         """The pixels of a tile; None where the cube does not reach."""
@@ -60,7 +64,7 @@ class Cubes:
         at = self.position(layer, style)
 
         def read(window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
-            part = self._slice(path, layer, at)[
+            part = self.slice(path, layer, at)[
                 window.row : window.row + window.rows, window.column : window.column + window.columns
             ]
             return part[None], np.isfinite(part) if part.dtype.kind == "f" else None
@@ -72,14 +76,18 @@ class Cubes:
         if style.rescale:
             return style.rescale
         layer = self.layer(path, style.variable)
-        values = self._slice(path, layer, self.position(layer, style))
-        step = max(int((values.size / 250_000) ** 0.5), 1)
-        known = values[::step, ::step]
-        known = known[np.isfinite(known)] if known.dtype.kind == "f" else known.ravel()
+        known = self.sample(path, layer, style)
         if not len(known):
             return ((0.0, 1.0),)
-        low, high = (float(value) for value in np.percentile(known, (2, 98)))
+        low, high = (float(value) for value in np.percentile(known.astype(np.float64), (2, 98)))
         return ((low, high if high > low else low + 1.0),)
+
+    def sample(self, path: str, layer: CubeLayer, style: Style) -> NDArray[np.generic]:
+        """Some of a slice's data, evenly picked, without what is none."""
+        values = self.slice(path, layer, self.position(layer, style))
+        step = max(int((values.size / 250_000) ** 0.5), 1)
+        known = values[::step, ::step]
+        return known[np.isfinite(known)] if known.dtype.kind == "f" else known.ravel()
 
     def layer(self, path: str, variable: str = "") -> CubeLayer:
         """A variable; raises `InvalidInput` with the variables that there are."""
@@ -87,6 +95,10 @@ class Cubes:
         if known is None:
             known = self._layers[path, variable] = _layer(self._dataset(path), variable)
         return known
+
+    def variables(self, path: str) -> list[str]:
+        """The names that can be drawn."""
+        return list(_placed(self._dataset(path)))
 
     def position(self, layer: CubeLayer, style: Style) -> tuple[tuple[str, int], ...]:
         """Where along the other dimensions; the first place where nothing is said."""
@@ -102,7 +114,8 @@ class Cubes:
             found.append((name, index % length))
         return tuple(found)
 
-    def _slice(self, path: str, layer: CubeLayer, at: tuple[tuple[str, int], ...]) -> NDArray[np.generic]:
+    def slice(self, path: str, layer: CubeLayer, at: tuple[tuple[str, int], ...]) -> NDArray[np.generic]:
+        """The values of one slice, shape (y, x), kept in memory."""
         key = (path, layer.array.name, at)
         if key in self._slices:
             self._slices.move_to_end(key)
@@ -114,6 +127,29 @@ class Cubes:
             self._bytes -= self._slices.popitem(last=False)[1].nbytes
         return values
 
+    def column(self, path: str, layer: CubeLayer, row: int, column: int, time: str) -> NDArray[np.generic]:
+        """One cell's values along `time`, at the first place of all other dimensions.
+
+        A cell costs as much to read as its whole chunk: the cells beside it are kept for the next click.
+        """
+        first = {name: 0 for name in layer.others if name != time}
+        length = layer.array.sizes[time] if time else 1
+        side = max(int((COLUMN_BYTES / (length * layer.array.dtype.itemsize)) ** 0.5), 1)
+        chunks = layer.array.encoding.get("preferred_chunks") or {}
+        rows = _around(row, layer.grid.rows, int(chunks.get(layer.y, 1)), side)
+        columns = _around(column, layer.grid.columns, int(chunks.get(layer.x, 1)), side)
+        key = (path, layer.array.name, rows.start, rows.stop, columns.start, columns.stop)
+        block = self._blocks.get(key)
+        if block is None:
+            part = layer.array.isel({**first, layer.y: rows, layer.x: columns})
+            order = ([time] if time else []) + [layer.y, layer.x]
+            block = np.asarray(part.transpose(*order).values).reshape(length, *_shape(rows, columns))
+            self._blocks[key] = block
+            while len(self._blocks) > BLOCKS:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(key)
+        return block[:, row - rows.start, column - columns.start]
+
     def _dataset(self, path: str) -> Any:
         if path not in self._open:
             self._open[path] = open_cube(path)
@@ -123,6 +159,18 @@ class Cubes:
                 old.close()
         self._open.move_to_end(path)
         return self._open[path]
+
+
+def _around(at: int, size: int, chunk: int, side: int) -> slice:
+    """The places of the chunk around one place, at most so many."""
+    start = at // chunk * chunk
+    if chunk > side:
+        start += (at - start) // side * side
+    return slice(start, min(start + min(chunk, side), at // chunk * chunk + chunk, size))
+
+
+def _shape(rows: slice, columns: slice) -> tuple[int, int]:
+    return rows.stop - rows.start, columns.stop - columns.start
 
 
 def _turned(there: Places, layer: CubeLayer) -> Places:
@@ -146,17 +194,23 @@ def open_cube(path: str) -> Any:
 
 
 def _layer(dataset: Any, variable: str) -> CubeLayer:
-    found = {}
-    for name, array in dataset.data_vars.items():
-        x, y = _axis(array, X_NAMES), _axis(array, Y_NAMES)
-        if x and y and array.dtype.kind in "fiub":
-            found[str(name)] = (array, x, y)
+    found = _placed(dataset)
     chosen = variable or next(iter(found), "")
     if chosen not in found:
         what = f"There is no variable {chosen!r} to draw." if chosen else "The cube has no variable that has a place."
         raise InvalidInput(what, remedy=f"It has: {', '.join(found) or 'none'}.", where="variable")
     array, x, y = found[chosen]
     return CubeLayer(array, x, y, _grid(array, x, y), _crs(dataset, array, x))
+
+
+def _placed(dataset: Any) -> dict[str, tuple[Any, str, str]]:
+    """Variables with the names of their two dimensions of place."""
+    found = {}
+    for name, array in dataset.data_vars.items():
+        x, y = _axis(array, X_NAMES), _axis(array, Y_NAMES)
+        if x and y and array.dtype.kind in "fiub":
+            found[str(name)] = (array, x, y)
+    return found
 
 
 def _axis(array: Any, names: tuple[str, ...]) -> str:

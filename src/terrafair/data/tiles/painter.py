@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from terrafair.data.classify import Kind, classify
-from terrafair.data.tiles import picture, series
+from terrafair.data.tiles import picture, preview, series
 from terrafair.data.tiles.colours import legend
 from terrafair.data.tiles.cubes import Cubes
 from terrafair.data.tiles.mercator import Tile
@@ -34,6 +34,15 @@ class Painter:
             table, scales = (None if style.ramp else layer.table), self._rasters.scales(path, style)
         if found is None:
             return picture.empty(style)
+        return picture.draw(found.values, found.valid, style, scales, table)
+
+    def preview(self, path: str, style: Style) -> bytes:
+        """All of it as one picture, not on a map's grid."""
+        if self._is_cube(path):
+            found, table, scales = preview.of_cube(self._cubes, path, style), None, self._cubes.scales(path, style)
+        else:
+            found, layer = preview.of_raster(self._rasters, path, style)
+            table, scales = (None if style.ramp else layer.table), self._rasters.scales(path, style)
         return picture.draw(found.values, found.valid, style, scales, table)
 
     def about(self, path: str, style: Style) -> dict[str, Any]:
@@ -86,10 +95,12 @@ class Painter:
             "kind": "cube",
             "bounds": list(box),
             "variable": str(layer.array.name),
+            "variables": self._cubes.variables(path),
             "title": str(layer.array.attrs.get("long_name", layer.array.name)),
             "unit": str(layer.array.attrs.get("units", "")),
             "dimensions": {name: _labels(layer.array, name) for name in layer.others},
             "rescale": [list(pair) for pair in scales],
+            "histograms": [_histogram(self._cubes.sample(path, layer, style))],
             "legend": legend(style.ramp or "grey", *scales[0]),
         }
 

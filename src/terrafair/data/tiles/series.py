@@ -1,6 +1,7 @@
 """Time series of a cube: at a point, or over an area with mean, deviation and the share that is data."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,10 @@ def at_point(cubes: Cubes, path: str, variable: str, longitude: float, latitude:
     """The series of the cell that a place in degrees lies in."""
     layer = cubes.layer(path, variable)
     column, row = _cell(layer, longitude, latitude)
-    array = layer.array.isel({layer.x: column, layer.y: row})
     time = _time(layer)
-    array = array.isel({name: 0 for name in layer.others if name != time})
-    if time and array.sizes[time] > LONGEST:
-        raise InvalidInput(f"The series has {array.sizes[time]} instants.", f"At most {LONGEST} are given.")
-    values = np.atleast_1d(np.asarray(array.values, float))
+    if time and layer.array.sizes[time] > LONGEST:
+        raise InvalidInput(f"The series has {layer.array.sizes[time]} instants.", f"At most {LONGEST} are given.")
+    values = np.asarray(cubes.column(path, layer, row, column, time), float)
     return {**_frame(layer, time), "values": _numbers(values), "cell": [int(row), int(column)]}
 
 
@@ -40,7 +39,7 @@ def over_area(cubes: Cubes, path: str, variable: str, geometry: Mapping[str, Any
         raise InvalidInput("The area is no GeoJSON geometry.", str(fault)[:200], where="geometry") from None
     if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty or not area.is_valid:
         raise InvalidInput(f"The area is an odd {area.geom_type}.", "It takes a valid polygon.", where="geometry")
-    change = Transformer.from_crs("EPSG:4326", layer.crs, always_xy=True)
+    change = _change(layer.crs)
     there = shapely.transform(area, lambda places: np.column_stack(change.transform(*places.T)))
     rows, columns = _covered(layer, there.bounds)
     grid = layer.grid
@@ -68,6 +67,12 @@ def over_area(cubes: Cubes, path: str, variable: str, geometry: Mapping[str, Any
         "share": [float(each) for each in count / inside.sum()],
         "cells": int(inside.sum()),
     }
+
+
+@lru_cache(maxsize=32)
+def _change(crs: str) -> Transformer:
+    """From degrees; making one takes longer than a series."""
+    return Transformer.from_crs("EPSG:4326", crs, always_xy=True)
 
 
 def _frame(layer: CubeLayer, time: str) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def _cell(layer: CubeLayer, longitude: float, latitude: float) -> tuple[int, int
     if not (-360 <= longitude <= 360 and -90 <= latitude <= 90):
         raise InvalidInput(f"There is no place {longitude}, {latitude}.", "Longitude and latitude are in degrees.")
     grid = layer.grid
-    change = Transformer.from_crs("EPSG:4326", layer.crs, always_xy=True)
+    change = _change(layer.crs)
     for turn in (0.0, 360.0, -360.0):
         x, y = change.transform(longitude + turn, latitude)
         column, row = int((x - grid.left) // grid.width), int((y - grid.top) // grid.height)
