@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from terrafair import errors
 from terrafair.api.problems import status_of
+from terrafair.execution.engines.openeo.codes import name_of
 
 CODES: Mapping[str, tuple[int, str]] = {
     "Internal": (500, "Server error: {message}"),
@@ -29,6 +30,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "StorageQuotaExceeded": (400, "Your storage quota has been exceeded."),
     "FileNotFound": (404, "File '{file}' does not exist."),
     "FilePathInvalid": (400, "File path is invalid: {reason}"),
+    "FileTypeInvalid": (400, "File format is not allowed."),
     "FileOperationUnsupported": (400, "The file operation is not supported for the specified path."),
     "ContentTypeInvalid": (400, "The media type is not supported. Allowed: {types}"),
     "FileSizeExceeded": (400, "File size is too large. Maximum file size: {size}"),
@@ -68,23 +70,11 @@ _OF_PROBLEM = {
     "authentication-scheme": "AuthenticationSchemeInvalid",
     "token-invalid": "TokenInvalid",
     "credentials-invalid": "CredentialsInvalid",
-    "graph-missing": "ProcessGraphMissing",
-    "process-unsupported": "ProcessUnsupported",
     "process-definition-missing": "ProcessUnsupported",
     "process-recursion": "ProcessGraphComplexity",
-    "graph-too-large": "ProcessGraphComplexity",
-    "argument-missing": "ProcessParameterRequired",
-    "parameter-missing": "ProcessParameterRequired",
     "input-required": "ProcessParameterRequired",
-    "argument-unknown": "ProcessParameterUnsupported",
-    "argument-type": "ProcessParameterInvalid",
-    "argument-invalid": "ProcessParameterInvalid",
-    "parameter-type": "ProcessParameterInvalid",
-    "format-unsupported": "ProcessParameterInvalid",
-    "format-unsuitable": "ProcessParameterInvalid",
-    "collection-unknown": "CollectionNotFound",
 }
-"""Our codes of problems -> theirs."""
+"""Our codes of problems -> theirs, beside those that the engine names itself."""
 
 
 class OpenEOFault(errors.TerrafairError):
@@ -106,14 +96,14 @@ def _again(code: str, more: str, fields: Mapping[str, Any]) -> OpenEOFault:
     return OpenEOFault(code, more, **fields)
 
 
-def code_of(problem: errors.Problem, otherwise: str = "ProcessGraphInvalid") -> str:
-    """The standard's code for a problem of ours."""
-    return problem.code if problem.code in CODES else _OF_PROBLEM.get(problem.code, otherwise)
+def code_of(problem: errors.Problem) -> str:
+    """The standard's code for a problem of ours, or that of a process's specification."""
+    return problem.code if problem.code in CODES else _OF_PROBLEM.get(problem.code) or name_of(problem)
 
 
-def entry(problem: errors.Problem, otherwise: str = "ProcessGraphInvalid") -> dict[str, Any]:
+def entry(problem: errors.Problem) -> dict[str, Any]:
     """A problem in the list that `/validation` gives."""
-    return {"code": code_of(problem, otherwise), "message": str(problem)}
+    return {"code": code_of(problem), "message": str(problem)}
 
 
 def fault_of(error: errors.TerrafairError) -> tuple[int, str, str]:
@@ -124,9 +114,10 @@ def fault_of(error: errors.TerrafairError) -> tuple[int, str, str]:
     message = "\n".join(str(each) for each in error.problems[:50]) or str(error)
     if problem.code in _OF_PROBLEM:
         code = _OF_PROBLEM[problem.code]
-        return CODES[code][0] if code != "CollectionNotFound" else 400, code, message
+        return CODES[code][0], code, message
     if isinstance(error, errors.NotExecutable | errors.InvalidInput):
-        return 400, "ProcessGraphInvalid", message
+        # What a graph names and is not there makes the request wrong, not its address.
+        return 400, code_of(problem), message
     if isinstance(error, errors.TimedOut):
         return 408, "RequestTimeout", message
     if isinstance(error, errors.NotFound):
