@@ -151,7 +151,7 @@ class Parts:
     @cached_property
     def reproduction(self) -> Reproduction:
         """Compares results with published products."""
-        return Reproduction(self.objects, self.stager, self.sandbox, self.product)
+        return Reproduction(self.objects, self.stager, self.sandbox, self.product, self.config.home / "jobs")
 
     def product(self, id: str) -> tuple[str, str] | None:  # noqa: A002
         """Title and STAC reference of a published product; None: there is no such product."""

@@ -107,7 +107,8 @@ class Server:
         """Start the workers' process, and start it again whenever it ends."""
         _end_old_worker(self._config.home)
         thread = threading.Thread(target=self._keep_worker, name="worker-watch", daemon=True)
-        stack.callback(lambda: (self._ending.set(), thread.join(10)))
+        stack.callback(thread.join, 10)
+        stack.callback(self._ending.set)
         thread.start()
 
     def _keep_worker(self) -> None:

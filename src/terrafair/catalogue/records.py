@@ -137,11 +137,15 @@ def links(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def data_reference(record: Record) -> str:
-    """Where a machine finds a product's data: the first link to a STAC document outside the catalogue; empty: nowhere."""
+    """Where a machine finds a product's data: the first link to STAC outside of the catalogue; empty: nowhere."""
+    own = next((link["href"] for link in links(record.document) if link.get("rel") == "self"), "")
+    catalogue = _ENTITY.sub("", own) if entity_of(own) else ""
     for link in links(record.document):
         media_type = str(link.get("type", ""))
         readable = "json" in media_type or link["href"].endswith(".json")
-        outside = re.match(r"(s3|https?)://", link["href"]) and entity_of(link["href"]) is None
+        # Data may lie below a folder `products/ID` too: only the catalogue's own address makes a link an inner one.
+        inner = bool(catalogue) and link["href"].startswith(catalogue) and entity_of(link["href"]) is not None
+        outside = re.match(r"(s3|https?)://", link["href"]) and not inner
         if link.get("rel") in {"child", "item", "items", "via", "data", "enclosure"} and readable and outside:
             return str(link["href"])
     return ""

@@ -36,7 +36,9 @@ def _wait(client: "Client", id: str) -> dict[str, Any]:  # noqa: A002
 
 def _lines(client: "Client", id: str) -> dict[str, Any]:  # noqa: A002
     for line in client.follow(id):
-        click.echo(f"{line['time'][11:19]}  {line['level']:7}  {line['message']}", err=True)
+        # A line without words only moves the progress.
+        if line["message"]:
+            click.echo(f"{line['time'][11:19]}  {line['level']:7}  {line['message']}", err=True)
     return client.job(id)
 
 
@@ -60,7 +62,8 @@ def _bar(client: "Client", id: str) -> dict[str, Any]:  # noqa: A002
             for line in page["lines"]:
                 if line["level"] in {"warning", "error"}:
                     progress.console.print(f"{line['time'][11:19]}  {line['message']}", markup=False, highlight=False)
-            message = page["lines"][-1]["message"] if page["lines"] else state["message"]
+            said = [line["message"] for line in page["lines"] if line["message"]]
+            message = said[-1] if said else state["message"]
             progress.update(shown, completed=state["progress"], status=state["status"], description=message[:80])
             if state["status"] in ENDED and not page["lines"]:
                 progress.update(shown, completed=1.0 if state["status"] == "successful" else state["progress"])

@@ -21,9 +21,11 @@ PARAMETERS = "year = 2020\nscale: float = 1.5\nsource = ''\noutput_dir = 'somewh
 CELLS = (
     "from sibling import factor\nimport os, pathlib, sys",
     "print('year', year, 'scale', scale)\nprint('careful', file=sys.stderr)",
-    "pathlib.Path('figure.txt').write_text(str(year * factor))\n"
-    "pathlib.Path(os.environ['TERRAFAIR_OUTPUTS'], 'direct.txt').write_text('x')\n"
-    "pathlib.Path(output_dir, 'named.txt').write_text(pathlib.Path(source).read_text())",
+    (
+        "pathlib.Path('figure.txt').write_text(str(year * factor))\n"
+        "pathlib.Path(os.environ['TERRAFAIR_OUTPUTS'], 'direct.txt').write_text('x')\n"
+        "pathlib.Path(output_dir, 'named.txt').write_text(pathlib.Path(source).read_text())"
+    ),
 )
 
 
