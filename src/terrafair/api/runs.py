@@ -97,7 +97,11 @@ class Runs:
         for stored in self._objects.list(results.prefix):
             name = stored.key.removeprefix(f"{results.prefix.rstrip('/')}/")
             asset = known.get(stored.key)
-            file: Document = {"name": name, "href": f"{base}/api/jobs/{id}/files/{name}", "s3": self._objects.url(stored.key)}
+            file: Document = {
+                "name": name,
+                "href": f"{base}/api/jobs/{id}/files/{name}",
+                "s3": self._objects.url(stored.key),
+            }
             file |= {"size": stored.size, "sha256": asset.sha256 if asset else ""}
             files.append(
                 file | {"type": asset.media_type if asset else "", "role": asset.role if asset else "metadata"}

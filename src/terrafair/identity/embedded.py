@@ -1,4 +1,4 @@
-"""The authenticator of the embedded default: local accounts with tokens of our own, and trusted OpenID Connect providers."""
+"""The authenticator of the embedded default: local accounts with our own tokens, and trusted OpenID Connect providers."""
 
 import base64
 import binascii
@@ -10,8 +10,8 @@ from terrafair.identity.oidc import OidcTokens
 from terrafair.identity.person import NotSignedIn, Person, absent, invalid, strange
 from terrafair.identity.tokens import Tokens
 
-DEMO = {"demo": "demo"}
-"""Name and password of the account on a platform that only its own machine can reach."""
+DEMO = "demo"
+"""Name and password of the account that a platform has when only its own machine can reach it."""
 LOCAL = "local"
 """The issuer of local accounts."""
 HEADER_CHARACTERS = 16_384
@@ -25,6 +25,8 @@ class EmbeddedAuthenticator:
     """Name -> digest as `passwords.digest` makes it."""
     tokens: Tokens
     oidc: OidcTokens
+    well_known: frozenset[str] = frozenset()
+    """Accounts whose password everybody knows: pages of other origins must not use a person's browser for them."""
 
     def person(self, authorization: str) -> Person:
         """By `Bearer basic//TOKEN` or `Bearer oidc/PROVIDER/TOKEN`."""
@@ -42,8 +44,11 @@ class EmbeddedAuthenticator:
             return self.oidc.person(provider, token)
         raise strange(f"{method}/{provider}")
 
-    def sign_in(self, authorization: str) -> str:
-        """A token for `Basic NAME:PASSWORD` (RFC 7617); raises `NotSignedIn` (`credentials-invalid`)."""
+    def sign_in(self, authorization: str, *, foreign: bool = False) -> str:
+        """A token for `Basic NAME:PASSWORD` (RFC 7617); `foreign`: a page of another origin asks.
+
+        Raises `NotSignedIn` (`credentials-invalid`).
+        """
         scheme, _, encoded = authorization.strip().partition(" ")
         if not scheme:
             raise absent()
@@ -55,4 +60,7 @@ class EmbeddedAuthenticator:
             name, mark, password = "", "", ""
         if not mark or not passwords.matches(self.accounts, name, password):
             raise NotSignedIn("Name or password is wrong.", code="credentials-invalid")
+        if foreign and name in self.well_known:
+            why = "Everybody knows the password of the demo account."
+            raise NotSignedIn("A page of another origin may not use it.", why, code="credentials-invalid")
         return self.tokens.issue(Person(f"{LOCAL}#{name}", name))

@@ -1,4 +1,4 @@
-"""Access tokens of OpenID Connect providers: JWTs checked against the provider's published keys (RFC 9068, RFC 7519)."""
+"""Access tokens of OpenID Connect providers: JWTs checked against the provider's published keys (RFC 9068)."""
 
 import ipaddress
 import json
@@ -44,7 +44,9 @@ class Provider:
         if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(parts.hostname or "")):
             raise InvalidInput(f"The issuer {self.issuer!r} of {self.id} is not https.", remedy="Mend `issuers`.")
         if self.issuer.endswith("/") or parts.query or parts.fragment:
-            raise InvalidInput(f"The issuer {self.issuer!r} of {self.id} has more than a path.", remedy="Mend `issuers`.")
+            raise InvalidInput(
+                f"The issuer {self.issuer!r} of {self.id} has more than a path.", remedy="Mend `issuers`."
+            )
         if not self.id.isalnum() or not self.client:
             raise InvalidInput(f"The provider {self.id!r} needs a plain id and an entry in the setting clients.")
 

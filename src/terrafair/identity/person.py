@@ -52,4 +52,6 @@ def invalid(why: str = "") -> NotSignedIn:
 def strange(scheme: str) -> NotSignedIn:
     """A way of signing in that is not offered here."""
     what = f"Signing in by {scheme[:40]!r} is not offered here."
-    return NotSignedIn(what, remedy="`/credentials/basic` and `/credentials/oidc` say how.", code="authentication-scheme")
+    return NotSignedIn(
+        what, remedy="`/credentials/basic` and `/credentials/oidc` say how.", code="authentication-scheme"
+    )

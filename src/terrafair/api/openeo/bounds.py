@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from terrafair.api.openeo.faults import OpenEOFault
+from terrafair.workflows.definitions import keys_of
 
 NODES = 2_000
 VALUES = 400_000
@@ -40,47 +41,43 @@ def check(process: Mapping[str, Any]) -> None:
 def expanded(process: Mapping[str, Any], definitions: Mapping[str, Mapping[str, Any]]) -> int:
     """How many calls a process comes to with all its user-defined ones written out.
 
-    `definitions` are by the key that `calls` gives. Raises `OpenEOFault` beyond `CALLS`, or where one calls itself.
+    `definitions` are kept as `workflows.definitions.keys_of` says. Raises `OpenEOFault` beyond `CALLS`, or where one
+    calls itself.
     """
     sizes: dict[str, int] = {}
     # An explicit stack: definitions may call each other in long chains.
     todo: list[tuple[str, Mapping[str, Any], bool]] = [("", process, False)]
-    open_: set[str] = set()
+    entered: set[str] = set()
     while todo:
-        key, document, entered = todo.pop()
+        key, document, done = todo.pop()
         if key in sizes:
             continue
-        found = list(calls(document))
-        if entered:
-            sizes[key] = sum(1 + sizes.get(each, 0) for each in found)
-            open_.discard(key)
+        count, inner = 0, []
+        for name, namespace in calls(document):
+            count += 1
+            inner += [found for found in keys_of(name, namespace) if found in definitions][:1]
+        if done:
+            sizes[key] = count + sum(sizes[each] for each in inner)
             if sizes[key] > CALLS:
                 raise _too_complex(f"With its user-defined processes it has more than {CALLS} calls.")
+            entered.discard(key)
             continue
-        open_.add(key)
+        entered.add(key)
         todo.append((key, document, True))
-        for each in set(found):
-            if each in open_ and each in definitions:
+        for each in dict.fromkeys(inner):
+            if each in entered:
                 raise _too_complex(f"The user-defined process {each!r} calls itself.")
-            if each in definitions and each not in sizes:
+            if each not in sizes:
                 todo.append((each, definitions[each], False))
     return sizes[""]
 
 
-def calls(process: Mapping[str, Any]) -> Iterator[str]:
-    """The key of each call in a process, callbacks included: see `key`."""
+def calls(process: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Process and namespace of each call in a process, callbacks included."""
     for value, _, _ in _walk(process.get("process_graph", {})):
         if isinstance(value, Mapping) and isinstance(value.get("process_id"), str):
-            yield key(value["process_id"], value.get("namespace"))
-
-
-def key(process: str, namespace: Any) -> str:
-    """Where the definition of a call is kept: by address for those from elsewhere, by name for the person's own."""
-    if not isinstance(namespace, str) or "://" not in namespace:
-        return process
-    if namespace.partition("?")[0].endswith(".json") or namespace.startswith("osc://"):
-        return namespace
-    return f"{namespace.rstrip('/')}/{process}"
+            namespace = value.get("namespace")
+            yield value["process_id"], namespace if isinstance(namespace, str) else ""
 
 
 def _walk(value: Any) -> Iterator[tuple[Any, int, Mapping[str, Any] | None]]:

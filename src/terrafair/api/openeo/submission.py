@@ -61,7 +61,7 @@ class Submission:
 
     def shown(self, *, whole: bool) -> dict[str, Any]:
         """The fields that the API shows; the process only where the whole is asked for."""
-        known = {"title": self.title, "description": self.description, "log_level": self.log_level}
+        known: dict[str, Any] = {"title": self.title, "description": self.description, "log_level": self.log_level}
         if whole:
             known["budget"] = self.budget
             known["process"] = self.process
