@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from terrafair.api import shapes
+from terrafair.api.openeo.datasets import Datasets
 from terrafair.catalogue.catalogue import Catalogue
 from terrafair.catalogue.records import data_reference
 from terrafair.config import Config
@@ -114,8 +115,12 @@ class Parts:
 
     def collection(self, id: str) -> str | None:  # noqa: A002 - the field's word
         """The STAC reference of a collection of this platform, by the id that an openEO graph names."""
-        record = self.catalogue.record("product", id) or self.catalogue.record("product", id.lower().replace("_", "-"))
-        return (data_reference(record) or None) if record else None
+        return self.datasets.reference(id)
+
+    @cached_property
+    def datasets(self) -> Datasets:
+        """The collections that openEO graphs can load."""
+        return Datasets(self.catalogue, self.objects)
 
     def resolve(self, request: JobRequest) -> Resolution:
         """What a request comes down to."""

@@ -65,6 +65,16 @@ class Config:
     """Bucket that holds job results and uploads."""
     allow_private_addresses: bool = False
     """Let references point into private networks; only for a platform whose users are all trusted."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """Local accounts for openEO's Basic sign-in: name -> `scrypt:SALT:DIGEST` (`terrafair.identity.passwords.digest`)."""
+    issuers: Mapping[str, str] = field(default_factory=dict)
+    """OpenID Connect providers: id (letters and digits) -> issuer URL."""
+    clients: Mapping[str, str] = field(default_factory=dict)
+    """Id of a provider in `issuers` -> client id that openEO clients use by default; tokens must be meant for it."""
+    synchronous_seconds: int = 300
+    """Wall-clock limit of what openEO computes while the caller waits, in seconds."""
+    user_quota: int = 10 * 1024**3
+    """Bytes that one person may upload through openEO."""
     demo: bool = True
     """Seed the demo catalogue, dataset and workflows at first start."""
 

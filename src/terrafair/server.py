@@ -170,17 +170,20 @@ class Server:
 
 def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     """The ASGI application on these parts."""
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse
 
     from terrafair import __version__
     from terrafair.api import catalogue, files, jobs, problems
     from terrafair.api.guard import guard
+    from terrafair.api.openeo.capabilities import well_known
     from terrafair.api.runs import Runs
     from terrafair.api.shapes import resolution
     from terrafair.api.verdicts import Verdicts
     from terrafair.database import open_engine
     from terrafair.execution.jobs import Jobs
     from terrafair.execution.queue import DurableQueue
+    from terrafair.openeo_parts import openeo
     from terrafair.portal import pages
     from terrafair.portal.backend import PortalBackend
     from terrafair.workflows.check import bind
@@ -190,7 +193,8 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     stack.callback(engine.dispose)
     queue = DurableQueue(config.database_url)
     stack.callback(queue.close)
-    runs = Runs(Jobs(engine, queue, config.home / "jobs"), parts.resolve, bind, parts.objects)
+    all_jobs = Jobs(engine, queue, config.home / "jobs")
+    runs = Runs(all_jobs, parts.resolve, bind, parts.objects)
     verdicts = Verdicts(parts.catalogue, parts.resolver)
     app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
     guard(app, config.host)
@@ -215,6 +219,14 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     )
     app.include_router(pages.router(backend, pages.Surroundings(lambda: parts.catalogue.commit, warning)))
     app.mount("/static", pages.static())
+    app.mount("/openeo", openeo(parts, engine, all_jobs, runs, verdicts.table))
+
+    @app.get("/.well-known/openeo", include_in_schema=False)
+    def versions(request: Request) -> JSONResponse:
+        """Where openEO clients find the API."""
+        document = well_known(f"{str(request.base_url).rstrip('/')}/openeo")
+        return JSONResponse(document, headers={"Access-Control-Allow-Origin": "*"})
+
     return app
 
 

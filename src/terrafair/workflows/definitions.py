@@ -16,30 +16,42 @@ DEPTH = 5
 def definitions(
     document: Mapping[str, Any], entries: Sequence[Entry], documents: Documents
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Namespace URL and process id -> definition, for all that a graph calls, and those that cannot be had."""
-    found: dict[str, Any] = {}
+    """Address and process id -> definition, for all that a graph calls, and those that cannot be had.
+
+    A document may bring definitions along, under `definitions` and by the same keys.
+    """
+    brought = document.get("definitions")
+    found: dict[str, Any] = dict(brought) if isinstance(brought, Mapping) else {}
     problems: dict[str, Problem] = {}
-    todo = [process_of(document)["process_graph"]]
+    todo = [process_of(each)["process_graph"] for each in (document, *found.values())]
     for _ in range(DEPTH):
         wanted = {pair for graph in todo for pair in namespaces(graph)}
         todo = []
         for process, namespace in sorted(wanted):
-            key = namespace if "://" in namespace else process
-            if key in found or key in problems:
+            keys = keys_of(process, namespace)
+            if any(key in found for key in keys) or keys[-1] in problems:
                 continue
             try:
-                definition = _fetch(process, namespace, entries, documents)
+                href, definition = _fetch(process, namespace, entries, documents)
             except TerrafairError as error:
-                problems[key] = _missing(process, namespace, error)
+                problems[keys[-1]] = _missing(process, namespace, error)
                 continue
-            found[key] = found[process] = definition
+            found[href if href in keys else keys[-1]] = definition
+            found.setdefault(process, definition)
             todo.append(process_of(definition)["process_graph"])
         if not todo:
             break
     return found, list(problems.values())
 
 
-def _fetch(process: str, namespace: str, entries: Sequence[Entry], documents: Documents) -> Mapping[str, Any]:
+def keys_of(process: str, namespace: str) -> tuple[str, ...]:
+    """Where the definition of a call may be kept: an address may be that of one process, or of many."""
+    return (namespace, f"{namespace.rstrip('/')}/{process}") if "://" in namespace else (process,)
+
+
+def _fetch(
+    process: str, namespace: str, entries: Sequence[Entry], documents: Documents
+) -> tuple[str, Mapping[str, Any]]:
     names = [entry.id for entry in entries]
     hrefs = [namespace] if "://" in namespace else []
     if hrefs and not namespace.split("?", maxsplit=1)[0].endswith(".json"):
@@ -48,13 +60,13 @@ def _fetch(process: str, namespace: str, entries: Sequence[Entry], documents: Do
     error: TerrafairError = InvalidInput(f"No record links to a definition of {process!r}.")
     for href in dict.fromkeys(hrefs):
         try:
-            content = documents.fetch(href, entries[0], *names).content
+            content = documents.fetch(href, entries[0] if entries else None, *names).content
         except TerrafairError as fault:
             error = fault
             continue
         document = load(decode(content), href) if sniff(content) is Format.OPENEO else None
         if isinstance(document, Mapping) and "process_graph" in process_of(document):
-            return document
+            return href, document
         error = InvalidInput(f"{href} holds no process definition.")
     raise error
 

@@ -46,13 +46,14 @@ class Documents:
         self._read: dict[str, Fetched | TerrafairError] = {}
         self._dead: set[str] = set()
 
-    def fetch(self, href: str, entry: Entry, *names: str) -> Fetched:
+    def fetch(self, href: str, entry: Entry | None, *names: str) -> Fetched:
         """The document behind a record's link; `names` are further ids under which a copy may be kept.
 
         Raises `NotFound`, `Unreachable`, `Refused` or `InvalidInput`.
         """
         relative = "://" not in href and not href.startswith("git@")
-        address = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), href)) if relative else href
+        place = posixpath.dirname(entry.path) if entry else ""
+        address = posixpath.normpath(posixpath.join(place, href)) if relative else href
         found = self._read.get(address)
         if found is None:
             try:
@@ -62,7 +63,7 @@ class Documents:
             self._read[address] = found
         if isinstance(found, Fetched):
             return found
-        if copy := self._copy(href, (entry.id, *names)):
+        if copy := self._copy(href, (*([entry.id] if entry else []), *names)):
             return copy
         raise found
 

@@ -48,7 +48,8 @@ class Box:
         """Raise `InvalidInput` for bounds that are swapped or lie off the Earth."""
         system = reference_system(self.crs)
         if self.south > self.north or (self.west > self.east and not system.is_geographic):
-            what = f"`{argument}` is turned round: west {self.west}, south {self.south}, east {self.east}, north {self.north}."
+            bounds = f"west {self.west}, south {self.south}, east {self.east}, north {self.north}"
+            what = f"`{argument}` is turned round: {bounds}."
             raise InvalidInput(what, remedy="Swap the bounds.", code="bounding-box")
         off = abs(self.south) > 90 or abs(self.north) > 90 or abs(self.west) > 360 or abs(self.east) > 360
         if system.is_geographic and off:

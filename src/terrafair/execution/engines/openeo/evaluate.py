@@ -336,3 +336,16 @@ def _placed(problem: Problem, node: Node, where: str) -> Problem:
     at = f"{where}/{problem.where}" if problem.where and problem.where in node.arguments else where
     at = f"{where}/{problem.where}" if problem.where and problem.code == "argument-missing" else at
     return Problem(problem.what, problem.why, problem.remedy, at, problem.code)
+
+
+def compute(
+    document: Any, values: Mapping[str, Any] | None = None, udps: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Evaluate a graph in this process, without a sandbox and without data to load: result node -> value.
+
+    For graphs of our own and for tests; other people's graphs go through `engine.OpenEOEngine`.
+    """
+    from terrafair.execution.engines.openeo.registry import processes
+
+    graph = parse(document, tuple(values or ()))
+    return Evaluator(processes(), Definitions(udps or {})).run(graph, values)

@@ -1,6 +1,6 @@
 """Calendar periods: the labels that instants fall under, complete over an extent."""
 
-import datetime
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +15,7 @@ _STEP = {"hour": 3600, "day": 86400}
 
 def label(moment: np.datetime64, period: str) -> str:
     """The label of the period that an instant falls in, with its year."""
-    return _LABELS[period](moment.astype("datetime64[us]").astype(datetime.datetime))
+    return _LABELS[period](moment.astype("datetime64[us]").astype(dt.datetime))
 
 
 def climatological(label_with_year: str, period: str) -> str:
@@ -40,21 +40,21 @@ def complete(first: np.datetime64, last: np.datetime64, period: str) -> list[str
     return list(dict.fromkeys(label(moment, period) for moment in moments))
 
 
-def _dekad(moment: datetime.datetime) -> str:
+def _dekad(moment: dt.datetime) -> str:
     return f"{moment.year:04d}-{(moment.month - 1) * 3 + min((moment.day - 1) // 10, 2) + 1:02d}"
 
 
-def _season(moment: datetime.datetime) -> str:
+def _season(moment: dt.datetime) -> str:
     year = moment.year + (moment.month == 12)
     return f"{year:04d}-{_SEASONS[moment.month % 12 // 3]}"
 
 
-def _tropical(moment: datetime.datetime) -> str:
+def _tropical(moment: dt.datetime) -> str:
     wet = moment.month >= 11 or moment.month <= 4
     return f"{moment.year + (moment.month >= 11):04d}-{'ndjfma' if wet else 'mjjaso'}"
 
 
-def _week(moment: datetime.datetime) -> str:
+def _week(moment: dt.datetime) -> str:
     year, week, _ = moment.isocalendar()
     return f"{year:04d}-{week:02d}"
 

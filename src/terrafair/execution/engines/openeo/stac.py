@@ -222,9 +222,9 @@ def _covers(layers: Sequence[Layer], frame: Frame) -> bool:
     for layer in layers:
         one = layer.raster
         column, row = ~one.transform @ (frame.transform.c, frame.transform.f)
-        if one.crs == frame.crs and one.transform.a == frame.transform.a and column > -0.5 and row > -0.5:
-            if column + frame.width < one.width + 0.5 and row + frame.height < one.height + 0.5:
-                return True
+        same = one.crs == frame.crs and one.transform.a == frame.transform.a and column > -0.5 and row > -0.5
+        if same and column + frame.width < one.width + 0.5 and row + frame.height < one.height + 0.5:
+            return True
     return False
 
 

@@ -2,6 +2,7 @@
 
 # ruff: noqa: D103 -- processes and their parameters are named by the specification
 
+import contextlib
 import math
 from typing import Any
 
@@ -233,11 +234,9 @@ def _missing(item: Any) -> bool:
 def _sorted(numbers: list[int], items: list[Any], asc: bool) -> list[int]:
     keys = {number: items[number] for number in numbers}
     if keys and all(isinstance(key, str) for key in keys.values()):
-        try:
+        # Texts that are no dates sort as texts.
+        with contextlib.suppress(InvalidInput):
             keys = {number: instant(key) for number, key in keys.items()}
-        except InvalidInput:
-            # No dates: they sort as texts.
-            pass
     try:
         # Equal values keep their order both ways, which `reverse` alone preserves.
         return sorted(numbers, key=lambda number: keys[number], reverse=not asc)

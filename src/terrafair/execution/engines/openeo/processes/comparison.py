@@ -66,10 +66,7 @@ def eq(x: Any, y: Any, delta: Any = None, case_sensitive: bool = True) -> Any:
         if isinstance(x, str) or isinstance(y, str):
             return np.zeros(np.shape(x if is_block(x) else y), bool)
         one, two = _comparable(x), _comparable(y)
-        if delta:
-            found = np.abs(np.subtract(widen(one), widen(two))) <= delta
-        else:
-            found = np.equal(one, two)
+        found = np.abs(np.subtract(widen(one), widen(two))) <= delta if delta else np.equal(one, two)
         return ternary(np.asarray(found), x, y)
     if x is None or y is None:
         return None

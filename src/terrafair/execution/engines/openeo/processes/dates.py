@@ -24,7 +24,7 @@ _MONTHS = {"month": 1, "year": 12}
 
 
 def date_shift(date: Any, value: Any, unit: str) -> str:
-    """The date keeps its zone and, where it had none, its form without time; a day too many becomes the month's last."""
+    """The date keeps its zone and, where it had none, its form without time; days too many end the month."""
     instant(date)
     moment, zone, has_time = _split(date)
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -95,8 +95,7 @@ def date_replace_component(date: Any, value: Any, component: str) -> str:
     parts = {"year": moment.year, "month": moment.month, "day": moment.day, name: number}
     parts["day"] = min(parts["day"], calendar.monthrange(parts["year"], parts["month"])[1])
     moment = moment.replace(**parts)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S") + zone if has_time else moment.strftime("%Y-%m-%d")
-    return text
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + zone if has_time else moment.strftime("%Y-%m-%d")
 
 
 def _unknown(unit: Any) -> InvalidInput:

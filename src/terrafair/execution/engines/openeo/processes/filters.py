@@ -149,7 +149,7 @@ def choose(cube: xr.DataArray, keep: xr.DataArray, replacement: Any) -> xr.DataA
 
 
 def mask(data: Any, mask: Any, replacement: Any = None) -> xr.DataArray:
-    """Where the mask is true or non-zero the data is replaced; it may lack dimensions, or be coarser in nothing else."""
+    """Where the mask is true or non-zero the data is replaced; the mask may lack dimensions, labels must agree."""
     cube, other = dimensions.as_cube(data), dimensions.as_cube(mask, "mask")
     if missing := [str(name) for name in other.dims if name not in cube.dims]:
         if any(other.sizes[name] > 1 for name in missing):

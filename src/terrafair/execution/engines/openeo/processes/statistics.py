@@ -144,7 +144,7 @@ def _extreme(data: Any, ignore_nodata: bool, pick: Any, on_numbers: Callable[...
     array = as_array(data)
     if isinstance(array, Stack) and len(array) and array.values.dtype.kind != "f":
         return pick.reduce(array.values, 0)
-    return _reduce(array, ignore_nodata, lambda v, n: pick.reduce(v, 0), lambda v: plain(on_numbers(v)))
+    return _reduce(array, ignore_nodata, lambda v, _: pick.reduce(v, 0), lambda v: plain(on_numbers(v)))
 
 
 def min_(data: Any, ignore_nodata: bool = True) -> Any:
@@ -191,7 +191,7 @@ def _shares(probabilities: Any) -> list[float]:
         if probabilities < 2 or int(probabilities) != probabilities:
             raise InvalidInput(f"{probabilities} intervals cannot be made.", remedy="Give an integer of 2 or more.")
         return [number / probabilities for number in range(1, int(probabilities))]
-    shares = [value for value in items_of(as_array(probabilities, "probabilities"))]
+    shares = items_of(as_array(probabilities, "probabilities"))
     if any(not is_number(share) or not 0 <= share <= 1 for share in shares):
         raise InvalidInput(f"`probabilities` {shares} are not all between 0 and 1.", code="argument-value")
     if shares != sorted(shares):

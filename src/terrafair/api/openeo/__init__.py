@@ -1,0 +1,1 @@
+"""The openEO API 1.2, at `/openeo`."""

@@ -1,0 +1,46 @@
+"""Collections that can be loaded: `/collections`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from terrafair.api.openeo.asking import PAGE, Document, Limit, Offset, base, page_links, perhaps_signed_in
+from terrafair.api.openeo.datasets import Datasets
+from terrafair.api.openeo.faults import OpenEOFault
+from terrafair.identity.person import Authenticator, Person
+
+
+def router(datasets: Datasets, authenticator: Authenticator) -> APIRouter:
+    """The routes."""
+    routes = APIRouter()
+    perhaps = perhaps_signed_in(authenticator)
+
+    @routes.get("/collections")
+    def listing(
+        request: Request, who: Annotated[Person | None, Depends(perhaps)], limit: Limit = None, offset: Offset = 0
+    ) -> Document:
+        """All, in their short form."""
+        del who
+        ids = datasets.ids()
+        most = min(limit or PAGE, PAGE)
+        here = f"{base(request)}/collections"
+        found = [_with_self(each, here) for each in datasets.listed(ids[offset : offset + most])]
+        more = len(ids) > offset + most
+        return {"collections": found, "links": page_links(request, most, offset, more)}
+
+    @routes.get("/collections/{collection_id}")
+    def one(collection_id: str, request: Request, who: Annotated[Person | None, Depends(perhaps)]) -> Document:
+        """One, with its dimensions."""
+        del who
+        found = datasets.find(collection_id)
+        if found is None:
+            raise OpenEOFault("CollectionNotFound", identifier=collection_id)
+        return _with_self(found, f"{base(request)}/collections")
+
+    return routes
+
+
+def _with_self(document: Document, here: str) -> Document:
+    place = {"rel": "self", "href": f"{here}/{document['id']}", "type": "application/json"}
+    root = {"rel": "root", "href": here.removesuffix("/collections") + "/", "type": "application/json"}
+    return {**document, "links": [place, root, *document["links"]]}

@@ -1,0 +1,70 @@
+"""Wires the openEO API; part of the composition root."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from terrafair.api.openeo.application import Services, application, validation
+from terrafair.api.openeo.assembly import Assembly
+from terrafair.api.openeo.batch import BatchJobs
+from terrafair.api.openeo.published import Published
+from terrafair.api.openeo.results import JobResults
+from terrafair.api.openeo.shelf import Shelf
+from terrafair.api.openeo.signing import Signer, secret
+from terrafair.api.openeo.tiles import Tiles
+from terrafair.api.openeo.user_files import UserFiles
+from terrafair.api.openeo.user_processes import UserProcesses
+from terrafair.api.runs import Runs
+from terrafair.config import Config
+from terrafair.execution.engines.openeo import offer
+from terrafair.execution.jobs import Jobs
+from terrafair.identity import passwords
+from terrafair.identity.embedded import DEMO, EmbeddedAuthenticator
+from terrafair.identity.oidc import OidcTokens, Provider
+from terrafair.identity.tokens import Tokens
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from terrafair.app import Parts
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def openeo(
+    parts: "Parts", engine: sa.Engine, jobs: Jobs, runs: Runs, table: Callable[[], list[dict[str, Any]]]
+) -> "FastAPI":
+    """The application for `/openeo`."""
+    config, objects, datasets = parts.config, parts.objects, parts.datasets
+    signer = Signer(secret(engine))
+    files = UserFiles(objects, signer.folder, config.user_quota)
+    published = Published(parts.catalogue, parts.resolver, parts.web, table)
+    predefined = frozenset(str(each["id"]) for each in offer.definitions())
+    assembly = Assembly(UserProcesses(engine), published, files, predefined)
+    shelf = Shelf(engine, "openeo_jobs", "JobNotFound", "j-")
+    batch = BatchJobs(shelf, jobs, runs, objects, assembly, validation(datasets))
+    return application(
+        Services(
+            authenticator=authenticator(config, engine),
+            datasets=datasets,
+            batch=batch,
+            results=JobResults(objects, signer),
+            files=files,
+            shelf=Shelf(engine, "openeo_services", "ServiceNotFound", "s-"),
+            tiles=Tiles(batch, parts.sandbox, config.home / "tiles", config.synchronous_seconds),
+            synchronous_seconds=config.synchronous_seconds,
+            job_seconds=config.job_seconds,
+        )
+    )
+
+
+def authenticator(config: Config, engine: sa.Engine) -> EmbeddedAuthenticator:
+    """Local accounts and trusted providers; the demo account only where no other machine can reach it."""
+    accounts = dict(config.accounts)
+    passwords.check(accounts)
+    known: frozenset[str] = frozenset()
+    if config.demo and config.host in LOOPBACK and DEMO not in accounts:
+        accounts[DEMO], known = passwords.digest(DEMO), frozenset({DEMO})
+    providers = tuple(Provider(name, issuer, config.clients.get(name, "")) for name, issuer in config.issuers.items())
+    return EmbeddedAuthenticator(accounts, Tokens(engine), OidcTokens(providers), known)
