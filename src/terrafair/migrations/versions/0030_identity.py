@@ -55,6 +55,15 @@ def upgrade() -> None:
         *(_text(name, 64) for name in ("csrf", "created", "used", "expires")),
     )
     op.create_table(
+        "sign_ins",
+        _text("hash", 64, key=True),
+        _text("browser", 64),
+        _text("provider", 64),
+        *(_text(name, 64) for name in ("verifier", "nonce")),
+        *(_text(name, 2000) for name in ("redirect", "next")),
+        _text("expires", 32),
+    )
+    op.create_table(
         "personal_tokens",
         _text("hash", 64, key=True),
         _text("id", 40),
@@ -95,7 +104,15 @@ def _allocations() -> None:
 
 def downgrade() -> None:
     """Drop them."""
-    for name in ("ledger", "allocations", "personal_tokens", "sessions", "invitations", "community_projects"):
+    for name in (
+        "ledger",
+        "allocations",
+        "personal_tokens",
+        "sign_ins",
+        "sessions",
+        "invitations",
+        "community_projects",
+    ):
         op.drop_table(name)
     for name in ("communities", "project_groups", "members", "projects", "people"):
         op.drop_table(name)
