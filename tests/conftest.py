@@ -1,11 +1,17 @@
-"""What many tests need: the real data, where it is there."""
+"""What many tests need: the real data, where it is there, and a running platform."""
 
+import json
 import os
 import subprocess
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+import terrafair
 
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[1].parent / "shared")
 
@@ -36,3 +42,47 @@ def git() -> Callable[..., str]:
         return done.stdout.strip()
 
     return run
+
+
+@dataclass(frozen=True)
+class Live:
+    """A platform that runs in processes of its own."""
+
+    url: str
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """`terrafair serve` with its demo on an empty home; one for all tests."""
+    home = tmp_path_factory.mktemp("home")
+    yield from serving(home, {})
+
+
+def serving(home: Path, settings: Mapping[str, str]) -> Iterator[Live]:
+    """Run a platform until the generator is closed."""
+    environment = {**os.environ, "TERRAFAIR_HOME": str(home), "TERRAFAIR_CONFIG": "", **settings}
+    package = str(Path(terrafair.__file__).parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+    said = home.parent / f"{home.name}.log"
+    with said.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "terrafair", "serve", "--port", "0"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while not (home / "serving.json").exists():
+            assert process.poll() is None and time.monotonic() < deadline, said.read_text()
+            time.sleep(0.1)
+        yield Live(json.loads((home / "serving.json").read_text())["url"], home)
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from terrafair.api.openeo import (
     capabilities,
@@ -12,6 +13,7 @@ from terrafair.api.openeo import (
     credentials,
     faults,
     files,
+    job_results,
     jobs,
     process_graphs,
     processes,
@@ -60,19 +62,22 @@ def application(parts: Services) -> FastAPI:
     faults.install(app)
     who, batch = parts.authenticator, parts.batch
     check = validation(parts.datasets)
+    known: list[BaseRoute] = []
     for router in (
-        capabilities.router(app.router.routes),
+        capabilities.router(known),
         credentials.router(who, parts.files, lambda person: usage(batch, person)),
         collections.router(parts.datasets, who),
         processes.router(batch.assembly, who),
         process_graphs.router(batch.assembly, check, who),
         synchronous.router(Synchronous(batch, parts.synchronous_seconds), who),
-        jobs.router(batch, parts.results, lambda *asked: estimate(parts, *asked), who),
+        jobs.router(batch, lambda *asked: estimate(parts, *asked), who),
+        job_results.router(batch, parts.results, who),
         files.router(parts.files, who),
         services.router(parts.shelf, parts.tiles, who),
     ):
         app.include_router(router)
-    app.add_middleware(CrossOrigin, routes=app.router.routes)
+        known.extend(router.routes)
+    app.add_middleware(CrossOrigin, routes=known)
     return app
 
 

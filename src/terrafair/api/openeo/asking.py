@@ -73,7 +73,7 @@ Body = Callable[[Request], Awaitable[Document]]
 
 def base(request: Request) -> str:
     """The address of the API, without a slash at its end."""
-    return str(request.base_url).rstrip("/")
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}".rstrip("/")
 
 
 def page_links(request: Request, limit: int | None, offset: int, more: bool) -> list[Document]:

@@ -1,4 +1,4 @@
-"""The collections that graphs can load: products of the catalogue whose data machines can find, and the platform's own."""
+"""The collections that graphs can load: products whose data machines can find, and the platform's own datasets."""
 
 import json
 from collections.abc import Iterator, Mapping
