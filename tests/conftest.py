@@ -61,7 +61,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 def serving(home: Path, settings: Mapping[str, str]) -> Iterator[Live]:
     """Run a platform until the generator is closed."""
-    environment = {**os.environ, "TERRAFAIR_HOME": str(home), "TERRAFAIR_CONFIG": "", **settings}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TERRAFAIR_")}
+    environment = {**plain, "TERRAFAIR_HOME": str(home), **settings}
     package = str(Path(terrafair.__file__).parents[1])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     said = home.parent / f"{home.name}.log"
