@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import terrafair
+from terrafair.identity import oidc_provider
 
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[1].parent / "shared")
 
@@ -54,9 +56,17 @@ class Live:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """`terrafair serve` with its demo on an empty home; one for all tests."""
+    """`terrafair serve` with its demo on an empty home and the local identity provider; one for all tests."""
     home = tmp_path_factory.mktemp("home")
-    yield from serving(home, {})
+    with ExitStack() as stack:
+        settings: dict[str, str] = {}
+        if oidc_provider.available():
+            provider = stack.enter_context(oidc_provider.LocalProvider())
+            settings = {
+                "TERRAFAIR_ISSUERS": f"local={provider.issuer}",
+                "TERRAFAIR_CLIENTS": f"local={provider.client}",
+            }
+        yield from serving(home, settings)
 
 
 def serving(home: Path, settings: Mapping[str, str]) -> Iterator[Live]:

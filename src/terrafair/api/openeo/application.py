@@ -86,7 +86,11 @@ def validation(datasets: Datasets) -> Callable[[Assembled], list[Problem]]:
 
     def check(assembled: Assembled) -> list[Problem]:
         context = Context(collections=datasets.find, definitions=assembled.definitions)
-        return validate(declared(assembled.document), context)
+        found = validate(declared(assembled.document), context)
+        if not assembled.problems:
+            return found
+        # A process that could not be had has been told already.
+        return [*assembled.problems, *(problem for problem in found if problem.code != "process-unsupported")]
 
     return check
 

@@ -158,7 +158,7 @@ class BatchJobs:
     ) -> str:
         """Make a terrafair job of a process; gives its id."""
         assembled = self.assembly.assemble(process, person, base)
-        if problems := [*assembled.problems, *self.validate(assembled)]:
+        if problems := self.validate(assembled):
             raise InvalidInputs(problems)
         content = json.dumps(assembled.document, ensure_ascii=False).encode()
         digest = hashlib.sha256(content).hexdigest()

@@ -91,7 +91,7 @@ def errors_of(
         raise OpenEOFault("ProcessGraphMissing")
     try:
         assembled = assembly.assemble(process_of(document), who, here)
-        found = [entry(problem) for problem in (*assembled.problems, *validate(assembled))]
+        found = [entry(problem) for problem in validate(assembled)]
     except OpenEOFault as fault:
         return [{"code": fault.openeo, "message": str(fault)}]
     except TerrafairError as fault:

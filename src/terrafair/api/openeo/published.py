@@ -34,11 +34,11 @@ class Published:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def workflow(self, id: str) -> Definition:  # noqa: A002 - the field's word
-        """The process of an openEO workflow, by its id or by that with underscores.
+        """The process of an openEO workflow or experiment, by its id or by that with underscores.
 
         Raises `NotFound`, or `InvalidInput` where the workflow is none of openEO.
         """
-        return self._kept(f"{self.catalogue.commit} {id}", lambda: self._workflow(self._id(id)))
+        return self._kept(f"{self.catalogue.commit} {id}", lambda: self._workflow(*self._id(id)))
 
     def at(self, address: str) -> Definition:
         """The process at an address; raises `NotFound`, `Unreachable`, `Refused` or `InvalidInput`."""
@@ -49,13 +49,20 @@ class Published:
         rows = (row for row in self.table() if row["kind"] == "workflow" and row["type"] == WorkflowType.OPENEO.value)
         return [{"id": word(row["id"]), "summary": row["title"]} for row in rows]
 
-    def _id(self, id: str) -> str:  # noqa: A002
-        if self.catalogue.record("workflow", id) is not None:
-            return id
-        return next((record.id for record in self.catalogue.records("workflow") if word(record.id) == word(id)), id)
+    def _id(self, id: str) -> tuple[str, str]:  # noqa: A002
+        """Id and kind as the catalogue writes them."""
+        kinds = ("workflow", "experiment")
+        for kind in kinds:
+            if self.catalogue.record(kind, id) is not None:
+                return id, kind
+        for kind in kinds:
+            for record in self.catalogue.records(kind):
+                if word(record.id) == word(id):
+                    return record.id, kind
+        return id, "workflow"
 
-    def _workflow(self, id: str) -> Definition:  # noqa: A002
-        found = self.resolver.resolve(id, "workflow")
+    def _workflow(self, id: str, kind: str) -> Definition:  # noqa: A002
+        found = self.resolver.resolve(id, kind)
         if found.application is None:
             raise NotFound(f"The process graph of {id} cannot be read.", *(str(reason) for reason in found.reasons[:1]))
         if found.type is not WorkflowType.OPENEO:
