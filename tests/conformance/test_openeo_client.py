@@ -189,7 +189,8 @@ def test_runs_code_and_data_from_own_files(connection: Any, tmp_path: Path) -> N
     feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
     place.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     connection.upload_file(place, "areas/field.geojson")
-    code = "import xarray\ndef apply_datacube(cube: xarray.DataArray, context: dict) -> xarray.DataArray:\n    return cube * 0 + 7\n"
+    takes = "cube: xarray.DataArray, context: dict"
+    code = f"import xarray\ndef apply_datacube({takes}) -> xarray.DataArray:\n    return cube * 0 + 7\n"
     (tmp_path / "seven.py").write_text(code)
     connection.upload_file(tmp_path / "seven.py", "seven.py")
     assert {str(each.path) for each in connection.list_files()} == {"areas/field.geojson", "seven.py"}
@@ -237,7 +238,7 @@ def test_runs_code_and_data_from_own_files(connection: Any, tmp_path: Path) -> N
     }
     connection.download(graph, tmp_path / "out.json")
     document = json.loads((tmp_path / "out.json").read_text())
-    assert {value for value in _numbers(document["data"])} == {7.0}
+    assert set(_numbers(document["data"])) == {7.0}
     for each in connection.list_files():
         each.delete()
 

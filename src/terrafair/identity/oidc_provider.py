@@ -76,7 +76,7 @@ class LocalProvider:
                 "`make assets` fetches them.",
             )
         # A file, since a pipe that nobody reads would stop it when it is full.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed at its end
+        self._said = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [str(shutil.which("node")), str(SCRIPT)],
             stdin=subprocess.PIPE,

@@ -73,6 +73,9 @@ _OF_PROBLEM = {
     "process-definition-missing": "ProcessUnsupported",
     "process-recursion": "ProcessGraphComplexity",
     "input-required": "ProcessParameterRequired",
+    "input-missing": "ProcessParameterRequired",
+    "input-unknown": "ProcessParameterUnsupported",
+    "input-invalid": "ProcessParameterInvalid",
 }
 """Our codes of problems -> theirs, beside those that the engine names itself."""
 
