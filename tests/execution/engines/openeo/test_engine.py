@@ -220,10 +220,10 @@ LOAD = {"url": "{scene}"}
         ([1], "graph-missing", "a list"),
     ],
 )
-def test_faults_that_are_seen_before_the_run(engine: OpenEOEngine, tmp_path: Path, graph: Any, code: str, message: str) -> None:
-    made = Resolution(
-        "g", "workflow", type=engine.type, application=resolution(json.dumps(graph).encode()).application
-    )
+def test_faults_that_are_seen_before_the_run(
+    engine: OpenEOEngine, tmp_path: Path, graph: Any, code: str, message: str
+) -> None:
+    made = Resolution("g", "workflow", type=engine.type, application=resolution(json.dumps(graph).encode()).application)
     (problem,) = engine.check(made)
     assert problem.code == code
     assert message in str(problem)
@@ -268,7 +268,13 @@ def test_faults_of_the_run(run: Run, scene: str, more: dict[str, Any], where: st
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.tif", b"II*\0broken"), ("a.nc", b"\x89HDF\r\n\x1a\nbroken"), ("a.nc", b"CDF\x01zz"), ("a.bin", b"what"), ("b.tif", b"")],
+    [
+        ("a.tif", b"II*\0broken"),
+        ("a.nc", b"\x89HDF\r\n\x1a\nbroken"),
+        ("a.nc", b"CDF\x01zz"),
+        ("a.bin", b"what"),
+        ("b.tif", b""),
+    ],
 )
 def test_unreadable_files(run: Run, tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
@@ -285,7 +291,12 @@ def test_a_damaged_asset_is_named(run: Run, scene: str) -> None:
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"n": "two"}, "the text 'two'"), ({"n": [1]}, "an array"), ({}, "required input 'n'"), ({"m": 1}, "no input 'm'")],
+    [
+        ({"n": "two"}, "the text 'two'"),
+        ({"n": [1]}, "an array"),
+        ({}, "required input 'n'"),
+        ({"m": 1}, "no input 'm'"),
+    ],
 )
 def test_wrong_values(engine: OpenEOEngine, tmp_path: Path, values: dict[str, Any], message: str) -> None:
     document = {
@@ -300,6 +311,9 @@ def test_missing_sources(engine: OpenEOEngine, tmp_path: Path) -> None:
     graph = {"load": call("load_url", url=str(tmp_path / "none.nc"), format="netCDF")}
     with pytest.raises(TerrafairError, match=r"none\.nc"):
         execute(engine, resolution(graph), {}, tmp_path / "j")
-    computed = {"n": call("dimension_labels", data=1, dimension="t"), "load": call("load_url", url=node("n"), format="x")}
+    computed = {
+        "n": call("dimension_labels", data=1, dimension="t"),
+        "load": call("load_url", url=node("n"), format="x"),
+    }
     with pytest.raises(InvalidInput, match="computed by the graph"):
         execute(engine, resolution(computed), {}, tmp_path / "k")

@@ -81,7 +81,8 @@ def test_mean_sea_surface_temperature_anomaly(run: Run, samples: Path) -> None:
 
 def test_three_loads_merged_and_the_global_mean(run: Run, samples: Path) -> None:
     graph: dict[str, Any] = {
-        f"day{day}": call("load_url", url=f"file://{samples}/ostia_2017060{day}.nc", format="NetCDF") for day in (5, 6, 7)
+        f"day{day}": call("load_url", url=f"file://{samples}/ostia_2017060{day}.nc", format="NetCDF")
+        for day in (5, 6, 7)
     }
     graph["two"] = call("merge_cubes", cube1=node("day5"), cube2=node("day6"))
     graph["three"] = call("merge_cubes", cube1=node("two"), cube2=node("day7"))

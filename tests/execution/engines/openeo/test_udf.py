@@ -11,7 +11,9 @@ import rasterio
 from .conftest import Run, call, node, parameter, save
 from .rasters import collection
 
-URL = "https://openeo.dataspace.copernicus.eu/openeo/1.1/processes/u:6391851f-9042-4108-8b2a-3dd2e8a9dd0b/variability_map"
+URL = (
+    "https://openeo.dataspace.copernicus.eu/openeo/1.1/processes/u:6391851f-9042-4108-8b2a-3dd2e8a9dd0b/variability_map"
+)
 
 
 @pytest.fixture(scope="module")
@@ -158,5 +160,3 @@ def test_udfs_that_fail(run: Run, series: tuple[Path, Any], udf: str, message: s
     assert re.search(message, done.problem), done.problem
     assert done.problem.startswith("work/"), done.problem
     assert "Traceback" not in done.stderr
-
-

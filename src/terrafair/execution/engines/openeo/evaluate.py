@@ -15,6 +15,7 @@ CALL_LIMIT = 20
 IGNORED = frozenset({"featureflags", "context"})
 """Arguments of the wild that change nothing."""
 _NUMBERS = {"number", "integer"}
+_CALLBACKS = frozenset({"process", "reducer", "condition", "function"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +240,15 @@ def bind(process: Process, arguments: Mapping[str, Any], environment: Environmen
     missing = [name for name in process.required if name not in arguments]
     strange = [name for name in arguments if name not in known and arguments[name] is not None]
     problems = []
+    callbacks = [name for name in strange if isinstance(arguments[name], Callback)]
+    if len(missing) == len(callbacks) == 1 and missing[0] in _CALLBACKS:
+        what = f"{process.name} calls its argument {callbacks[0]!r} {missing[0]!r}; it is taken for that."
+        environment.say(what, "warning")
+        return bind(
+            process,
+            {**{k: v for k, v in arguments.items() if k != callbacks[0]}, missing[0]: arguments[callbacks[0]]},
+            environment,
+        )
     for name in missing:
         near = difflib.get_close_matches(name, strange, 1, 0.5)
         remedy = f"Rename {near[0]} to {name}." if near else f"It takes: {', '.join(known)}."

@@ -246,6 +246,11 @@ class _Reader:
             return self._from_node(value["from_node"], place)
         if set(value) == {"from_parameter"}:
             return self._from_parameter(value["from_parameter"], place)
+        if set(value) == {"from_argument"}:
+            # The name of version 0.4, still in use.
+            old = value["from_argument"]
+            known = old in place.names or old not in place.body
+            return self._from_parameter(old, place) if known else self._from_node(old, place)
         if isinstance(value.get("process_graph"), Mapping):
             return self._callback(value["process_graph"], place)
         if value and all(_is_node(each) for each in value.values()):

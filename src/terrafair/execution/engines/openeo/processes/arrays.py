@@ -198,8 +198,11 @@ def array_concat(array1: Any, array2: Any) -> Any:
     return rebuild(first, [*items_of(first), *items_of(second)], labels)
 
 
-def array_modify(data: Any, values: Any, index: int, length: int = 0) -> Any:
+def array_modify(data: Any, values: Any, index: int, length: int | None = None) -> Any:
+    """Without a length values are inserted; without values either, one is removed, as the specification's example."""
     array, fresh = as_array(data), as_array(values, "values")
+    if length is None:
+        length = 0 if len(fresh) else 1
     if index > len(array):
         what = f"The index {index} lies beyond the array of {len(array)} elements."
         raise InvalidInput(what, code="array-element-not-available")
@@ -283,8 +286,7 @@ def array_interpolate_linear(data: Any) -> Any:
         return array
     filled = _interpolate(values[:, None], _places(labels, len(array)))[:, 0]
     found = [
-        item if not _missing(item) else (None if math.isnan(new) else new)
-        for item, new in zip(items, filled.tolist(), strict=True)
+        item if not _missing(item) or math.isnan(new) else new for item, new in zip(items, filled.tolist(), strict=True)
     ]
     return rebuild(array, found, labels)
 

@@ -74,14 +74,14 @@ def rename_labels(data: Any, dimension: str, target: Any, source: Any = None) ->
             raise InvalidInput(what, code="label-mismatch")
         changes = {_position(cube, name, each): label for each, label in zip(given, fresh, strict=True)}
         labels = [changes.get(number, each) for number, each in enumerate(old)]
-    elif name not in cube.coords or old == list(range(len(old))) or len(fresh) == len(old):
-        if len(fresh) != len(old):
-            what = f"There are {len(fresh)} new labels for the {len(old)} of {name}."
-            raise InvalidInput(what, remedy="Name those to change in `source`.", code="label-mismatch")
-        labels = list(fresh)
+    elif name in cube.coords and old != list(range(len(old))):
+        what = f"The labels of {name} are not numbered 0, 1, 2 ...: {', '.join(map(str, old[:20]))}."
+        raise InvalidInput(what, "", "Name those to change in `source`.", code="labels-not-enumerated")
     else:
-        what = f"There are {len(fresh)} new labels for the {len(old)} of {name}."
-        raise InvalidInput(what, remedy="Name those to change in `source`.", code="label-mismatch")
+        labels = [*fresh, *old[len(fresh) :]]
+        if len(fresh) > len(old):
+            what = f"There are {len(fresh)} new labels for the {len(old)} of {name}."
+            raise InvalidInput(what, remedy="Give no more than there are.", code="label-mismatch")
     if len({str(label) for label in labels}) < len(labels):
         twice = next(label for label in labels if [str(each) for each in labels].count(str(label)) > 1)
         raise InvalidInput(f"The label {twice!r} would stand twice in {name}.", code="label-exists")

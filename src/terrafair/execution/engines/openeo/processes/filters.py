@@ -11,13 +11,28 @@ import xarray as xr
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo import area, dimensions, instants
 from terrafair.execution.engines.openeo.area import Box, Geometries
+from terrafair.execution.engines.openeo.evaluate import Environment
 from terrafair.execution.engines.openeo.processes.callbacks import callback
 from terrafair.execution.engines.openeo.processes.logic import truth
 from terrafair.execution.engines.openeo.values import as_array, describe, items_of
 
 
 def filter_bbox(data: Any, extent: Any) -> xr.DataArray:
-    return within(dimensions.as_cube(data), Box.of(extent))
+    """Nothing is left of a cube that lies elsewhere; vector cubes keep the geometries that lie inside as a whole."""
+    cube, box = dimensions.as_cube(data), Box.of(extent)
+    if not dimensions.is_raster(cube) and (names := dimensions.of_kind(cube, "geometry")):
+        return _geometries_within(cube, names[0], box)
+    _located(cube)
+    return area.crop(cube, box)
+
+
+def _geometries_within(cube: xr.DataArray, name: str, box: Box) -> xr.DataArray:
+    import shapely
+
+    moved = box.to(dimensions.reference_system(cube))
+    frame = shapely.box(moved.west, moved.south, moved.east, moved.north)
+    keep = [n for n, shape in enumerate(cube[name].values) if not shape.is_empty and shapely.covered_by(shape, frame)]
+    return cube.isel({name: keep})
 
 
 def within(cube: xr.DataArray, box: Box) -> xr.DataArray:
@@ -76,31 +91,27 @@ def _open(moment: np.datetime64 | None) -> str:
     return "the beginning" if moment is None else instants.text(moment)
 
 
-def filter_bands(data: Any, bands: Any = None, wavelengths: Any = None) -> xr.DataArray:
-    """Bands in the order asked; wavelength ranges add those whose centre (in micrometres) they hold."""
+def filter_bands(environment: Environment, data: Any, bands: Any = None, wavelengths: Any = None) -> xr.DataArray:
+    """Bands in the order asked; wavelength ranges add those whose centre (in micrometres) they hold.
+
+    What matches nothing is left out, with a warning: the static check knows the bands and refuses it before.
+    """
     cube = dimensions.as_cube(data)
     name = dimensions.bands(cube)
     wanted, ranges = list(bands or []), list(wavelengths or [])
     if not wanted and not ranges:
         raise InvalidInput("Neither `bands` nor `wavelengths` is given.", code="band-filter-parameter-missing")
-    numbers = [band_position(cube, name, band) for band in wanted]
+    numbers = []
+    for band in wanted:
+        if not (found := dimensions.positions(cube, name, band)):
+            known = [str(label) for label in dimensions.labels(cube, name)]
+            environment.say(str(unknown_band(band, known).problem), "warning")
+        numbers += found
     centres = cube.coords[name].attrs.get("wavelengths", {})
     for low, high in ranges:
         labels = dimensions.labels(cube, name)
         numbers += [n for n, label in enumerate(labels) if low <= centres.get(label, np.nan) <= high]
-    if not numbers:
-        raise InvalidInput(
-            "No band has a wavelength in the ranges.", f"Known: {centres or 'none'}.", code="band-unknown"
-        )
     return cube.isel({name: list(dict.fromkeys(numbers))})
-
-
-def band_position(cube: xr.DataArray, name: str, band: Any) -> int:
-    """Where a band stands; raises `InvalidInput` naming the nearest."""
-    found = dimensions.position(cube, name, band)
-    if found is None:
-        raise unknown_band(band, [str(label) for label in dimensions.labels(cube, name)])
-    return found
 
 
 def unknown_band(band: Any, known: list[str]) -> InvalidInput:
@@ -123,7 +134,8 @@ def filter_spatial(data: Any, geometries: Any) -> xr.DataArray:
     """Cut to the bounds of the geometries; pixels outside of them become no-data."""
     cube = dimensions.as_cube(data)
     shapes = Geometries.of(geometries)
-    cut = within(cube, shapes.box())
+    _located(cube)
+    cut = area.crop(cube, shapes.box())
     return keep_where(cut, area.mask(cut, shapes))
 
 
