@@ -17,17 +17,26 @@ def _functions() -> dict[str, Callable[..., Any]]:
         aggregation,
         arrays,
         callbacks,
+        clouds,
         comparison,
         cubes,
         cumulative,
+        curves,
         dates,
         filters,
         logic,
         math,
+        models,
+        neighborhoods,
+        polygons,
+        ready,
         resampling,
+        shapes,
         statistics,
         texts,
         udfs,
+        vectors,
+        zones,
     )
 
     own: dict[str, Callable[..., Any]] = {
@@ -53,14 +62,24 @@ def _functions() -> dict[str, Callable[..., Any]]:
         (callbacks, _CALLBACKS),
         (comparison, _COMPARISON),
         (cubes, _CUBES),
+        (clouds, ("cloud_detection", "mask_scl_dilation", "to_scl_dilation_mask")),
+        (curves, ("fit_curve", "predict_curve")),
         (cumulative, ("cummax", "cummin", "cumproduct", "cumsum")),
         (dates, ("date_between", "date_difference", "date_replace_component", "date_shift")),
         (filters, _FILTERS),
         (load, ("load_collection", "load_geojson", "load_stac", "load_uploaded_files", "load_url")),
         (math, _MATH),
+        (models, _MODELS),
+        (neighborhoods, ("apply_neighborhood",)),
+        (polygons, ("aggregate_spatial_window", "apply_polygon", "chunk_polygon")),
+        (ready, _READY),
         (resampling, ("resample_cube_spatial", "resample_cube_temporal", "resample_spatial")),
+        (save, ("stac_modify",)),
+        (shapes, ("flatten_dimensions", "unflatten_dimension")),
         (statistics, _STATISTICS),
         (texts, ("text_begins", "text_concat", "text_contains", "text_ends", "text_find")),
+        (vectors, _VECTORS),
+        (zones, ("aggregate_spatial",)),
     )
     for module, names in modules:
         own.update({name: getattr(module, name) for name in names})
@@ -77,7 +96,6 @@ def inspect(environment: Environment, data: Any, message: str = "", code: str = 
 
 
 _AGGREGATION = (
-    "aggregate_spatial",
     "aggregate_temporal",
     "aggregate_temporal_period",
     "anomaly",
@@ -105,7 +123,6 @@ _CALLBACKS = (
     "apply",
     "apply_dimension",
     "apply_kernel",
-    "apply_neighborhood",
     "ndvi",
     "reduce_dimension",
     "reduce_spatial",
@@ -138,7 +155,6 @@ _FILTERS = (
     "filter_labels",
     "filter_spatial",
     "filter_temporal",
-    "filter_vector",
     "mask",
     "mask_polygon",
     "trim_cube",
@@ -179,6 +195,23 @@ _MATH = (
     "tan",
     "tanh",
 )
+_MODELS = (
+    "fit_class_random_forest",
+    "fit_regr_random_forest",
+    "load_ml_model",
+    "ml_predict",
+    "predict_class",
+    "predict_onnx",
+    "predict_probabilities",
+    "predict_random_forest",
+    "save_ml_model",
+)
+_READY = (
+    "ard_normalized_radar_backscatter",
+    "ard_surface_reflectance",
+    "atmospheric_correction",
+    "sar_backscatter",
+)
 _STATISTICS = (
     "count",
     "extrema",
@@ -190,6 +223,15 @@ _STATISTICS = (
     "quantiles",
     "sd",
     "variance",
+)
+
+_VECTORS = (
+    "filter_vector",
+    "vector_buffer",
+    "vector_reproject",
+    "vector_to_random_points",
+    "vector_to_raster",
+    "vector_to_regular_points",
 )
 
 Library = Mapping[str, Process]

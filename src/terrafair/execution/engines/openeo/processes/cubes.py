@@ -11,6 +11,7 @@ from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo import area, blocks, dimensions, instants
 from terrafair.execution.engines.openeo.evaluate import Callback
 from terrafair.execution.engines.openeo.processes.callbacks import callback
+from terrafair.execution.engines.openeo.processes.filters import on_grid
 from terrafair.execution.engines.openeo.values import as_array, items_of
 
 KINDS = ("spatial", "temporal", "bands", "geometry", "other")
@@ -104,11 +105,14 @@ def _position(cube: xr.DataArray, name: str, label: Any) -> int:
 def merge_cubes(cube1: Any, cube2: Any, overlap_resolver: Any = None, context: Any = None) -> xr.DataArray:
     """Join along the one dimension whose labels differ, or resolve what both have.
 
-    A cube that lacks dimensions counts for each label of them. Grids must be the same: they are not resampled.
+    A cube that lacks dimensions counts for each label of them. A second raster on another grid is resampled to the
+    first by the nearest pixel; where pixels coincide, areas may differ.
     """
     one, two = dimensions.as_cube(cube1, "cube1"), dimensions.as_cube(cube2, "cube2")
     resolver = None if overlap_resolver is None else callback(overlap_resolver, "overlap_resolver")
     two = _aligned_names(one, two)
+    if dimensions.is_raster(one) and dimensions.is_raster(two) and not _grids_meet(one, two):
+        two = on_grid(two, one)
     shared = [str(name) for name in one.dims if name in two.dims]
     _check_shared(one, two, shared)
     if set(one.dims) != set(two.dims):
@@ -117,9 +121,6 @@ def merge_cubes(cube1: Any, cube2: Any, overlap_resolver: Any = None, context: A
     differing = [name for name in shared if not _same(one, two, name)]
     if not differing:
         return _resolved(one, _labelled_like(two, one), resolver, context)
-    for name in differing:
-        if dimensions.kind(one, name) == "spatial":
-            _check_grid(one, two, name)
     return _joined(one, two, differing, resolver, context)
 
 
@@ -141,11 +142,26 @@ def _check_shared(one: xr.DataArray, two: xr.DataArray, shared: list[str]) -> No
         if dimensions.kind(one, name) != dimensions.kind(two, name):
             what = f"{name} is {dimensions.kind(one, name)} in one cube and {dimensions.kind(two, name)} in the other."
             raise InvalidInput(what, remedy="Rename one of them.", code="incompatible-data-cubes")
-    if dimensions.is_raster(one) and dimensions.is_raster(two):
-        first, second = dimensions.reference_system(one), dimensions.reference_system(two)
-        if not area.same_system(first, second):
-            what = f"The cubes have different reference systems: {str(first)[:40]} and {str(second)[:40]}."
-            raise InvalidInput(what, "", "Use resample_cube_spatial first.", code="incompatible-data-cubes")
+
+
+def _grids_meet(one: xr.DataArray, two: xr.DataArray) -> bool:
+    """Whether pixels coincide where the areas overlap; then nothing needs to be resampled."""
+    names = [*dimensions.horizontal(one), *dimensions.horizontal(two)]
+    if any(name not in cube.coords for cube in (one, two) for name in names if name in cube.dims):
+        return True
+    if not area.same_system(dimensions.reference_system(one), dimensions.reference_system(two)):
+        return False
+    pairs = zip(dimensions.horizontal(one), dimensions.horizontal(two), strict=True)
+    return all(_fits(one[first].values, two[second].values) for first, second in pairs)
+
+
+def _fits(one: Any, two: Any) -> bool:
+    if not len(one) or not len(two):
+        return True
+    step = area.resolution(one) or area.resolution(two) or 1.0
+    other = area.resolution(two) or step
+    shift = (float(two[0]) - float(one[0])) / step
+    return abs(other / step - 1) <= 1e-4 and abs(shift - round(shift)) <= 1e-2
 
 
 def _same(one: xr.DataArray, two: xr.DataArray, name: str) -> bool:
@@ -159,17 +175,6 @@ def _same(one: xr.DataArray, two: xr.DataArray, name: str) -> bool:
 
 def _labelled_like(two: xr.DataArray, one: xr.DataArray) -> xr.DataArray:
     return two.assign_coords({name: one[name] for name in one.dims if name in one.coords})
-
-
-def _check_grid(one: xr.DataArray, two: xr.DataArray, name: str) -> None:
-    """Grids may cover other areas, but their pixels must coincide."""
-    step = area.resolution(one[name].values) or area.resolution(two[name].values) or 1.0
-    other = area.resolution(two[name].values) or step
-    shift = (float(two[name].values[0]) - float(one[name].values[0])) / step
-    if abs(other / step - 1) > 1e-4 or abs(shift - round(shift)) > 1e-2:
-        what = f"The cubes have different grids along {name}."
-        why = f"Steps {step:g} and {other:g}, shifted by {shift - round(shift):.3f} pixels."
-        raise InvalidInput(what, why, "Use resample_cube_spatial first.", code="incompatible-data-cubes")
 
 
 def _resolved(one: xr.DataArray, two: xr.DataArray, resolver: Callback | None, context: Any) -> xr.DataArray:

@@ -14,7 +14,6 @@ from terrafair.execution.engines.openeo.area import Box, Geometries
 from terrafair.execution.engines.openeo.evaluate import Environment
 from terrafair.execution.engines.openeo.processes.callbacks import callback
 from terrafair.execution.engines.openeo.processes.logic import truth
-from terrafair.execution.engines.openeo.values import as_array, describe, items_of
 
 
 def filter_bbox(data: Any, extent: Any) -> xr.DataArray:
@@ -22,7 +21,7 @@ def filter_bbox(data: Any, extent: Any) -> xr.DataArray:
     cube, box = dimensions.as_cube(data), Box.of(extent)
     if not dimensions.is_raster(cube) and (names := dimensions.of_kind(cube, "geometry")):
         return _geometries_within(cube, names[0], box)
-    _located(cube)
+    located(cube)
     return area.crop(cube, box)
 
 
@@ -37,7 +36,7 @@ def _geometries_within(cube: xr.DataArray, name: str, box: Box) -> xr.DataArray:
 
 def within(cube: xr.DataArray, box: Box) -> xr.DataArray:
     """The pixels inside; raises `InvalidInput` when there are none."""
-    _located(cube)
+    located(cube)
     found = area.crop(cube, box)
     if not found.size and cube.size:
         y, x = dimensions.horizontal(cube)
@@ -53,7 +52,8 @@ def _short(crs: Any) -> str:
     return f"EPSG:{text}" if text.isdigit() else text[:40]
 
 
-def _located(cube: xr.DataArray) -> None:
+def located(cube: xr.DataArray) -> None:
+    """Raise `InvalidInput` for a raster that has no coordinates."""
     for name in dimensions.horizontal(cube):
         if name not in cube.coords:
             what = f"The dimension {name} has no coordinates."
@@ -134,7 +134,7 @@ def filter_spatial(data: Any, geometries: Any) -> xr.DataArray:
     """Cut to the bounds of the geometries; pixels outside of them become no-data."""
     cube = dimensions.as_cube(data)
     shapes = Geometries.of(geometries)
-    _located(cube)
+    located(cube)
     cut = area.crop(cube, shapes.box())
     return keep_where(cut, area.mask(cut, shapes))
 
@@ -168,10 +168,35 @@ def mask(data: Any, mask: Any, replacement: Any = None) -> xr.DataArray:
             what = f"The mask has dimensions that the data has not: {', '.join(missing)}."
             raise InvalidInput(what, remedy="Reduce them first.", code="incompatible-data-cubes")
         other = other.squeeze(missing, drop=True)
+    other = on_grid(other, cube)
     for name in map(str, other.dims):
         _same_labels(cube, other, name)
     hidden = xr.apply_ufunc(truth, other, dask="parallelized", output_dtypes=[bool])
     return choose(cube, ~hidden, replacement)
+
+
+def on_grid(other: xr.DataArray, cube: xr.DataArray) -> xr.DataArray:
+    """The raster on the grid of another, warped to it by the nearest pixel where it is not on it already."""
+    if not (dimensions.is_raster(cube) and dimensions.is_raster(other)):
+        return other
+    if any(name not in each.coords for each in (cube, other) for name in dimensions.horizontal(each)):
+        return other
+    if same_grid(cube, other):
+        return other
+    from terrafair.execution.engines.openeo.processes.resampling import Grid, onto
+
+    return onto(other, Grid.of(cube), "near")
+
+
+def same_grid(cube: xr.DataArray, other: xr.DataArray) -> bool:
+    """Whether two rasters have the same pixels, to a thousandth of one."""
+    if not area.same_system(dimensions.reference_system(cube), dimensions.reference_system(other)):
+        return False
+    for one, two in zip(dimensions.horizontal(cube), dimensions.horizontal(other), strict=True):
+        slack = abs(area.resolution(cube[one].values)) * 1e-3 or 1e-9
+        if cube.sizes[one] != other.sizes[two] or not np.allclose(cube[one], other[two], rtol=0, atol=slack):
+            return False
+    return True
 
 
 def _same_labels(cube: xr.DataArray, other: xr.DataArray, name: str) -> None:
@@ -191,24 +216,9 @@ def _same_labels(cube: xr.DataArray, other: xr.DataArray, name: str) -> None:
 
 def mask_polygon(data: Any, mask: Any, replacement: Any = None, inside: bool = False) -> xr.DataArray:
     cube = dimensions.as_cube(data)
-    _located(cube)
+    located(cube)
     found = area.mask(cube, Geometries.of(mask, "mask").polygons("mask"))
     return keep_where(cube, ~found if inside else found, replacement)
-
-
-def filter_vector(data: Any, geometries: Any, relation: str = "intersects") -> xr.DataArray:
-    import shapely
-
-    cube = dimensions.as_cube(data)
-    names = dimensions.of_kind(cube, "geometry")
-    relations = {"intersects": shapely.intersects, "within": shapely.within, "disjoint": shapely.disjoint}
-    if not names or relation not in relations:
-        what = f"{describe(cube)} with the relation {relation!r} cannot be filtered."
-        raise InvalidInput(what, remedy=f"Give a vector cube, and one of {', '.join(relations)}.")
-    wanted = Geometries.of(geometries).to(dimensions.reference_system(cube))
-    whole = shapely.union_all(list(wanted.shapes))
-    keep = [n for n, shape in enumerate(cube[names[0]].values) if relations[relation](shape, whole)]
-    return cube.isel({names[0]: keep})
 
 
 def trim_cube(data: Any) -> xr.DataArray:
@@ -222,8 +232,3 @@ def trim_cube(data: Any) -> xr.DataArray:
             cut = {name: slice(int(places[0]), int(places[-1]) + 1)}
             cube, known = cube.isel(cut), known.isel(cut)
     return cube
-
-
-def labels_wanted(value: Any, argument: str) -> list[Any]:
-    """A list of labels."""
-    return items_of(as_array(value, argument))
