@@ -8,7 +8,10 @@ from terrafair.execution.engines.openeo.evaluate import Environment, Process
 
 def processes() -> dict[str, Process]:
     """Build the library; the caller keeps it."""
-    return {name: Process.of(name, function) for name, function in sorted(_functions().items())}
+    return {
+        name: Process.of(name, function, elementwise=name in _ELEMENTWISE)
+        for name, function in sorted(_functions().items())
+    }
 
 
 def _functions() -> dict[str, Callable[..., Any]]:
@@ -26,6 +29,7 @@ def _functions() -> dict[str, Callable[..., Any]]:
         filters,
         logic,
         math,
+        merging,
         models,
         neighborhoods,
         polygons,
@@ -69,6 +73,7 @@ def _functions() -> dict[str, Callable[..., Any]]:
         (filters, _FILTERS),
         (load, ("load_collection", "load_geojson", "load_stac", "load_uploaded_files", "load_url")),
         (math, _MATH),
+        (merging, ("merge_cubes",)),
         (models, _MODELS),
         (neighborhoods, ("apply_neighborhood",)),
         (polygons, ("aggregate_spatial_window", "apply_polygon", "chunk_polygon")),
@@ -145,7 +150,6 @@ _CUBES = (
     "create_data_cube",
     "dimension_labels",
     "drop_dimension",
-    "merge_cubes",
     "rename_dimension",
     "rename_labels",
 )
@@ -233,5 +237,7 @@ _VECTORS = (
     "vector_to_raster",
     "vector_to_regular_points",
 )
+
+_ELEMENTWISE = frozenset({*_MATH, *_COMPARISON, "and", "or", "xor", "not", "int", "round"}) - {"constant"}
 
 Library = Mapping[str, Process]

@@ -68,7 +68,9 @@ def aggregate_temporal_period(
     wanted = periods.complete(moments.min(), moments.max(), period)
     own = [periods.label(moment, period) for moment in moments]
     chosen = [[n for n, label in enumerate(own) if label == each] for each in wanted]
-    return _grouped(cube, name, chosen, wanted, callback(reducer, "reducer"), context)
+    found = _grouped(cube, name, chosen, wanted, callback(reducer, "reducer"), context)
+    found[name].attrs["period"] = period
+    return found
 
 
 def _grouped(

@@ -168,6 +168,10 @@ def mask(data: Any, mask: Any, replacement: Any = None) -> xr.DataArray:
             what = f"The mask has dimensions that the data has not: {', '.join(missing)}."
             raise InvalidInput(what, remedy="Reduce them first.", code="incompatible-data-cubes")
         other = other.squeeze(missing, drop=True)
+    for name in dimensions.of_kind(other, "bands"):
+        if other.sizes[name] == 1 and dimensions.labels(other, name) != dimensions.labels(cube, name):
+            # A mask made of one band counts for all bands, as every back-end has it.
+            other = other.squeeze(name, drop=True)
     other = on_grid(other, cube)
     for name in map(str, other.dims):
         _same_labels(cube, other, name)

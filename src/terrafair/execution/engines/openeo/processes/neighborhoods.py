@@ -11,13 +11,26 @@ import numpy as np
 import xarray as xr
 
 from terrafair.errors import InvalidInput
-from terrafair.execution.engines.openeo import area, dimensions
+from terrafair.execution.engines.openeo import area, blocks, dimensions, periods
 from terrafair.execution.engines.openeo.evaluate import Callback
 from terrafair.execution.engines.openeo.processes.callbacks import callback
 from terrafair.execution.engines.openeo.values import Stack, describe
 
 _DURATION = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$")
 _SECONDS = (31556952, 2629746, 604800, 86400, 3600, 60, 1)
+
+
+_ON_CUBES = frozenset({
+    "run_udf", "apply", "apply_dimension", "apply_kernel", "reduce_dimension", "filter_bands", "filter_temporal",
+    "filter_bbox", "merge_cubes", "mask", "ndvi", "aggregate_temporal", "aggregate_temporal_period", "rename_labels",
+    "add_dimension", "drop_dimension", "resample_spatial", "resample_cube_spatial", "filter_labels", "rename_dimension",
+})  # fmt: skip
+
+
+class Starts(tuple[int, ...]):
+    """Where the calendar periods along a dimension begin."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +46,19 @@ class _Window:
 
 
 def apply_neighborhood(data: Any, process: Any, size: Any, overlap: Any = None, context: Any = None) -> xr.DataArray:
-    """Margins beyond the cube's edge are no-data; the margin of a result is cut off again."""
+    """What lies beyond the cube's edge is no-data; the margin of a result is cut off again."""
     cube, run = dimensions.as_cube(data), callback(process, "process")
     steps, margins = _extents(cube, size, "size"), _extents(cube, overlap or [], "overlap")
-    if empty := next((name for name, step in steps.items() if step < 1), None):
+    if any(isinstance(margin, Starts) for margin in margins.values()):
+        raise InvalidInput(
+            "`overlap` names a calendar period.", remedy="Give a number of labels.", code="argument-value"
+        )
+    if empty := next((name for name, step in steps.items() if step == 0), None):
         raise InvalidInput(f"The size along {empty} is 0.", remedy="Give 1 or more.", code="argument-value")
+    along = [name for name, step in steps.items() if step != 1]
+    if len(along) == 1 and not any(margins.values()) and not _wants_cube(run):
+        # A series at each pixel: all pixels at once.
+        return _series(cube, run, along[0], steps[along[0]], context)
     result: Any = None
     names = [str(each) for each in cube.dims]
     for window in _windows(cube, steps, margins):
@@ -49,6 +70,24 @@ def apply_neighborhood(data: Any, process: Any, size: Any, overlap: Any = None, 
             result = result.astype(np.result_type(result.dtype, found.dtype))
         result[_place(window, names)] = found.values
     return dimensions.rebuilt(cube, result, names)
+
+
+def _wants_cube(process: Callback) -> bool:
+    """Whether the callback works on a cube with all its dimensions, not on an array."""
+    return any(node.process in _ON_CUBES for node in process.graph.walk())
+
+
+def _series(cube: xr.DataArray, process: Callback, name: str, step: "int | Starts", context: Any) -> xr.DataArray:
+    parts = []
+    for start, end in _spans(step, cube.sizes[name]):
+        part = cube.isel({name: slice(start, end)})
+        found, _ = blocks.transform_along(part, name, process, context)
+        if found.sizes[name] != end - start:
+            what = f"The callback gives {found.sizes[name]} values for {end - start} along {name}."
+            raise InvalidInput(what, "A neighbourhood keeps its shape.", code="data-cube-properties-immutable")
+        parts.append(found.drop_vars(name, errors="ignore"))
+    joined = xr.concat(parts, name, join="override", coords="minimal", compat="override").transpose(*cube.dims)
+    return dimensions.rebuilt(cube, joined.data, [str(each) for each in cube.dims])
 
 
 def _run(process: Callback, part: xr.DataArray, context: Any) -> xr.DataArray:
@@ -109,10 +148,11 @@ def _windows(cube: xr.DataArray, steps: Mapping[str, int], margins: Mapping[str,
         total, margin = cube.sizes[name], margins.get(name, 0)
         step = steps.get(name, total)
         spans = []
-        for start in range(0, total, max(step, 1)):
-            end = min(start + step, total)
-            low, high = max(start - margin, 0), min(end + margin, total)
-            missing = (low - (start - margin), end + margin - high)
+        for start, end in _spans(step, total):
+            # Blocks at the far edge are as large as the others.
+            full = start + step if isinstance(step, int) else end
+            low, high = max(start - margin, 0), min(full + margin, total)
+            missing = (low - (start - margin), full + margin - high)
             spans.append((name, slice(low, high), missing, slice(margin, margin + end - start)))
         axes.append(spans)
     for choice in itertools.product(*axes):
@@ -123,7 +163,12 @@ def _windows(cube: xr.DataArray, steps: Mapping[str, int], margins: Mapping[str,
         )
 
 
-def _extents(cube: xr.DataArray, wanted: Any, argument: str) -> dict[str, int]:
+def _spans(step: "int | Starts", total: int) -> Iterator[tuple[int, int]]:
+    starts = list(range(0, total, step)) if isinstance(step, int) else list(step)
+    yield from zip(starts, [*starts[1:], total], strict=True)
+
+
+def _extents(cube: xr.DataArray, wanted: Any, argument: str) -> dict[str, Any]:
     """Numbers of labels along each dimension."""
     found = {}
     for entry in wanted:
@@ -136,8 +181,11 @@ def _extents(cube: xr.DataArray, wanted: Any, argument: str) -> dict[str, int]:
     return found
 
 
-def _count(cube: xr.DataArray, name: str, value: Any, unit: str) -> int:
+def _count(cube: xr.DataArray, name: str, value: Any, unit: str) -> "int | Starts":
     labels = cube[name].values if name in cube.coords else np.arange(cube.sizes[name])
+    if isinstance(value, str) and value in periods.PERIODS and labels.dtype.kind == "M":
+        own = [periods.label(moment, value) for moment in labels]
+        return Starts(n for n, each in enumerate(own) if n == 0 or own[n - 1] != each)
     if (
         isinstance(value, str)
         and labels.dtype.kind == "M"

@@ -39,12 +39,18 @@ def apply_polygon(
         mask = xr.DataArray(inside, dims=(y, x)).isel(window)
         part = _run(run, choose(cube.isel(window), mask, mask_value).load(), context)
         if result is None:
-            result = np.full([cube.sizes[each] for each in cube.dims], np.nan, _floating(part.dtype))
-        place = tuple(window.get(str(each), slice(None)) for each in cube.dims)
-        result[place] = np.where(mask.broadcast_like(part).transpose(*cube.dims).values, part.values, result[place])
-    if result is None:
-        result = np.full([cube.sizes[each] for each in cube.dims], np.nan, _floating(cube.dtype))
-    return dimensions.rebuilt(cube, result, [str(each) for each in cube.dims])
+            result = _empty(part, cube, y, x)
+        place = tuple(window.get(str(each), slice(None)) for each in result.dims)
+        inside_part = mask.broadcast_like(part).transpose(*result.dims).values
+        result.values[place] = np.where(inside_part, part.transpose(*result.dims).values, result.values[place])
+    return _empty(cube, cube, y, x) if result is None else result
+
+
+def _empty(part: xr.DataArray, cube: xr.DataArray, y: str, x: str) -> xr.DataArray:
+    """No-data on the cube's grid, with the other dimensions of a part."""
+    sizes = [cube.sizes[name] if name in (y, x) else part.sizes[name] for name in part.dims]
+    coords = {name: (cube if name in (y, x) else part)[name] for name in part.dims if name in part.coords}
+    return xr.DataArray(np.full(sizes, np.nan, _floating(part.dtype)), dims=part.dims, coords=coords, attrs=cube.attrs)
 
 
 def chunk_polygon(data: Any, chunks: Any, process: Any, mask_value: Any = None, context: Any = None) -> xr.DataArray:
@@ -62,10 +68,12 @@ def _floating(kind: np.dtype[Any]) -> np.dtype[Any]:
 
 def _run(process: Callback, part: xr.DataArray, context: Any) -> xr.DataArray:
     result = process(data=part, x=part, context=context)
-    if not isinstance(result, xr.DataArray) or any(result.sizes.get(name) != part.sizes[name] for name in part.dims):
+    plane = dimensions.horizontal(part)
+    if not isinstance(result, xr.DataArray) or any(result.sizes.get(name) != part.sizes[name] for name in plane):
         what = f"The callback gives {describe(result)} for a part of {dict(part.sizes)}."
-        raise InvalidInput(what, "A polygon's part keeps its shape.", code="result-type")
-    return result.transpose(*part.dims, ...)
+        raise InvalidInput(what, "A polygon's part keeps its pixels.", code="result-type")
+    kept = [str(name) for name in part.dims if name in result.dims]
+    return result.transpose(*kept, ...)
 
 
 def aggregate_spatial_window(

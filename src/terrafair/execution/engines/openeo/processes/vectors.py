@@ -118,7 +118,7 @@ def vector_to_random_points(
     if total_count is not None:
         each = min(each if geometry_count else total_count, max(1, total_count // max(len(solid), 1)))
     random = np.random.default_rng(seed)
-    return _sampled(cube, name, [_random(shape, each, random) for shape in shapes], group=group)
+    return _sampled(cube, [_random(shape, each, random) for shape in shapes], group=group)
 
 
 def _random(shape: Any, count: int, random: np.random.Generator) -> list[Any]:
@@ -147,7 +147,7 @@ def vector_to_regular_points(data: Any, distance: Any, group: bool = True) -> xr
     if area.reference_system(dimensions.reference_system(cube)).is_geographic:
         what = "The geometries are in degrees, the distance in metres."
         raise InvalidInput(what, "", "Use vector_reproject first.", code="unit-mismatch")
-    return _sampled(cube, name, [_regular(shape, float(distance)) for shape in cube[name].values], group=group)
+    return _sampled(cube, [_regular(shape, float(distance)) for shape in cube[name].values], group=group)
 
 
 def _regular(shape: Any, distance: float) -> list[Any]:
@@ -169,7 +169,7 @@ def _regular(shape: Any, distance: float) -> list[Any]:
     return spots or [shapely.Point(shapely.get_coordinates(shape)[0])]
 
 
-def _sampled(cube: xr.DataArray, name: str, points: list[list[Any]], *, group: bool) -> xr.DataArray:
+def _sampled(cube: xr.DataArray, points: list[list[Any]], *, group: bool) -> xr.DataArray:
     about = cube.attrs.get("properties") or [{} for _ in points]
     if group:
         bundles = [shapely.MultiPoint(each) if each else shapely.MultiPoint() for each in points]

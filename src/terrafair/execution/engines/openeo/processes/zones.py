@@ -63,7 +63,7 @@ def _picked(moved: xr.DataArray, pixels: Block) -> Any:
     """(rest ..., pixels), in the order of the pixels."""
     import dask.array as da
 
-    height, width = moved.shape[-2:]
+    width = moved.shape[-1]
     rows, columns = np.divmod(pixels, width)
     data = moved.data
     if not isinstance(data, da.Array):

@@ -50,7 +50,10 @@ def run(code: str, value: Any, context: Any, say: Callable[[str, str], None]) ->
 
 
 def _execute(code: str) -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": "udf"}
+    import pandas as pd
+
+    # Other back-ends run code where these are known, so published code uses them without an import.
+    names: dict[str, Any] = {"__name__": "udf", "np": np, "numpy": np, "xr": xr, "xarray": xr, "pd": pd, "pandas": pd}
     try:
         exec(compile(code, "<udf>", "exec"), names)  # noqa: S102 -- the sandbox is around all of this process
     except SyntaxError as fault:
