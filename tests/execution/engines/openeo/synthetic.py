@@ -124,6 +124,7 @@ NAMED: Mapping[str, Any] = {
     "startdate": "2021-03-01", "enddate": "2021-06-01", "collection-id": "SENTINEL2_L2A", "padding_window_size": 9,
     "orbit_state": "ASCENDING", "polarization": "VV", "temporal_baseline": 12, "season_ids": ["s1"],
     "season_windows": {"s1": ["2021-01-01", "2021-06-01"]}, "mask": POLYGON,
+    "Previous_date": ["2020-03-01", "2020-06-01"],
 }  # fmt: skip
 
 

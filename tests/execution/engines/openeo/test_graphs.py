@@ -90,7 +90,7 @@ def values_for(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def onnx_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def onnx_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks of the shape that the parcel delineation opens in its folder."""
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
@@ -105,7 +105,7 @@ def onnx_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     for number in (1, 2, 3):
         onnx.save(model, folder / f"BelgiumCropMap_unet_3BandsGenerator_Network{number}.onnx")
     monkeypatch.chdir(tmp_path)
-    yield
+    return None
 
 
 @pytest.mark.filterwarnings("ignore")

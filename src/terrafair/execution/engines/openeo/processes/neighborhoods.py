@@ -59,17 +59,23 @@ def apply_neighborhood(data: Any, process: Any, size: Any, overlap: Any = None, 
     if len(along) == 1 and not any(margins.values()) and not _wants_cube(run):
         # A series at each pixel: all pixels at once.
         return _series(cube, run, along[0], steps[along[0]], context)
-    result: Any = None
-    names = [str(each) for each in cube.dims]
+    result: xr.DataArray | None = None
     for window in _windows(cube, steps, margins):
         part = _padded(cube.isel(dict(window.outer)).load(), window)
-        found = _run(run, part, context).isel(dict(window.inner))
+        found = _run(run, part, list(window.outer), context).isel(dict(window.inner))
         if result is None:
-            result = np.empty(cube.shape, found.dtype)
+            result = _empty(found, cube, list(window.outer))
         elif result.dtype != found.dtype:
             result = result.astype(np.result_type(result.dtype, found.dtype))
-        result[_place(window, names)] = found.values
-    return dimensions.rebuilt(cube, result, names)
+        result.values[_place(window, [str(each) for each in result.dims])] = found.transpose(*result.dims).values
+    return cube if result is None else result
+
+
+def _empty(found: xr.DataArray, cube: xr.DataArray, cut: list[str]) -> xr.DataArray:
+    """A cube of the result's dimensions, as large as the data along those that are cut into blocks."""
+    sizes = [cube.sizes[name] if name in cut else found.sizes[name] for name in found.dims]
+    coords = {name: (cube if name in cut else found)[name] for name in map(str, found.dims) if name in found.coords}
+    return xr.DataArray(np.empty(sizes, found.dtype), dims=found.dims, coords=coords, attrs=dict(cube.attrs))
 
 
 def _wants_cube(process: Callback) -> bool:
@@ -90,17 +96,18 @@ def _series(cube: xr.DataArray, process: Callback, name: str, step: "int | Start
     return dimensions.rebuilt(cube, joined.data, [str(each) for each in cube.dims])
 
 
-def _run(process: Callback, part: xr.DataArray, context: Any) -> xr.DataArray:
-    """Callbacks see a cube; those that want an array get the values of the block one after another."""
+def _run(process: Callback, part: xr.DataArray, cut: list[str], context: Any) -> xr.DataArray:
+    """Callbacks see a cube. The dimensions that are cut must stay; others may change, as published UDFs have it."""
     result = process(data=part, x=part, context=context)
     if isinstance(result, np.ndarray | Stack):
         values = result.values if isinstance(result, Stack) else result
         result = part.copy(data=values.reshape(part.shape)) if values.size == part.size else result
-    if not isinstance(result, xr.DataArray) or any(result.sizes.get(d) != part.sizes[d] for d in part.dims):
+    if not isinstance(result, xr.DataArray) or any(result.sizes.get(name) != part.sizes[name] for name in cut):
         what = f"The callback gives {describe(result)} for a block of {dict(part.sizes)}."
-        why = "A neighbourhood keeps its shape."
+        why = f"A neighbourhood keeps its size along {', '.join(cut)}."
         raise InvalidInput(what, why, code="data-cube-properties-immutable")
-    return result.transpose(*part.dims, ...)
+    kept = [str(name) for name in part.dims if name in result.dims]
+    return result.transpose(*kept, ...)
 
 
 def _padded(part: xr.DataArray, window: _Window) -> xr.DataArray:
