@@ -14,6 +14,11 @@ def processes() -> dict[str, Process]:
     }
 
 
+def elementwise(process: str) -> bool:
+    """Whether a process works on single values, and on arrays of them one by one."""
+    return process in _ELEMENTWISE
+
+
 def _functions() -> dict[str, Callable[..., Any]]:
     from terrafair.execution.engines.openeo import load, save
     from terrafair.execution.engines.openeo.processes import (

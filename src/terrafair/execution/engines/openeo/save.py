@@ -20,7 +20,7 @@ FORMATS: Mapping[str, str] = {
     "netcdf4": "nc", "zarr": "zarr", "json": "json", "csv": "csv", "png": "png", "geojson": "geojson",
 }  # fmt: skip
 """Format name in lower case -> file name extension."""
-_NAMES = "GTiff, COG, netCDF, Zarr, JSON, CSV, PNG, GeoJSON"
+NAMES = "GTiff, COG, netCDF, Zarr, JSON, CSV, PNG, GeoJSON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Results:
         extension = FORMATS.get(str(form).lower())
         if extension is None:
             what = f"The format {form!r} is not known."
-            raise InvalidInput(what, remedy=f"Known: {_NAMES}.", code="format-unsupported")
+            raise InvalidInput(what, remedy=f"Known: {NAMES}.", code="format-unsupported")
         self._saved.append(data)
         name = self._free(str(options.get("filename_prefix") or "") or node)
         if isinstance(data, xr.DataArray):

@@ -27,6 +27,8 @@ from terrafair.execution.engines.openeo.values import (
     widen,
 )
 
+LENGTH_LIMIT = 1_000_000
+
 
 def array_create(data: Any = (), repeat: int = 1) -> Any:
     if not isinstance(data, list | tuple | Stack | LabelledArray):
@@ -34,7 +36,14 @@ def array_create(data: Any = (), repeat: int = 1) -> Any:
     items = items_of(as_array(data)) if not isinstance(data, list | tuple) else list(data)
     if not isinstance(repeat, int) or repeat < 1:
         raise InvalidInput(f"`repeat` is {repeat!r}; it must be 1 or more.", code="argument-value")
+    _check_length(len(items) * repeat)
     return as_array(items * repeat)
+
+
+def _check_length(size: int) -> None:
+    if size > LENGTH_LIMIT:
+        what = f"The array would have {size} elements."
+        raise InvalidInput(what, f"The limit is {LENGTH_LIMIT}.", "Make it shorter.", code="graph-too-large")
 
 
 def array_create_labeled(data: Any, labels: Any) -> Any:
@@ -187,6 +196,7 @@ def array_append(data: Any, value: Any, label: Any = None) -> Any:
 
 def array_concat(array1: Any, array2: Any) -> Any:
     first, second = as_array(array1, "array1"), as_array(array2, "array2")
+    _check_length(len(first) + len(second))
     one, two = labels_of(first), labels_of(second)
     labels = None
     if one is not None and two is not None:

@@ -20,7 +20,7 @@ _DISTURBANCES = {"cloud": (8, 9, 10), "cloud shadow": (3,), "snow": (11,)}
 
 def to_scl_dilation_mask(
     data: Any, erosion_kernel_size: int = 0, kernel1_size: int = 17, kernel2_size: int = 201,
-    mask1_values: Any = CLEAR, mask2_values: Any = CLOUDY,
+    mask1_values: Any = CLEAR, mask2_values: Any = CLOUDY, scl_band_name: str = "SCL",
 ) -> xr.DataArray:  # fmt: skip
     """1 where not clear or near clouds, else 0; no-data of the classes counts as not clear.
 
@@ -29,7 +29,9 @@ def to_scl_dilation_mask(
     cube = dimensions.as_cube(data)
     name = next(iter(dimensions.of_kind(cube, "bands")), None)
     if name is not None and cube.sizes[name] > 1:
-        number = next((n for n, band in enumerate(dimensions.labels(cube, name)) if band in _CLASSES), None)
+        number = next(
+            (n for n, band in enumerate(dimensions.labels(cube, name)) if band in {scl_band_name, *_CLASSES}), None
+        )
         if number is None:
             what = f"The cube has {cube.sizes[name]} bands; which one holds the classes is not known."
             raise InvalidInput(what, remedy="Choose it with filter_bands.", code="band-unknown")

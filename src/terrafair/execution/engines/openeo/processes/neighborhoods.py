@@ -188,18 +188,20 @@ def _extents(cube: xr.DataArray, wanted: Any, argument: str) -> dict[str, Any]:
     return found
 
 
+def seconds_of(duration: str) -> float:
+    """A duration such as P5D in seconds; 0 for other texts."""
+    match = _DURATION.match(duration)
+    return (
+        float(sum(int(part or 0) * each for part, each in zip(match.groups(), _SECONDS, strict=True))) if match else 0
+    )
+
+
 def _count(cube: xr.DataArray, name: str, value: Any, unit: str) -> "int | Starts":
     labels = cube[name].values if name in cube.coords else np.arange(cube.sizes[name])
     if isinstance(value, str) and value in periods.PERIODS and labels.dtype.kind == "M":
         own = [periods.label(moment, value) for moment in labels]
         return Starts(n for n, each in enumerate(own) if n == 0 or own[n - 1] != each)
-    if (
-        isinstance(value, str)
-        and labels.dtype.kind == "M"
-        and (match := _DURATION.match(value))
-        and any(match.groups())
-    ):
-        seconds = sum(int(part or 0) * each for part, each in zip(match.groups(), _SECONDS, strict=True))
+    if isinstance(value, str) and labels.dtype.kind == "M" and (seconds := seconds_of(value)):
         step = (labels[-1] - labels[0]) / np.timedelta64(1, "s") / max(len(labels) - 1, 1) or 86400.0
         return max(1, math.ceil(seconds / step - 1e-9))
     number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

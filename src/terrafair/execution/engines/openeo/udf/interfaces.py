@@ -106,8 +106,8 @@ def _modules(say: Any) -> dict[str, ModuleType]:
     modules = {}
     for name in (
         "openeo", "openeo.udf", "openeo.udf.xarraydatacube", "openeo.udf.udf_data", "openeo.udf.structured_data",
-        "openeo.udf.debug", "openeo.metadata", "openeo_udf", "openeo_udf.api", "openeo_udf.api.datacube", "openeo_udf.api.udf_data",
-        "openeo_udf.api.structured_data", "openeo_driver", "openeo_driver.util",
+        "openeo.metadata", "openeo.udf.debug", "openeo_udf", "openeo_udf.api", "openeo_udf.api.datacube",
+        "openeo_udf.api.udf_data", "openeo_udf.api.structured_data", "openeo_driver", "openeo_driver.util",
     ):  # fmt: skip
         module = ModuleType(name)
         # A path makes it a package, so that its parts can be imported.
