@@ -137,7 +137,7 @@ def value_for(parameter: Mapping[str, Any]) -> Any:
     subtype, kind = schema.get("subtype"), schema.get("type")
     if subtype == "geojson":
         return POLYGON
-    if subtype == "bounding-box" or "extent" in parameter["name"] and "spatial" in parameter["name"]:
+    if subtype == "bounding-box" or "spatial" in parameter["name"]:
         return EXTENT
     if subtype == "temporal-interval" or "temporal" in parameter["name"]:
         return ["2021-03-01", "2021-06-01"]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ WHY_NOT = {
 """Each needs what its author keeps: a package, another platform's process, a runtime."""
 EMPTY = frozenset({"apex__UHI_per_pixel"})
 """Graphs whose own thresholds leave nothing of made-up values."""
+DATA = {"from_parameter": "data"}
 NDWI = {
     "id": "NDWI",
     "parameters": [{"name": "date", "schema": {"type": "array"}}, {"name": "polygon", "schema": {"type": "object"}}],
@@ -54,8 +55,8 @@ NDWI = {
                 "data": {"from_node": "load"}, "dimension": "bands",
                 "reducer": {
                     "process_graph": {
-                        "green": {"process_id": "array_element", "arguments": {"data": {"from_parameter": "data"}, "index": 0}},
-                        "nir": {"process_id": "array_element", "arguments": {"data": {"from_parameter": "data"}, "index": 1}},
+                        "green": {"process_id": "array_element", "arguments": {"data": DATA, "index": 0}},
+                        "nir": {"process_id": "array_element", "arguments": {"data": DATA, "index": 1}},
                         "nd": {
                             "process_id": "normalized_difference",
                             "arguments": {"x": {"from_node": "green"}, "y": {"from_node": "nir"}}, "result": True,
@@ -105,7 +106,6 @@ def onnx_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2, 3):
         onnx.save(model, folder / f"BelgiumCropMap_unet_3BandsGenerator_Network{number}.onnx")
     monkeypatch.chdir(tmp_path)
-    return None
 
 
 @pytest.mark.filterwarnings("ignore")

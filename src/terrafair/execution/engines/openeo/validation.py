@@ -404,12 +404,14 @@ def _with_sizes(cube: Cube, document: Mapping[str, Any], arguments: Mapping[str,
 def _pixels(entry: Mapping[str, Any], extent: Any) -> int | None:
     from terrafair.execution.engines.openeo.area import Box
 
+    if extent is not None and not (isinstance(extent, Mapping) and "west" in extent):
+        return None
     step, bounds = entry.get("step"), entry.get("extent")
     axis = str(entry.get("axis", ""))
     if not isinstance(step, int | float) or not step or axis not in {"x", "y"}:
         return None
     low, high = bounds if isinstance(bounds, list) and len(bounds) == 2 else (None, None)
-    if isinstance(extent, Mapping) and "west" in extent:
+    if extent is not None:
         try:
             box = Box.of(extent).to(entry.get("reference_system") or 4326)
         except TerrafairError:
@@ -427,7 +429,9 @@ def _moments(entry: Mapping[str, Any], extent: Any) -> int | None:
     from terrafair.execution.engines.openeo.processes.neighborhoods import seconds_of
 
     values = entry.get("values")
-    span = extent if isinstance(extent, list) and len(extent) == 2 else entry.get("extent")
+    if extent is not None and not (isinstance(extent, list) and all(isinstance(e, str | None) for e in extent)):
+        return None
+    span = entry.get("extent") if extent is None else extent
     try:
         start, end = instants.interval(span, same_day=True) if span is not None else (None, None)
     except TerrafairError:
