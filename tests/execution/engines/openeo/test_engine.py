@@ -1,4 +1,4 @@
-"""The openEO engine as the platform calls it: contract, demo graph, results, staging, and one clear message per fault."""
+"""The openEO engine through its child process: bugs that other back-ends have, results against numpy, wrong inputs."""
 
 import json
 from collections.abc import Callable

@@ -67,6 +67,26 @@ def reduce_along(cube: xr.DataArray, along: Sequence[str], reducer: Reducer, con
     return dimensions.rebuilt(cube, _over_blocks(work, data, ()), rest)
 
 
+def reduced(block: Block, reducer: Reducer, context: Any) -> Block:
+    """Reduce a block along its last axis; the values have no labels."""
+    return _shaped(_single(reducer(data=Stack(np.moveaxis(block, -1, 0)), context=context)), block.shape[:-1])
+
+
+def reduce_group(
+    cube: xr.DataArray, dimension: str, group: Sequence[int], reducer: Reducer, context: Any
+) -> xr.DataArray:
+    """Reduce the values at some positions of a dimension; the reducer also says what nothing at all gives."""
+    if len(group):
+        return reduce_along(cube.isel({dimension: np.asarray(group, np.intp)}), [dimension], reducer, context)
+    rest = [str(name) for name in cube.dims if name != dimension]
+    shape = (1,) * len(rest)
+    with quiet():
+        value = _shaped(_single(reducer(data=Stack(np.empty((0, *shape), cube.dtype), ()), context=context)), shape)
+    template = cube.isel({dimension: 0}, drop=True)
+    empty = xr.full_like(template, value.reshape(-1)[0], dtype=value.dtype)
+    return dimensions.rebuilt(cube, empty.data, rest)
+
+
 def transform_along(
     cube: xr.DataArray, dimension: str, process: Callback, context: Any
 ) -> tuple[xr.DataArray, tuple[Any, ...] | None]:
