@@ -1,4 +1,4 @@
-"""No graph holds up the server: what is too much is refused by counting, and what is allowed is looked at in no time."""
+"""No graph holds up the server: too much is refused by counting, and what is allowed is looked at in no time."""
 
 import json
 import time
