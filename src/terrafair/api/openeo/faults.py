@@ -121,6 +121,8 @@ def fault_of(error: errors.TerrafairError) -> tuple[int, str, str]:
     if isinstance(error, errors.NotExecutable | errors.InvalidInput):
         # What a graph names and is not there makes the request wrong, not its address.
         return 400, code_of(problem), message
+    if isinstance(error, errors.Conflict):
+        return 409, "Conflict", message
     if isinstance(error, errors.TimedOut):
         return 408, "RequestTimeout", message
     if isinstance(error, errors.NotFound):
