@@ -39,7 +39,7 @@ def openeo(
     config, objects, datasets = parts.config, parts.objects, parts.datasets
     signer = Signer(secret(engine))
     files = UserFiles(objects, signer.folder, config.user_quota)
-    published = Published(parts.catalogue, parts.resolver, parts.web, table)
+    published = Published(parts.catalogue, parts.resolver, table)
     predefined = frozenset(str(each["id"]) for each in offer.definitions())
     assembly = Assembly(UserProcesses(engine), published, files, predefined)
     shelf = Shelf(engine, "openeo_jobs", "JobNotFound", "j-")

@@ -129,6 +129,9 @@ def test_runs_a_batch_job(connection: Any, ndvi: Any, tmp_path: Path) -> None:
         assert np.array_equal(one.read(1), two.read(1), equal_nan=True)
     assert job.job_id in {each["id"] for each in connection.list_jobs()}
     first = results.get_assets()[0].href
+    with rasterio.open(f"/vsicurl/{first}") as remote, rasterio.open(image) as one:
+        # By parts, as readers of cloud-optimised files do.
+        assert np.array_equal(remote.read(1), one.read(1), equal_nan=True)
     # Started again, its old links end and new ones come.
     job.start_and_wait(print=lambda _: None, max_poll_interval=0.5)
     assert httpx2.get(first).status_code == 403

@@ -107,6 +107,18 @@ def test_a_job_from_submission_to_restart(api: Api) -> None:
     assert found["openeo:status"] == "finished" and found["id"] == name
     old = found["assets"]["sum.json"]["href"]
     assert api.client.get(old, headers={"Authorization": ""}).json() == 3
+    whole = old.replace("outputs/sum.json", "items/sum.json")
+    content = api.client.get(whole).content
+    size = len(content)
+    for wanted, part in (("0-3", content[:4]), ("5-", content[5:]), ("-4", content[-4:]), ("0-999999", content)):
+        reply = api.client.get(whole, headers={"Range": f"bytes={wanted}"})
+        assert (reply.status_code, reply.content) == (206, part)
+        assert reply.headers["content-range"].endswith(f"/{size}") and reply.headers["accept-ranges"] == "bytes"
+    assert api.client.get(whole, headers={"Range": f"bytes={size}-"}).status_code == 416
+    for odd in ("bytes=-", "bytes=0-1,3-4", "lines=1-2", "bytes=x-y"):
+        assert api.client.get(whole, headers={"Range": odd}).content == content
+    head = api.client.head(whole)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(size))
     api.ask("POST", f"/jobs/{name}/results", 202)
     assert api.ask("GET", f"/jobs/{name}")["status"] == "queued"
     api.refused("GET", old, 403, "TokenInvalid")

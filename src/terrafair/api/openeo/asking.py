@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -66,9 +66,6 @@ def _parsed(content: bytes) -> Document:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
-
-
-Body = Callable[[Request], Awaitable[Document]]
 
 
 def base(request: Request) -> str:

@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from terrafair.api.openeo import job_log
 from terrafair.api.openeo.asking import Document, base, signed_in
 from terrafair.api.openeo.batch import BatchJobs
-from terrafair.api.openeo.delivery import streamed
+from terrafair.api.openeo.delivery import sent
 from terrafair.api.openeo.faults import OpenEOFault, code_of
 from terrafair.api.openeo.results import JobResults
 from terrafair.execution.job import Job
@@ -50,7 +50,7 @@ def router(batch: BatchJobs, results: JobResults, authenticator: Authenticator) 
         batch.stop(who, job_id)
         return Response(status_code=204)
 
-    @routes.get("/results/{job_id}/{ticket}/{name:path}", include_in_schema=False)
+    @routes.api_route("/results/{job_id}/{ticket}/{name:path}", methods=["GET", "HEAD"], include_in_schema=False)
     async def file(job_id: str, ticket: str, name: str, request: Request) -> Response:
         """One file, for a link that was given out."""
         found = await run_in_threadpool(batch.get, None, job_id)
@@ -58,8 +58,8 @@ def router(batch: BatchJobs, results: JobResults, authenticator: Authenticator) 
         if name == "collection.json":
             # With the same absolute links as the person was given.
             return JSONResponse(await run_in_threadpool(results.collection, found, base(request)))
-        content = await run_in_threadpool(results.open, found, name)
-        return StreamingResponse(content.chunks, media_type=content.media_type, headers=streamed(name, content.size))
+        wanted = request.headers.get("range", "")
+        return await run_in_threadpool(sent, results.objects, results.key(found, name), name, wanted)
 
     return routes
 

@@ -9,14 +9,12 @@ from typing import Any
 
 from terrafair.catalogue.catalogue import Catalogue
 from terrafair.errors import InvalidInput, NotFound, TerrafairError
-from terrafair.web import Web
 from terrafair.workflows.content import decode, load
 from terrafair.workflows.openeo import process_of
 from terrafair.workflows.resolve import Resolver
 from terrafair.workflows.workflow import WorkflowType
 
 KEPT_SECONDS = 300.0
-DOCUMENT_BYTES = 4 * 2**20
 
 Definition = Mapping[str, Any]
 
@@ -27,7 +25,6 @@ class Published:
 
     catalogue: Catalogue
     resolver: Resolver
-    web: Web
     table: Callable[[], list[dict[str, Any]]]
     """The verdicts on everything that the catalogue holds."""
     _read: dict[str, tuple[float, Definition]] = field(default_factory=dict)
@@ -42,7 +39,7 @@ class Published:
 
     def at(self, address: str) -> Definition:
         """The process at an address; raises `NotFound`, `Unreachable`, `Refused` or `InvalidInput`."""
-        return self._kept(address, lambda: _process(self.web.get(address, limit=DOCUMENT_BYTES).content, address))
+        return self._kept(address, lambda: _process(self.resolver.document(address), address))
 
     def listing(self) -> list[dict[str, str]]:
         """Id and title of each openEO workflow."""

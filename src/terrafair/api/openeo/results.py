@@ -10,7 +10,7 @@ from typing import Any
 from terrafair.api.openeo.asking import Document
 from terrafair.api.openeo.batch import BatchJob
 from terrafair.api.openeo.signing import SECONDS, Signer
-from terrafair.data.objects import Content, ObjectStore
+from terrafair.data.objects import ObjectStore
 from terrafair.errors import NotFound
 from terrafair.execution.job import Job
 
@@ -66,11 +66,11 @@ class JobResults:
             "assets": whole["assets"],
         }
 
-    def open(self, batch: BatchJob, name: str) -> Content:
-        """One file of the results; raises `NotFound`."""
+    def key(self, batch: BatchJob, name: str) -> str:
+        """Where a file of the results lies; raises `NotFound`."""
         if batch.job is None or not batch.job.results.prefix:
             raise NotFound(f"The job {batch.id} has no results.")
-        return self.objects.open(f"{batch.job.results.prefix.rstrip('/')}/{name}")
+        return f"{batch.job.results.prefix.rstrip('/')}/{name}"
 
     def thing(self, batch: BatchJob) -> str:
         """What a link gives access to: the files of this run, not of a later one."""
