@@ -1,18 +1,19 @@
-"""What many tests need: the real data, where it is there, and a running platform."""
+"""What many tests need: the real data, where it is there, and whole platforms."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-import terrafair
 from terrafair.identity import oidc_provider
 
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[1].parent / "shared")
@@ -46,18 +47,75 @@ def git() -> Callable[..., str]:
     return run
 
 
-@dataclass(frozen=True)
-class Live:
-    """A platform that runs in processes of its own."""
+@dataclass
+class Platform:
+    """A whole platform on a home folder of its own: server, object store, workers, as a person starts it."""
 
-    url: str
     home: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("TERRAFAIR_")}
+        return {**kept, "TERRAFAIR_HOME": str(self.home), **self.settings}
+
+    @property
+    def url(self) -> str:
+        return str(self.serving["url"])
+
+    @property
+    def serving(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.home / "serving.json").read_text())
+        return document
+
+    def start(self, *arguments: str) -> "Platform":
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "serving.json").unlink(missing_ok=True)
+        command = [sys.executable, "-m", "terrafair", "serve", "--port", "0", *arguments]
+        with (self.home / "serve.log").open("ab") as log:
+            self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 120
+        while not (self.home / "serving.json").exists():
+            told = (self.home / "serve.log").read_text()
+            assert self._process.poll() is None, f"the platform ended: {told}"
+            assert time.monotonic() < deadline, f"the platform did not start: {told}"
+            time.sleep(0.05)
+        return self
+
+    def cli(self, *arguments: str, code: int | None = 0, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        """The command line on this platform; `code` None: whatever it ends with."""
+        command = [sys.executable, "-m", "terrafair", *arguments]
+        done = subprocess.run(
+            command, env=self.environment, input=stdin, capture_output=True, text=True, timeout=280, check=False
+        )
+        assert code is None or done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def json(self, *arguments: str, code: int | None = 0) -> Any:
+        return json.loads(self.cli(*arguments, "--json", code=code).stdout)
+
+    def kill(self) -> None:
+        """Server and workers, as a power cut does it; what a job runs in goes on by itself."""
+        assert self._process is not None
+        worker = json.loads((self.home / "worker.json").read_text())["pid"]
+        self._process.kill()
+        os.kill(worker, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """`terrafair serve` with its demo on an empty home and the local identity provider; one for all tests."""
-    home = tmp_path_factory.mktemp("home")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """One platform with the demo, for all tests that only use it; people sign in at a local identity provider."""
     with ExitStack() as stack:
         settings: dict[str, str] = {}
         if oidc_provider.available():
@@ -66,34 +124,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
                 "TERRAFAIR_ISSUERS": f"local={provider.issuer}",
                 "TERRAFAIR_CLIENTS": f"local={provider.client}",
             }
-        yield from serving(home, settings)
+        platform = Platform(tmp_path_factory.mktemp("platform") / "home", settings)
+        stack.callback(platform.stop)
+        yield platform.start()
 
 
-def serving(home: Path, settings: Mapping[str, str]) -> Iterator[Live]:
-    """Run a platform until the generator is closed."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("TERRAFAIR_")}
-    environment = {**plain, "TERRAFAIR_HOME": str(home), **settings}
-    package = str(Path(terrafair.__file__).parents[1])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    said = home.parent / f"{home.name}.log"
-    with said.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "terrafair", "serve", "--port", "0"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        deadline = time.monotonic() + 120
-        while not (home / "serving.json").exists():
-            assert process.poll() is None and time.monotonic() < deadline, said.read_text()
-            time.sleep(0.1)
-        yield Live(json.loads((home / "serving.json").read_text())["url"], home)
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+@pytest.fixture
+def own_platform(tmp_path: Path) -> Iterator[Platform]:
+    """A platform that the test may start, kill and configure; not started yet."""
+    platform = Platform(tmp_path / "home")
+    yield platform
+    platform.stop()

@@ -28,10 +28,10 @@ SUMMER = ["2024-06-01", "2024-08-15"]
 
 
 @pytest.fixture(scope="module")
-def connection(live: Any) -> Any:
+def connection(platform: Any) -> Any:
     import openeo
 
-    found = openeo.connect(live.url)
+    found = openeo.connect(platform.url)
     found.authenticate_basic("demo", "demo")
     return found
 
@@ -48,14 +48,14 @@ def test_connects_by_the_well_known_document(connection: Any) -> None:
     assert connection.describe_account()["name"] == "demo"
 
 
-def test_signs_in_by_device_code(live: Any) -> None:
+def test_signs_in_by_device_code(platform: Any) -> None:
     """A person opens the address that the client shows, chooses who they are and confirms the code."""
     import openeo
 
     if not oidc_provider.available():
         pytest.skip("the local identity provider is not installed: make assets")
-    connection = openeo.connect(live.url)
-    [about] = connection.list_oidc_providers() if hasattr(connection, "list_oidc_providers") else _providers(live)
+    connection = openeo.connect(platform.url)
+    [about] = connection.list_oidc_providers() if hasattr(connection, "list_oidc_providers") else _providers(platform)
     assert about["id"] == "local"
     shown: list[str] = []
     browsers: list[threading.Thread] = []
@@ -75,8 +75,8 @@ def test_signs_in_by_device_code(live: Any) -> None:
     assert connection.list_jobs() == []
 
 
-def _providers(live: Any) -> Any:
-    return httpx2.get(f"{live.url}/openeo/credentials/oidc").json()["providers"]
+def _providers(platform: Any) -> Any:
+    return httpx2.get(f"{platform.url}/openeo/credentials/oidc").json()["providers"]
 
 
 def _browse(address: str, person: str) -> None:
@@ -150,7 +150,7 @@ def test_says_why_a_job_fails(connection: Any, ndvi: Any) -> None:
     assert any("PNG" in entry.message for entry in job.logs(level="error"))
 
 
-def test_keeps_and_calls_own_processes(connection: Any, live: Any) -> None:
+def test_keeps_and_calls_own_processes(connection: Any, platform: Any) -> None:
     from openeo.api.process import Parameter
 
     graph = {

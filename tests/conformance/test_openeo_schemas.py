@@ -75,8 +75,8 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def api(shared: Path, live: Any) -> Iterator[Api]:
-    asking = Api(f"{live.url}/openeo", Contract(shared / "specs/openeo-api.yaml"))
+def api(shared: Path, platform: Any) -> Iterator[Api]:
+    asking = Api(f"{platform.url}/openeo", Contract(shared / "specs/openeo-api.yaml"))
     with asking.http:
         token = asking.ask("get", "/credentials/basic", 200, auth=("demo", "demo"))["access_token"]
         asking.http.headers["Authorization"] = f"Bearer basic//{token}"
