@@ -1,4 +1,4 @@
-"""The openEO engine through its child process: bugs that other back-ends have, results against numpy, wrong inputs."""
+"""The openEO engine as the platform calls it: contract, demo graph, results, staging, one clear message per fault."""
 
 import json
 from collections.abc import Callable

@@ -23,6 +23,11 @@ FORMATS: Mapping[str, str] = {
 NAMES = "GTiff, COG, netCDF, Zarr, JSON, CSV, PNG, GeoJSON"
 
 
+KEPT = 64 * 2**20
+"""Bytes up to which a result is kept in memory when it is saved; larger ones go to disk block by block."""
+_STREAMED = frozenset({"tif", "nc", "zarr"})
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """What save_result gives: the value goes on, and is not saved once more."""
@@ -56,8 +61,10 @@ class Results:
         self._saved.append(data)
         name = self._free(str(options.get("filename_prefix") or "") or node)
         if isinstance(data, xr.DataArray):
-            # In place: what is saved twice is computed once.
-            written = write.cube(data.load(), self.folder, name, extension, options)
+            if data.nbytes <= KEPT or extension not in _STREAMED:
+                # In place: what is saved twice is computed once.
+                data.load()
+            written = write.cube(data, self.folder, name, extension, options)
         else:
             written = self._plain(data, extension, form, name)
         self.outputs.update(written)
