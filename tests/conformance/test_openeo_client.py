@@ -132,6 +132,9 @@ def test_runs_a_batch_job(connection: Any, ndvi: Any, tmp_path: Path) -> None:
     with rasterio.open(f"/vsicurl/{first}") as remote, rasterio.open(image) as one:
         # By parts, as readers of cloud-optimised files do.
         assert np.array_equal(remote.read(1), one.read(1), equal_nan=True)
+    # What it made is data for the next graph.
+    following = connection.load_stac_from_job(job).reduce_dimension("bands", "mean")
+    following.download(tmp_path / "following.nc")
     # Started again, its old links end and new ones come.
     job.start_and_wait(print=lambda _: None, max_poll_interval=0.5)
     assert httpx2.get(first).status_code == 403

@@ -130,6 +130,34 @@ def test_a_job_from_submission_to_restart(api: Api) -> None:
     api.refused("GET", f"/jobs/{name}", 404, "JobNotFound")
 
 
+def test_results_are_data_for_other_graphs(api: Api) -> None:
+    name = api.job()
+    base = "http://platform.example/openeo"
+
+    def errors(url: str, **more: Any) -> list[str]:
+        graph = {"a": {"process_id": "load_stac", "arguments": {"url": url}, "result": True}}
+        found = api.ask("POST", "/validation", json={"process_graph": graph}, **more)["errors"]
+        return [each["code"] for each in found]
+
+    assert errors(f"{base}/jobs/{name}/results") == ["JobNotStarted"]
+    api.ask("POST", f"/jobs/{name}/results", 202)
+    assert errors(f"{base}/jobs/{name}/results") == ["JobNotFinished"]
+    job = api.jobs.listing()[0].id
+    finish(api, job)
+    links = api.ask("GET", f"/jobs/{name}/results")["links"]
+    canonical = next(link["href"] for link in links if link["rel"] == "canonical")
+    others = {"Authorization": api.token("grace", "secret-g")}
+    assert errors(canonical) == errors(f"{base}/jobs/{name}/results") == errors(canonical, headers=others) == []
+    # Whom the link was given to may use it; the job itself is its owner's.
+    assert errors(f"{base}/jobs/{name}/results", headers=others) == ["JobNotFound"]
+    assert errors(canonical.replace("/results/j-", "/results/j-0")) == ["JobNotFound"]
+    graph = {"a": {"process_id": "load_stac", "arguments": {"url": canonical}, "result": True}}
+    api.ask("POST", f"/jobs/{api.job(graph)}/results", 202, headers={})
+    request = api.jobs.listing()[0].request
+    document = json.loads(api.objects.get(api.objects.key_of(request.file) or ""))
+    assert document["process_graph"]["a"]["arguments"]["url"] == f"s3://terrafair/jobs/{job}/collection.json"
+
+
 def finish(api: Api, name: str) -> None:
     """What a worker would do."""
     prefix = f"jobs/{name}"

@@ -11,7 +11,7 @@ from terrafair.api.openeo.asking import Document, base, signed_in
 from terrafair.api.openeo.batch import BatchJobs
 from terrafair.api.openeo.delivery import sent
 from terrafair.api.openeo.faults import OpenEOFault, code_of
-from terrafair.api.openeo.results import JobResults
+from terrafair.api.openeo.results import JobResults, thing
 from terrafair.execution.job import Job
 from terrafair.identity.person import Authenticator, Person
 
@@ -54,7 +54,7 @@ def router(batch: BatchJobs, results: JobResults, authenticator: Authenticator) 
     async def file(job_id: str, ticket: str, name: str, request: Request) -> Response:
         """One file, for a link that was given out."""
         found = await run_in_threadpool(batch.get, None, job_id)
-        results.signer.check(results.thing(found), ticket)
+        results.signer.check(thing(found.kept), ticket)
         if name == "collection.json":
             # With the same absolute links as the person was given.
             return JSONResponse(await run_in_threadpool(results.collection, found, base(request)))
