@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from terrafair.identity import oidc_provider
 
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[1].parent / "shared")
 
@@ -112,10 +115,18 @@ class Platform:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One platform with the demo, for all tests that only use it."""
-    platform = Platform(tmp_path_factory.mktemp("platform") / "home").start()
-    yield platform
-    platform.stop()
+    """One platform with the demo, for all tests that only use it; people sign in at a local identity provider."""
+    with ExitStack() as stack:
+        settings: dict[str, str] = {}
+        if oidc_provider.available():
+            provider = stack.enter_context(oidc_provider.LocalProvider())
+            settings = {
+                "TERRAFAIR_ISSUERS": f"local={provider.issuer}",
+                "TERRAFAIR_CLIENTS": f"local={provider.client}",
+            }
+        platform = Platform(tmp_path_factory.mktemp("platform") / "home", settings)
+        stack.callback(platform.stop)
+        yield platform.start()
 
 
 @pytest.fixture

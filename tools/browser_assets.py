@@ -1,4 +1,5 @@
-"""Fetches the browser files of requirements/assets.toml with `npm pack` and checks their hashes.
+"""Fetches what comes from npm, checked by hash: browser files (requirements/assets.toml, with `npm pack`) and the local
+identity provider (requirements/oidc-provider, with `npm ci`).
 
 Without npm nothing fails: the pages work without these files, and this says what is missing.
 """
@@ -15,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "src/terrafair/portal/static/vendor"
+PROVIDER = ROOT / "requirements/oidc-provider"
+VENDOR = ROOT / "src/terrafair/identity/vendor"
 
 
 def npm() -> str | None:
@@ -41,8 +44,29 @@ def fetch(program: str, name: str, asset: dict[str, object]) -> None:
                 (TARGET / Path(str(path)).name).write_bytes(member.read())
 
 
+def provider(program: str | None) -> None:
+    """Put the packages of the local identity provider in place, as its lock says; without them it says so at its start."""
+    lock = (PROVIDER / "package-lock.json").read_bytes()
+    stamp = VENDOR / "packages.sha256"
+    if program is None or (stamp.exists() and stamp.read_text() == hashlib.sha256(lock).hexdigest()):
+        return
+    VENDOR.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(PROVIDER / name, VENDOR / name)
+    command = [program, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    try:
+        subprocess.run(command, cwd=VENDOR, check=True, capture_output=True, timeout=300)
+    except (OSError, subprocess.SubprocessError) as fault:
+        print(
+            f"The local identity provider could not be fetched ({fault}): signing in by OpenID Connect needs another."
+        )
+        return
+    stamp.write_text(hashlib.sha256(lock).hexdigest())
+
+
 def main() -> int:
     """Fetch all that is not there yet."""
+    provider(npm())
     text = (ROOT / "requirements/assets.toml").read_bytes()
     stamp = TARGET / "assets.sha256"
     if stamp.exists() and stamp.read_text() == hashlib.sha256(text).hexdigest():

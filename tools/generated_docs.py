@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from terrafair import config
+from terrafair.catalogue.rules import Layer
+from terrafair.catalogue.rules.rulebook import RULES
 from terrafair.cli import main as command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +56,22 @@ def commands() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"docs/settings.md": settings, "docs/commands.md": commands}
+def validation() -> str:
+    """docs/validation.md with every rule in its place."""
+    page = (ROOT / "docs/validation.md").read_text("utf-8")
+    before, _, rest = page.partition(RULES_BEGIN)
+    _, end, after = rest.partition(RULES_END)
+    lines = []
+    for layer, title in ((Layer.OFFICIAL, "Official rules"), (Layer.REVIEWER, "Reviewer rules")):
+        lines += ["", f"## {title}", ""]
+        for rule in (rule for rule in RULES.values() if rule.layer is layer):
+            lines += [f"### {rule.id}", "", f"{rule.what} {rule.why}", "", f"*Mend it:* {rule.how}", ""]
+    return before + RULES_BEGIN + "\n".join(lines) + "\n" + end + after
+
+
+RULES_BEGIN = "<!-- rules: written by `make docs` from the code -->\n"
+RULES_END = "<!-- end of rules -->"
+PAGES = {"docs/settings.md": settings, "docs/commands.md": commands, "docs/validation.md": validation}
 
 
 def main() -> int:

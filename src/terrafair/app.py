@@ -27,6 +27,7 @@ from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
 from terrafair.execution.job import Job, JobRequest
 from terrafair.execution.jobs import Jobs
+from terrafair.execution.painters import Near, Painters
 from terrafair.execution.podman import Podman
 from terrafair.execution.provenance import Platform
 from terrafair.execution.reproduction import Reproduction
@@ -147,6 +148,12 @@ class Parts:
             compare=self.reproduction.compare,
             limits=self.limits,
         )
+
+    @cached_property
+    def painters(self) -> Painters:
+        """Draws map tiles."""
+        near = Near(self.objects, self.config.home / "near")
+        return Painters(self.sandbox, near, self.config.home / "painters")
 
     @cached_property
     def packager(self) -> Packager:

@@ -66,7 +66,7 @@ class Config:
     allow_private_addresses: bool = False
     """Let references point into private networks; only for a platform whose users are all trusted."""
     accounts: Mapping[str, str] = field(default_factory=dict)
-    """Local accounts for openEO's Basic sign-in: name -> `scrypt:SALT:DIGEST` (`terrafair.identity.passwords.digest`)."""
+    """Local accounts for openEO's Basic sign-in: name -> `scrypt:SALT:DIGEST`, see docs/openeo-api.md."""
     issuers: Mapping[str, str] = field(default_factory=dict)
     """OpenID Connect providers: id (letters and digits) -> issuer URL."""
     clients: Mapping[str, str] = field(default_factory=dict)

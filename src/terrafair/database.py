@@ -41,10 +41,11 @@ def open_engine(url: str) -> sa.Engine:
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     # We begin ourselves (below): a transaction that starts as a reader cannot wait to become a writer.
     connection.isolation_level = None
+    # First: changing the journal waits for others too.
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
 
 
 def _begin_immediately(connection: sa.Connection) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from terrafair.api.openeo.application import Services, application, validation
 from terrafair.api.openeo.assembly import Assembly
 from terrafair.api.openeo.batch import BatchJobs
+from terrafair.api.openeo.own_results import OwnResults
 from terrafair.api.openeo.published import Published
 from terrafair.api.openeo.results import JobResults
 from terrafair.api.openeo.shelf import Shelf
@@ -39,10 +40,11 @@ def openeo(
     config, objects, datasets = parts.config, parts.objects, parts.datasets
     signer = Signer(secret(engine))
     files = UserFiles(objects, signer.folder, config.user_quota)
-    published = Published(parts.catalogue, parts.resolver, parts.web, table)
+    published = Published(parts.catalogue, parts.resolver, table)
     predefined = frozenset(str(each["id"]) for each in offer.definitions())
-    assembly = Assembly(UserProcesses(engine), published, files, predefined)
     shelf = Shelf(engine, "openeo_jobs", "JobNotFound", "j-")
+    results = OwnResults(shelf, jobs, objects, signer)
+    assembly = Assembly(UserProcesses(engine), published, files, predefined, results.reference)
     batch = BatchJobs(shelf, jobs, runs, objects, assembly, validation(datasets))
     return application(
         Services(

@@ -174,7 +174,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     from fastapi.responses import JSONResponse
 
     from terrafair import __version__
-    from terrafair.api import catalogue, files, jobs, problems
+    from terrafair.api import catalogue, files, jobs, problems, tiles
     from terrafair.api.guard import guard
     from terrafair.api.openeo.capabilities import well_known
     from terrafair.api.runs import Runs
@@ -212,6 +212,10 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
             "isolation": parts.sandbox.reason if parts.sandbox.isolated else "none",
             "catalogue": parts.catalogue.commit,
         }
+
+    painters = parts.painters
+    stack.callback(painters.close)
+    app.include_router(tiles.router(painters.paint, lambda _, job, name: runs.located(job, name)))
 
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     backend = PortalBackend(

@@ -47,6 +47,10 @@ class ObjectContract:
         assert content.size == sum(len(chunk) for chunk in content.chunks) == 12 * 2**20
         objects.get_file("one/deep/b c+ü.bin", tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == (tmp_path / "b").read_bytes()
+        assert objects.head("one/a.txt") == (6, "text/plain")
+        assert objects.part("one/a.txt", 2, 3) == b"con"
+        assert objects.part("one/a.txt", 4, 100) == b"nd"
+        assert objects.part("one/deep/b c+ü.bin", 12 * 2**20 - 2, 2) == b"xx"
         assert [entry.key for entry in objects.list("one")] == ["one/a.txt", "one/deep/b c+ü.bin"]
         assert objects.delete("one") == 2
         assert list(objects.list("one/")) == []
@@ -55,7 +59,9 @@ class ObjectContract:
         assert objects.delete("nothing") == 0
 
     def test_what_is_not_there(self, objects: ObjectStore, tmp_path: Path) -> None:
-        for call in (objects.get, objects.open):
+        with pytest.raises(NotFound, match="no/such"):
+            objects.part("no/such", 0, 1)
+        for call in (objects.get, objects.open, objects.head):
             with pytest.raises(NotFound, match="no/such"):
                 call("no/such")
         with pytest.raises(NotFound):

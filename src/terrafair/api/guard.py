@@ -10,7 +10,7 @@ from terrafair.errors import Refused
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 OPEN = "/openeo"
-"""An interface for pages of any origin: every right there comes with a bearer token, which no browser sends by itself."""
+"""An interface for pages of any origin: rights there come with a bearer token, which no browser sends by itself."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

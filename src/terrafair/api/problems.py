@@ -7,12 +7,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from terrafair import errors
+from terrafair.identity.person import NotSignedIn
 
 STATUS: tuple[tuple[type[errors.TerrafairError], int], ...] = (
     (errors.NotExecutable, 422),
     (errors.InvalidInput, 400),
     (errors.NotFound, 404),
     (errors.Conflict, 409),
+    (NotSignedIn, 401),
     (errors.Refused, 403),
     (errors.Unreachable, 502),
     (errors.TimedOut, 504),

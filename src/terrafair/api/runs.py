@@ -121,6 +121,14 @@ class Runs:
             raise NotFound(f"Job {id} has no results.", where="job")
         return self._objects.open(f"{results.prefix.rstrip('/')}/{name}")
 
+    def located(self, id: str, name: str) -> tuple[str, str]:  # noqa: A002
+        """Object key and checksum of one file of the results; the checksum is empty for files that are no results."""
+        results = self._jobs.get(id).results
+        if not results.prefix:
+            raise NotFound(f"Job {id} has no results.", where="job")
+        key = f"{results.prefix.rstrip('/')}/{name}"
+        return key, next((asset.sha256 for asset in results.assets if asset.key == key), "")
+
     def reproduction(self, id: str) -> Document:  # noqa: A002
         """The comparison with the published product."""
         job = self._jobs.get(id)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from terrafair.data.description import DescribedFile, Order
 from terrafair.data.facts import Facts, plain
@@ -30,7 +31,7 @@ def place_asset(file: DescribedFile, facts: Facts, base: str = "./outputs/") -> 
     """One asset; its href starts at the collection unless `base` says otherwise."""
     asset: dict[str, Any] = plain(
         {
-            "href": base + file.path,
+            "href": base + quote(file.path),
             "type": file.media_type,
             "roles": [file.role],
             "file:size": file.size,
@@ -48,45 +49,70 @@ def item_of(
     assets: Mapping[str, tuple[DescribedFile, Facts]],
     published: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One item; what the workflow itself has written goes before what was measured, but for sizes and checksums."""
+    """One item; what the workflow itself has written goes before what was measured, but for sizes and checksums.
+
+    `published` is an item as `data.adopted` gives it.
+    """
     known = published or {}
     facts = [found for _, found in assets.values()]
     lying = [found.footprint for found in facts if found.footprint]
     said = known.get("properties") or {}
+    projections = [dict(found.projection) for found in facts if found.projection]
+    shared = all(each == projections[0] for each in projections)
     properties: dict[str, Any] = {**dict(_times(order, facts, assets)), **order.properties}
     if order.created:
         properties["created"] = order.created
-    single = [found for found in facts if found.projection]
-    for found in single[:1]:
-        properties |= found.projection
+    if projections and shared:
+        properties |= projections[0]
     for found in facts:
         properties |= {name: value for name, value in found.properties.items() if not name.startswith("table:")}
     if any(name in said for name in ("datetime", "start_datetime")):
         for name in ("datetime", "start_datetime", "end_datetime"):
             properties.pop(name, None)
-    own = dict(known.get("assets") or {})
-    described = {key: {**own.get(key, {}), **place_asset(*pair, base="../outputs/")} for key, pair in assets.items()}
-    for key, asset in described.items():
-        roles = own.get(key, {}).get("roles")
-        asset["roles"] = roles if isinstance(roles, list) and roles else asset["roles"]
+    own = known.get("assets") or {}
+    # Grid and system are the file's own, whatever was written of them; a code may be known for what it does not name.
+    measured = {name: value for name, value in projections[0].items() if value is not None} if projections else {}
     document = {
         "type": "Feature",
         "stac_version": VERSION,
         "stac_extensions": [],
         "id": identifier,
         "geometry": known.get("geometry") or (lying[0].geometry if lying else None),
-        "properties": {**properties, **said},
+        "properties": {**properties, **said, **(measured if shared else {})},
         "collection": order.id,
-        "links": [{"rel": rel, "href": href, "type": "application/json"} for rel, href in _LINKS],
-        "assets": described,
+        "links": [
+            *({"rel": rel, "href": href, "type": "application/json"} for rel, href in _LINKS),
+            *(known.get("links") or ()),
+        ],
+        "assets": {
+            **{key: _item_asset(own.get(key) or {}, *pair, projected=not shared) for key, pair in assets.items()},
+            **(known.get("elsewhere") or {}),
+        },
     }
     box = known.get("bbox") or (list(lying[0].bbox) if lying else None)
     if document["geometry"] is not None and box:
         document["bbox"] = box
     document = dict(plain(document))
-    kept = [url for url in known.get("stac_extensions") or () if isinstance(url, str)]
-    document["stac_extensions"] = _extensions(document, kept)
+    document["stac_extensions"] = _extensions(document, known.get("stac_extensions") or ())
     return document
+
+
+def _item_asset(own: Mapping[str, Any], file: DescribedFile, facts: Facts, *, projected: bool) -> dict[str, Any]:
+    """An asset of an item: the workflow's words, the measured figures."""
+    asset = {**own, **place_asset(file, facts, base="../outputs/"), **(facts.projection if projected else {})}
+    roles, bands = own.get("roles"), own.get("bands")
+    if isinstance(roles, list) and roles:
+        asset["roles"] = roles
+    measured = facts.asset.get("bands") or []
+    if isinstance(bands, list) and bands:
+        # The workflow knows what its bands are called; a list of another length describes something else.
+        pairs = zip(measured, bands, strict=True) if len(measured) == len(bands) else ()
+        asset["bands"] = [{**found, **said, **_figures(found)} for found, said in pairs] or measured or bands
+    return asset
+
+
+def _figures(band: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: band[name] for name in ("data_type", "nodata", "statistics") if name in band}
 
 
 def _times(
@@ -138,7 +164,10 @@ def collection(order: Order, items: Sequence[Mapping[str, Any]], assets: Mapping
         "extent": {"spatial": {"bbox": _boxes(order, items)}, "temporal": {"interval": [_interval(order, items)]}},
         "links": [
             {"rel": "root", "href": "./collection.json", "type": "application/json"},
-            *({"rel": "item", "href": f"./items/{item['id']}.json", "type": "application/geo+json"} for item in items),
+            *(
+                {"rel": "item", "href": f"./items/{quote(item['id'])}.json", "type": "application/geo+json"}
+                for item in items
+            ),
         ],
     }
     if order.keywords:
@@ -180,8 +209,7 @@ def _boxes(order: Order, items: Sequence[Mapping[str, Any]]) -> list[list[float]
     boxes = [_flat(item["bbox"]) for item in items if item.get("bbox")]
     if not boxes:
         return [list(order.bbox) if len(order.bbox) == 4 else list(WORLD)]
-    spans = [(west, east if east >= west else east + 360) for west, _, east, _ in boxes]
-    west, east = shortest_interval(spans)
+    west, east = shortest_interval((west, east) for west, _, east, _ in boxes)
     return [[west, min(box[1] for box in boxes), east, max(box[3] for box in boxes)]]
 
 

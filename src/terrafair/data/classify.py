@@ -1,7 +1,10 @@
 """What a file is, by its first bytes; its name decides nothing but the flavour of plain text."""
 
 import csv
+import json
+import math
 import struct
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import orjson
 HEAD = 65_536
 JSON_LIMIT = 256 * 2**20
 """Bytes of a JSON document that is still parsed to see what it is."""
+LENIENT_LIMIT = 32 * 2**20
+"""Likewise of one that is not quite JSON."""
 
 
 class Kind(StrEnum):
@@ -118,6 +123,8 @@ _FLAVOURS = {
     ".yml": "application/yaml",
     ".cwl": "application/cwl+yaml",
 }
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\b\x1b"))
+"""No text has these; backspaces and escapes are what progress bars write into logs."""
 _HDF5_STARTS = (512, 1024, 2048, 4096, 8192)
 """An HDF5 file may begin with a block of the user's own."""
 
@@ -157,9 +164,18 @@ def read_json(path: Path) -> Any:
     """The document, or None where it is none or too large to look at."""
     if path.stat().st_size > JSON_LIMIT:
         return None
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
-        return orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        return orjson.loads(content)
     except orjson.JSONDecodeError:
+        return _lenient(content) if len(content) <= LENIENT_LIMIT else None
+
+
+def _lenient(content: bytes) -> Any:
+    """JSON with NaN, Infinity or endless numbers in it, as Python itself writes it."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
         return None
 
 
@@ -181,16 +197,14 @@ def _text(head: bytes) -> str | None:
         return head.decode("utf-16", "replace")
     if b"\0" in head:
         return None
+    if len(head.translate(None, _CONTROL)) < len(head):
+        return None
     try:
         # The last characters may be cut in the middle.
         return head.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as fault:
-        return head[: fault.start].decode("utf-8") if fault.start > len(head) - 4 else _latin(head)
-
-
-def _latin(head: bytes) -> str | None:
-    control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
-    return head.decode("latin-1") if control == 0 else None
+        cut = fault.start > len(head) - 4 and len(head) >= HEAD
+        return head[: fault.start].decode("utf-8") if cut else head.decode("latin-1")
 
 
 def _text_kind(path: Path, text: str) -> Kind:
@@ -232,18 +246,46 @@ def _json_kind(document: Any) -> Kind:
     return Kind.GEOJSON if kind == "GeometryCollection" and "geometries" in document else Kind.JSON
 
 
+def encoding_of(path: Path) -> str:
+    """The encoding of a text file, as far as its beginning tells."""
+    with path.open("rb") as file:
+        start = file.read(HEAD)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        start.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        cut = fault.start > len(start) - 4 and len(start) >= HEAD
+        return "utf-8-sig" if cut else "latin-1"
+    return "utf-8-sig"
+
+
 def delimiter(text: str, *, named: bool = False) -> str | None:
-    """What separates the columns of a table; None where the lines are no table."""
+    """What separates the columns of a table; None where the lines are no table.
+
+    Prose may have one comma in each line: without a name that says CSV, a column of numbers must be there.
+    """
     lines = text.splitlines()
     lines = [line for line in (lines[:-1] if len(lines) > 20 or len(text) >= HEAD else lines)[:50] if line.strip()]
     for mark in (",", ";", "\t", "|"):
         try:
-            widths = {len(row) for row in csv.reader(lines, delimiter=mark)}
+            rows = list(csv.reader(lines, delimiter=mark))
         except csv.Error:
             continue
-        if len(widths) == 1 and widths.pop() > 1 and len(lines) >= (1 if named else 3):
+        widths = {len(row) for row in rows}
+        if len(widths) != 1 or widths.pop() < 2:
+            continue
+        if named or (len(lines) >= 3 and any(map(_are_numbers, zip(*rows[1:], strict=True)))):
             return mark
     return "," if named and lines else None
+
+
+def _are_numbers(column: Iterable[str]) -> bool:
+    filled = [cell.strip().replace(",", ".") for cell in column if cell.strip()]
+    try:
+        return bool(filled) and all(not math.isinf(float(cell)) for cell in filled)
+    except ValueError:
+        return False
 
 
 def _is_table(text: str, *, named: bool) -> bool:

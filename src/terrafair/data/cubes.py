@@ -6,39 +6,32 @@ those of the stored numbers, with `raster:scale` and `raster:offset` between the
 
 import itertools
 import math
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from terrafair.data.axes import Axis, axis_of, could_be_temporal, crs_in, is_geographic, letter, moments_of
 from terrafair.data.classify import MEDIA_TYPES, Kind
-from terrafair.data.facts import Facts, data_type, nodata_value, plain, plain_number
+from terrafair.data.datasets import is_netcdf, opened
+from terrafair.data.facts import Facts, plain
 from terrafair.data.footprint import Footprint, of_box, of_corners, of_points, of_ring
 from terrafair.data.moments import Span, from_tags, text
 from terrafair.data.rasters import code_of
-from terrafair.data.statistics import Running
-from terrafair.errors import InvalidInput, Problem, TerrafairError
+from terrafair.data.variables import MOST, band, described
+from terrafair.errors import InvalidInput, Problem
 
-BLOCK = 2**22
-"""Values read at once."""
-MOST = 2**33
-"""Values beyond which statistics are left out: they would take hours."""
 LISTED = 1000
 """Longer coordinates are given by extent and step only."""
-NETCDF_FILL = 9.969209968386869e36
 
 
 def read(path: Path, kind: Kind) -> Facts:
     """Everything that the cube says; raises `InvalidInput` for one that is damaged or empty."""
-    if kind is Kind.HDF5 and not _is_netcdf(path):
+    if kind is Kind.HDF5 and not is_netcdf(path):
         what = f"{path.name} is HDF5 without the dimensions of NetCDF."
         remark = Problem(
             what, "It is described as a file only.", "Write NetCDF or Zarr to have it described.", path.name
         )
         return Facts(kind, MEDIA_TYPES[kind], remarks=(remark,))
-    with _opened(path, kind) as (dataset, undated):
+    with opened(path, kind) as (dataset, undated):
         if not dataset.variables:
             raise InvalidInput(
                 f"{path.name} holds no variable.", "There is nothing in it to describe.", where=path.name
@@ -226,13 +219,14 @@ class _Cube:
         found = self.letters.get(name)
         if variable is None or variable.ndim != 1:
             return {"type": "count", "extent": [0, max(self.dataset.sizes[name] - 1, 0)]}
-        described = {"description": text_} if (text_ := _described(variable)) else {}
+        title = described(variable)
+        words = {"description": title} if title else {}
         if found == "t":
-            return {**_temporal(variable), **described}
+            return {**_temporal(variable), **words}
         axis = axis_of(name, variable, self.dataset)
         if found in {"x", "y"} and axis:
-            return {**self._horizontal(axis, found, projection), **described}
-        return {**self._other(name, variable, axis, found), **described}
+            return {**self._horizontal(axis, found, projection), **words}
+        return {**self._other(name, variable, axis, found), **words}
 
     def _horizontal(self, axis: Axis, found: str, projection: dict[str, Any]) -> dict[str, Any]:
         lower, upper = axis.limits
@@ -277,7 +271,7 @@ class _Cube:
                 "dimensions": [str(dimension) for dimension in variable.dims],
                 "type": "data" if str(name) in data else "auxiliary",
             }
-            if description := _described(variable):
+            if description := described(variable):
                 entry["description"] = description
             if units := variable.attrs.get("units"):
                 entry["unit"] = str(units)
@@ -290,25 +284,8 @@ class _Cube:
         left = MOST
         for name in self._data():
             variable = self.dataset.variables[name]
-            stored = variable.encoding.get("dtype", variable.dtype)
-            band: dict[str, Any] = {"name": name, "data_type": data_type(str(stored))}
-            if description := _described(variable):
-                band["description"] = description
-            for key in ("_FillValue", "missing_value"):
-                if "nodata" not in band and (fill := variable.encoding.get(key, variable.attrs.get(key))) is not None:
-                    band |= {"nodata": value} if (value := _fill(fill)) is not None else {}
-            if units := variable.attrs.get("units"):
-                band["unit"] = str(units)
-            scale, offset = variable.encoding.get("scale_factor"), variable.encoding.get("add_offset")
-            if scale is not None or offset is not None:
-                band["raster:scale"] = _number(scale, 1.0)
-                band["raster:offset"] = _number(offset, 0.0)
             left -= variable.size
-            default = _default_fill(variable, self.kind) if "nodata" not in band else None
-            if variable.dtype.kind in "fiub" and variable.size and left >= 0:
-                band["statistics"], unwritten = _statistics(variable, default)
-                band |= {"nodata": default} if unwritten else {}
-            found.append(plain(band))
+            found.append(band(name, variable, self.kind, measured=left >= 0))
         if left < 0:
             self.remarks.append(Problem(f"{self.name} is too large for all statistics.", where=self.name))
         return found
@@ -329,124 +306,3 @@ def _temporal(variable: Any) -> dict[str, Any]:
     elif len(moments) > 1:
         dimension["step"] = None
     return dimension
-
-
-def _described(variable: Any) -> str:
-    for key in ("long_name", "standard_name", "description"):
-        value = variable.attrs.get(key)
-        if isinstance(value, str) and value.strip():
-            return value.strip()[:500]
-    return ""
-
-
-def _fill(value: Any) -> float | int | str | None:
-    """A no-data value where it is one number."""
-    if isinstance(value, (str, bytes)) or (hasattr(value, "size") and value.size != 1):
-        return None
-    try:
-        return nodata_value(value.ravel()[0] if hasattr(value, "ravel") else value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _number(value: Any, default: float) -> float:
-    return default if value is None else float(plain_number(value.ravel()[0] if hasattr(value, "ravel") else value))
-
-
-def _default_fill(variable: Any, kind: Kind) -> float | None:
-    """What the NetCDF library writes where nothing was written; xarray takes it for data."""
-    return NETCDF_FILL if kind is not Kind.ZARR and str(variable.dtype) in {"float32", "float64"} else None
-
-
-def _statistics(variable: Any, fill: float | None) -> tuple[dict[str, float], bool]:
-    """The statistics, and whether `fill` was seen."""
-    import numpy as np
-
-    running, seen = Running(), False
-    for block in _blocks(variable.shape, variable.encoding.get("chunksizes") or variable.encoding.get("chunks")):
-        values = np.asarray(variable[block].values)
-        unwritten = None if fill is None else values == values.dtype.type(fill)
-        seen = seen or (unwritten is not None and bool(unwritten.any()))
-        running.add(values, unwritten)
-    return running.document(), seen
-
-
-def _blocks(shape: Sequence[int], chunks: Sequence[int] | None) -> Iterator[tuple[slice, ...]]:
-    """Parts of an array, made of whole chunks so that none is decompressed twice."""
-    sizes = [max(1, min(chunk, size)) for chunk, size in zip(chunks or [1] * len(shape), shape, strict=True)]
-    for axis in reversed(range(len(shape))):
-        room = BLOCK // max(math.prod(sizes), 1)
-        if room > 1:
-            sizes[axis] = min(shape[axis], sizes[axis] * room)
-    starts = itertools.product(*(range(0, length, size) for length, size in zip(shape, sizes, strict=True)))
-    for start in starts:
-        yield tuple(slice(begin, begin + size) for begin, size in zip(start, sizes, strict=True))
-
-
-@contextmanager
-def _opened(path: Path, kind: Kind) -> Iterator[tuple[Any, bool]]:
-    """The dataset, and whether its time had to be left undecoded."""
-    options: dict[str, Any] = {"engine": "netcdf4", "cache": False}
-    if kind is Kind.ZARR:
-        _check_zarr(path)
-        consolidated = True if (path / ".zmetadata").is_file() else None
-        options = {"engine": "zarr", "cache": False, "consolidated": consolidated, "chunks": None}
-    with warnings.catch_warnings(), ExitStack() as stack:
-        # Odd calendars, unknown codecs, absent consolidated metadata: what matters of them ends in the remarks.
-        warnings.simplefilter("ignore")
-        try:
-            try:
-                dataset, undated = _root_or_group(path, options, stack), False
-            except (ValueError, OverflowError) as fault:
-                if "decod" not in str(fault):
-                    raise
-                dataset, undated = _root_or_group(path, {**options, "decode_times": False}, stack), True
-            yield dataset, undated
-        except TerrafairError:
-            raise
-        except Exception as fault:
-            # NetCDF, HDF5, Zarr and their codecs each raise their own kinds.
-            raise _unreadable(path, fault) from fault
-
-
-def _root_or_group(path: Path, options: dict[str, Any], stack: ExitStack) -> Any:
-    """The root group, or where it holds no data, the group that holds most (as in Sentinel-5P products)."""
-    import xarray
-
-    root = stack.enter_context(xarray.open_dataset(path, **options))
-    if root.data_vars:
-        return root
-    found = [stack.enter_context(group) for group in xarray.open_groups(path, **options).values()]
-    most = max(found, key=lambda group: sum(variable.size for variable in group.data_vars.values()), default=root)
-    return most.assign_attrs({**root.attrs, **most.attrs}) if most.data_vars else root
-
-
-def _is_netcdf(path: Path) -> bool:
-    """Whether an HDF5 file was written as NetCDF-4: its dimensions are scales."""
-    import h5py
-
-    def marked(_: str, node: Any) -> bool | None:
-        return True if node.attrs.get("CLASS") == b"DIMENSION_SCALE" else None
-
-    try:
-        with h5py.File(path, "r") as file:
-            return "_NCProperties" in file.attrs or bool(file.visititems(marked))
-    except (OSError, RuntimeError) as fault:
-        raise _unreadable(path, fault) from fault
-
-
-def _check_zarr(path: Path) -> None:
-    """A Zarr folder may hold links that lead out of it."""
-    root = path.resolve()
-    for entry in path.rglob("*"):
-        if entry.is_symlink() and not entry.resolve().is_relative_to(root):
-            raise InvalidInput(f"{path.name} holds a link that leads out of it.", where=str(entry.relative_to(path)))
-
-
-def _unreadable(path: Path, fault: Exception) -> InvalidInput:
-    return InvalidInput(
-        f"{path.name} cannot be read as a data cube.",
-        f"{type(fault).__name__}: {str(fault).strip().splitlines()[0][:300]}" if str(fault).strip() else "",
-        "Write it again and check it with ncdump -h or xarray.",
-        path.name,
-    )

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from terrafair.data import cubes, rasters, tables
-from terrafair.data.adopted import Adopted, adopt
-from terrafair.data.assembly import collection, item_of, place_asset, unique
+from terrafair.data.adopted import Adopted, adopt, file_safe
+from terrafair.data.assembly import VERSION, collection, item_of, place_asset, unique
 from terrafair.data.classify import MEDIA_TYPES, Kind, classify, media_type
+from terrafair.data.datasets import leads_into
 from terrafair.data.description import DescribedFile, Description, Order
 from terrafair.data.facts import Facts
 from terrafair.errors import Problem, TerrafairError
@@ -47,23 +49,44 @@ def describe(order: Order) -> Description:
             remarks.append(Problem(f"There are more than {MOST} files; the others are kept and not described."))
             break
         name = path.relative_to(folder).as_posix()
-        measured[name] = _measure(path, name, remarks)
+        if found := _measure(path, name, remarks):
+            measured[name] = found
     adopted = adopt(folder, [name for name, each in measured.items() if each.facts.kind is Kind.STAC], remarks)
     names = {path: name for name, path in order.outputs.items()}
-    items = [*_adopted_items(adopted, measured, order), *_own_items(adopted, measured, order, names)]
-    taken = {asset["href"].removeprefix("../outputs/") for item in items for asset in item["assets"].values()}
+    items = [*_adopted_items(adopted, measured, order, remarks), *_own_items(adopted, measured, order, names)]
+    taken = {unquote(asset["href"]).removeprefix("../outputs/") for item in items for asset in item["assets"].values()}
     rest = {name: each for name, each in measured.items() if name not in taken}
     assets = dict(unique((names.get(name) or name, place_asset(each.file, each.facts)) for name, each in rest.items()))
     document = collection(order, items, assets)
     return Description(document, tuple(items), tuple(each.file for each in measured.values()), tuple(remarks))
 
 
-def _adopted_items(adopted: list[Adopted], measured: Mapping[str, Measured], order: Order) -> Iterator[dict[str, Any]]:
+def _adopted_items(
+    adopted: list[Adopted], measured: Mapping[str, Measured], order: Order, remarks: list[Problem]
+) -> Iterator[dict[str, Any]]:
     for each in adopted:
         assets = {
             key: (measured[path].file, measured[path].facts) for key, path in each.assets.items() if path in measured
         }
-        yield item_of(order, each.id, assets, published=each.document)
+        item = item_of(order, each.id, assets, published=each.document)
+        if fault := _fault(item):
+            what = f"The item {each.id} is not valid STAC, and is described anew from its files."
+            remarks.append(Problem(what, fault, where=each.id, code="item-invalid"))
+            item = item_of(order, each.id, assets)
+        yield item
+
+
+def _fault(item: Mapping[str, Any]) -> str:
+    """Why an item is not valid by the core schema; empty where it is."""
+    import pystac
+    from pystac.errors import STACValidationError
+    from pystac.validation import validate_dict
+
+    try:
+        validate_dict(dict(item), pystac.STACObjectType.ITEM, VERSION, extensions=[])
+    except STACValidationError as fault:
+        return " ".join(str(fault).split())[:300]
+    return ""
 
 
 def _own_items(
@@ -75,7 +98,7 @@ def _own_items(
         if name in claimed or each.facts.footprint is None:
             continue
         stem = name.rsplit(".", 1)[0] if "." in name.rpartition("/")[2] else name
-        identifier = f"{order.id}-{stem.replace('/', '-')}"
+        identifier = file_safe(f"{order.id}-{stem}")
         identifier = next(free for free in _numbered(identifier) if free not in used)
         used.add(identifier)
         assets = {names.get(name) or name.rpartition("/")[2]: (each.file, each.facts)}
@@ -97,18 +120,14 @@ def _numbered(text: str) -> Iterator[str]:
 
 
 def _files(folder: Path, remarks: list[Problem]) -> Iterator[Path]:
-    """Every file, and every Zarr store as one; links that lead out of the folder are left out."""
+    """Every file, and every Zarr store as one; what leads out of the folder or is no file is left out."""
     root = folder.resolve()
     todo = [folder]
     while todo:
         place = todo.pop(0)
         for path in sorted(place.iterdir()):
-            name = path.relative_to(folder).as_posix()
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                why = "It would show files that are not the job's."
-                remarks.append(
-                    Problem(f"The link {name} leads out of the results.", why, where=name, code="link-outside")
-                )
+            if odd := _odd(path, path.relative_to(folder).as_posix(), root):
+                remarks.append(odd)
             elif path.is_file():
                 yield path
             elif path.is_dir() and not path.is_symlink():
@@ -118,7 +137,23 @@ def _files(folder: Path, remarks: list[Problem]) -> Iterator[Path]:
                     todo.append(path)
 
 
-def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured:
+def _odd(path: Path, name: str, root: Path) -> Problem | None:
+    """Why an entry of a folder cannot be a result."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        why, remedy = "STAC and the object store name files in UTF-8.", "Rename it."
+        return Problem(f"The name {shown} is not UTF-8.", why, remedy, shown, "name-odd")
+    if path.is_symlink() and not leads_into(path, root):
+        why = "It would show files that are not the job's."
+        return Problem(f"The link {name} leads out of the results.", why, where=name, code="link-outside")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return Problem(f"{name} is a pipe, a socket or a device.", "It has no content.", where=name, code="no-file")
+    return None
+
+
+def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured | None:
     kind, kind_name = Kind.BINARY, MEDIA_TYPES[Kind.BINARY]
     try:
         kind = classify(path)
@@ -134,7 +169,11 @@ def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured:
         facts = Facts(kind, kind_name)
     remarks.extend(replace(remark, where=name) for remark in facts.remarks)
     role = "metadata" if kind in _METADATA else (facts.roles or ("data",))[0]
-    size, digest = _digest(path)
+    try:
+        size, digest = _digest(path)
+    except OSError as fault:
+        remarks.append(Problem(f"{name} cannot be read: {fault.strerror}.", where=name, code="file-unreadable"))
+        return None
     return Measured(DescribedFile(name, facts.media_type or kind_name, size, digest, role), facts)
 
 

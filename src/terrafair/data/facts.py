@@ -1,7 +1,7 @@
 """What is known of one file, before it becomes a STAC asset."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def table(columns: Iterable[tuple[str, str]], rows: int, geometry: str = "") -> dict[str, Any]:
+    """Fields of the table extension; two columns may have one name."""
+    named = [{"name": name, "type": kind} for name, kind in columns if name]
+    if not named:
+        return {}
+    fields: dict[str, Any] = {"table:columns": named, "table:row_count": rows}
+    if geometry:
+        fields["table:primary_geometry"] = geometry
+    return fields
 
 
 def nodata_value(value: Any) -> float | int | str | None:

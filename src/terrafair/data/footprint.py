@@ -77,9 +77,9 @@ def of_ring(ring: Ring, pole: int = 0) -> Footprint:
 
 
 def shortest_interval(intervals: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """The shortest stretch of longitudes that covers all; west > east where it crosses the antimeridian."""
+    """The shortest stretch of longitudes that covers all; here and there, west > east crosses the antimeridian."""
     merged: list[list[float]] = []
-    for west, east in sorted(intervals):
+    for west, east in sorted(piece for interval in intervals for piece in _pieces(*interval)):
         if merged and west <= merged[-1][1]:
             merged[-1][1] = max(merged[-1][1], east)
         else:
@@ -90,6 +90,16 @@ def shortest_interval(intervals: Iterable[tuple[float, float]]) -> tuple[float, 
     if gap > around:
         return merged[number + 1][0], merged[number][1]
     return merged[0][0], merged[-1][1]
+
+
+def _pieces(west: float, east: float) -> list[tuple[float, float]]:
+    """An interval inside -180..180, cut at the antimeridian."""
+    width = east - west if east >= west else east - west + 360.0
+    if width >= WHOLE:
+        return [(-180.0, 180.0)]
+    start = _west(west)
+    end = east if start == west and east >= west else start + width
+    return [(start, end)] if end <= 180.0 else [(start, 180.0), (-180.0, end - 360.0)]
 
 
 def _densified(corners: Sequence[tuple[float, float]]) -> Ring:
@@ -103,7 +113,8 @@ def _degrees(points: Sequence[tuple[float, float]], crs: Any) -> tuple[Any, Any]
     from pyproj import Transformer
 
     x, y = np.asarray(points, dtype=np.float64).T
-    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)  # type: ignore[no-any-return]
+    longitudes, latitudes = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    return longitudes, latitudes
 
 
 def _holds_pole(ring: Ring, crs: Any) -> int:
@@ -146,7 +157,7 @@ def _of_visible_part(corners: Sequence[tuple[float, float]], crs: Any) -> Footpr
         if west > east
         else longitudes[seen]
     )
-    hull = MultiPoint(np.column_stack([shifted, latitudes[seen]])).convex_hull
+    hull: Any = MultiPoint(np.column_stack([shifted, latitudes[seen]])).convex_hull
     if hull.geom_type != "Polygon":
         return of_points(zip(longitudes[seen].tolist(), latitudes[seen].tolist(), strict=True))
     return _assembled([(float(a), float(b)) for a, b in list(hull.exterior.coords)[:-1]])
@@ -161,12 +172,13 @@ def _assembled(ring: Ring) -> Footprint:
     south, north = (round(limit, DIGITS) for limit in (min(y for _, y in ring), max(y for _, y in ring)))
     if east - west < 1e-9 or north - south < 1e-9:
         return _flat(west, south, east, north)
-    outline = Polygon(ring)
+    outline: Any = Polygon(ring)
     outline = outline if outline.is_valid else make_valid(outline)
     outline = outline.simplify(1e-6)
     world = box(-180.0, -90.0, 180.0, 90.0)
     parts = []
-    for turns in range(-2, 3):
+    start = -math.floor((west + 180.0) / 360.0)
+    for turns in (start, start - 1, start - 2):
         part = translate(outline, 360.0 * turns).intersection(world)
         parts += [each for each in getattr(part, "geoms", [part]) if each.geom_type == "Polygon" and each.area > 1e-12]
     if east - west >= 360.0 - 1e-6:
@@ -216,10 +228,9 @@ def _wrapped(longitude: float) -> float:
 
 def _west(longitude: float) -> float:
     """A western limit: the antimeridian is -180 there."""
-    return (longitude + 180.0) % 360.0 - 180.0
+    return longitude if -180.0 <= longitude < 180.0 else (longitude + 180.0) % 360.0 - 180.0
 
 
 def _east(longitude: float) -> float:
     """An eastern limit: the antimeridian is 180 there."""
-    wrapped = (longitude + 180.0) % 360.0 - 180.0
-    return 180.0 if wrapped == -180.0 else wrapped
+    return longitude if -180.0 < longitude <= 180.0 else 180.0 - (180.0 - longitude) % 360.0

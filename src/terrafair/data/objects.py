@@ -56,6 +56,14 @@ class ObjectStore(Protocol):
         """The bytes in chunks; raises `NotFound` at once."""
         ...
 
+    def head(self, key: str) -> tuple[int, str]:
+        """Size in bytes and media type; raises `NotFound`."""
+        ...
+
+    def part(self, key: str, start: int, length: int) -> bytes:
+        """So many bytes from a place that lies in the object; fewer only at its end. Raises `NotFound`."""
+        ...
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix (whole segments), sorted by key."""
         ...
@@ -165,6 +173,22 @@ class S3Objects:
             size, attributes = int(reply.meta["size"]), reply.attributes
         return Content(size, str(attributes.get("Content-Type", "application/octet-stream")), _chunks(key, reply))
 
+    def head(self, key: str) -> tuple[int, str]:
+        """Size and media type."""
+        import obstore
+
+        with _translated(key):
+            # A request for no bytes: `head` itself tells no media type.
+            reply = obstore.get(self._store, check_key(key), options={"head": True})
+            return int(reply.meta["size"]), str(reply.attributes.get("Content-Type", "application/octet-stream"))
+
+    def part(self, key: str, start: int, length: int) -> bytes:
+        """Bytes from a place."""
+        import obstore
+
+        with _translated(key):
+            return bytes(obstore.get_range(self._store, check_key(key), start=start, length=length))
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix."""
         import obstore
@@ -233,6 +257,15 @@ class MemoryObjects:
         """The bytes in chunks."""
         content, media_type, _ = self._get(key)
         return Content(len(content), media_type or "application/octet-stream", iter((content,)))
+
+    def head(self, key: str) -> tuple[int, str]:
+        """Size and media type."""
+        content, media_type, _ = self._get(key)
+        return len(content), media_type or "application/octet-stream"
+
+    def part(self, key: str, start: int, length: int) -> bytes:
+        """Bytes from a place."""
+        return self._get(key)[0][start : start + length]
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix."""

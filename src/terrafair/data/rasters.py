@@ -1,5 +1,6 @@
 """Rasters: GeoTIFF and COG, JPEG 2000 and GRIB, read once from end to end."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,14 @@ from terrafair.errors import InvalidInput, Problem
 GEOTIFF = "image/tiff; application=geotiff"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 DRIVERS = {Kind.TIFF: "GTiff", Kind.GRIB: "GRIB", Kind.JP2: "JP2OpenJPEG"}
+OPTIONS = {
+    # Sidecars could change what a file says, or point elsewhere.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_CACHEMAX": 128,
+    # Units as written: GDAL renames kelvin to Celsius, and of GRIB 1 leaves the values in kelvin.
+    "GRIB_NORMALIZE_UNITS": "NO",
+}
 BLOCK = 2**22
 """Pixels read at once."""
 MOST = 2**33
@@ -29,9 +38,8 @@ def read(path: Path, kind: Kind) -> Facts:
 
     found = directories(path) if kind is Kind.TIFF else []
     check_whole(path, found)
-    # Only the named driver: a VRT that poses as a TIFF would open any other file. No sidecars for the same reason.
-    options = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO", "GDAL_CACHEMAX": 128}
-    with _translated(path), rasterio.Env(**options), rasterio.open(path, driver=DRIVERS[kind]) as source:
+    # Only the named driver: a VRT that poses as a TIFF would open any other file.
+    with _translated(path), rasterio.Env(**OPTIONS), rasterio.open(path, driver=DRIVERS[kind]) as source:
         if source.count == 0:
             raise InvalidInput(f"{path.name} has no band.", "There is nothing in it to describe.", where=path.name)
         return _facts(source, path, kind, found)
@@ -73,10 +81,10 @@ def _place(source: Any, name: str) -> tuple[dict[str, Any], Footprint | None, li
         remedy = "Write its coordinate system and transform, so that it can be placed on a map."
         return shape, None, [Problem(what, "It is described without a place.", remedy, name)]
     corners = [
-        source.transform * corner
+        source.transform @ corner
         for corner in ((0, source.height), (source.width, source.height), (source.width, 0), (0, 0))
     ]
-    fields = {
+    fields: dict[str, Any] = {
         **shape,
         "proj:transform": [float(number) for number in tuple(source.transform)[:6]],
         "proj:bbox": _bounds(corners),
@@ -177,18 +185,25 @@ def _blocks(source: Any) -> Iterator[tuple[int, Any, Any]]:
     """(band, values, mask of what is no data), along the file's own blocks."""
     from rasterio.windows import Window
 
-    height = max(1, min(source.height, BLOCK // max(source.width, 1)))
-    tall = max(source.block_shapes[0][0], 1)
-    height = max(tall, height // tall * tall)
+    # Where pixels hold all bands side by side, reading one band decodes all of them.
     pixelwise = source.interleaving is not None and source.interleaving.name == "pixel"
-    groups = [list(source.indexes)] if pixelwise and source.count <= 16 else [[index] for index in source.indexes]
-    for top in range(0, source.height, height):
-        window = Window(0, top, source.width, min(height, source.height - top))
+    groups = [list(source.indexes)] if pixelwise else [[index] for index in source.indexes]
+    height, width = window_size(source, BLOCK // len(groups[0]))
+    for top, left in itertools.product(range(0, source.height, height), range(0, source.width, width)):
+        window = Window(left, top, min(width, source.width - left), min(height, source.height - top))
         for group in groups:
             block = source.read(group, window=window, masked=True)
             for index, layer in zip(group, block, strict=True):
                 invalid = layer.mask if layer.mask.shape else None
                 yield index - 1, layer.data, invalid if invalid is not None and invalid.any() else None
+
+
+def window_size(source: Any, pixels: int) -> tuple[int, int]:
+    """Height and width of about that many pixels, made of whole blocks of the file where they are not larger."""
+    rows, columns = (max(side, 1) for side in source.block_shapes[0])
+    width = min(source.width, max(1, pixels // rows) // columns * columns or columns)
+    height = max(1, pixels // max(width, 1))
+    return min(source.height, height // rows * rows or rows), width
 
 
 def _span(source: Any) -> Span | None:

@@ -14,6 +14,8 @@ from terrafair.data.objects import ObjectStore, sha256_of
 from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
 from terrafair.web import Web
 
+MARKER = ".staged"
+"""Lies beside a document whose hrefs the stager has set; no fetched file can be called so."""
 ITEM_LIMIT = 10_000
 DEPTH_LIMIT = 6
 THREADS = 8
@@ -100,6 +102,7 @@ class Stager:
             result = {"type": "FeatureCollection", "id": document.get("id", ""), "features": staged}
         path = into / name
         path.write_bytes(orjson.dumps(result))
+        (into / MARKER).touch()
         return path
 
     # Documents

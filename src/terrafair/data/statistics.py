@@ -31,10 +31,12 @@ class Running:
             return
         self._minimum = min(self._minimum, float(flat.min()))
         self._maximum = max(self._maximum, float(flat.max()))
-        mean = float(flat.mean(dtype=np.float64))
-        centred = flat.astype(np.float64)
-        centred -= mean
-        squares = float(np.dot(centred, centred))
+        # Values near the end of double precision have a range, and neither a mean nor a spread.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(flat.mean(dtype=np.float64))
+            centred = flat.astype(np.float64)
+            centred -= mean
+            squares = float(np.dot(centred, centred))
         both, shift = self.count + flat.size, mean - self._mean
         self._squares += squares + shift * shift * self.count * flat.size / both
         self._mean += shift * flat.size / both
@@ -45,10 +47,11 @@ class Running:
         percent = 100.0 * self.count / self.total if self.total else 0.0
         if not self.count:
             return {"valid_percent": percent}
-        return {
+        found = {
             "minimum": self._minimum,
             "maximum": self._maximum,
-            "mean": min(max(self._mean, self._minimum), self._maximum),
+            "mean": min(max(self._mean, self._minimum), self._maximum) if math.isfinite(self._mean) else math.nan,
             "stddev": math.sqrt(max(self._squares, 0.0) / self.count),
             "valid_percent": percent,
         }
+        return {name: value for name, value in found.items() if math.isfinite(value)}

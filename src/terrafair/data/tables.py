@@ -1,115 +1,44 @@
-"""Tables and vectors: GeoJSON, GeoParquet, GeoPackage, shapefiles and CSV."""
+"""Tables and vectors: GeoParquet, GeoPackage, shapefiles and CSV."""
 
 import csv
-import json
 import math
 import sqlite3
 import struct
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from terrafair.data.classify import HEAD, MEDIA_TYPES, Kind, delimiter, read_json
-from terrafair.data.facts import Facts, plain
+from terrafair.data import geojson
+from terrafair.data.classify import HEAD, MEDIA_TYPES, Kind, delimiter, encoding_of
+from terrafair.data.facts import Facts, table
 from terrafair.data.footprint import Footprint, of_box, of_corners, shortest_interval
+from terrafair.data.geojson import TIMES
 from terrafair.data.moments import Span, parse
 from terrafair.data.parquet import read_footer
 from terrafair.data.rasters import code_of, crs_of
 from terrafair.errors import InvalidInput, Problem
 
-_TIMES = ("datetime", "time", "date", "timestamp", "start_datetime", "end_datetime", "start_date", "end_date")
 _LONGITUDES = ("lon", "longitude", "long", "lng")
 _LATITUDES = ("lat", "latitude")
 ROWS = 5_000_000
 """A longer CSV is described by its first rows."""
+CELL = 2**27
+"""Characters of one cell of a CSV."""
+PATIENCE = 60.0
+"""Seconds for counting the rows of one GeoPackage: a view in it may never end."""
 
 
 def read(path: Path, kind: Kind) -> Facts:
     """Everything that the table says; raises `InvalidInput` for one that is damaged."""
     readers: Mapping[Kind, Callable[[Path], Facts]] = {
-        Kind.GEOJSON: _geojson,
+        Kind.GEOJSON: geojson.read,
         Kind.PARQUET: _parquet,
         Kind.GPKG: _geopackage,
         Kind.SHAPEFILE: _shapefile,
         Kind.CSV: _csv,
     }
     return readers[kind](path)
-
-
-def _geojson(path: Path) -> Facts:
-    document = read_json(path)
-    features = _features(document)
-    boxes = [box for feature in features for box in _boxes(feature.get("geometry"))]
-    columns: dict[str, str] = {}
-    times = []
-    for feature in features:
-        properties = feature.get("properties")
-        for name, value in (properties if isinstance(properties, dict) else {}).items():
-            if value is not None:
-                columns.setdefault(name, _json_type(value))
-            if name.lower() in _TIMES and (moment := parse(value)):
-                times.append(moment)
-    remarks = []
-    if any(
-        not -90.0 <= south <= north <= 90.0 or abs(west) > 360.0 or abs(east) > 540.0
-        for west, south, east, north in boxes
-    ):
-        what = f"{path.name} holds coordinates that are no degrees."
-        remarks = [Problem(what, "GeoJSON is in WGS 84 (RFC 7946).", "Transform it.", path.name)]
-        boxes = []
-    properties = _table({"geometry": "geometry", **columns}, len(features), "geometry")
-    return Facts(
-        Kind.GEOJSON,
-        MEDIA_TYPES[Kind.GEOJSON],
-        properties=properties,
-        projection={"proj:code": "EPSG:4326"} if boxes else {},
-        footprint=_around(boxes),
-        span=Span.over(times),
-        remarks=tuple(remarks),
-    )
-
-
-def _features(document: Any) -> list[dict[str, Any]]:
-    if document.get("type") == "FeatureCollection":
-        return [feature for feature in document["features"] if isinstance(feature, dict)]
-    return [document] if document.get("type") == "Feature" else [{"geometry": document}]
-
-
-def _boxes(geometry: Any) -> Iterator[tuple[float, float, float, float]]:
-    """The box of each part: parts on both sides of the antimeridian must not be joined across the globe."""
-    if not isinstance(geometry, dict):
-        return
-    if geometry.get("type") == "GeometryCollection":
-        for part in geometry.get("geometries") or ():
-            yield from _boxes(part)
-        return
-    coordinates = geometry.get("coordinates")
-    parts = coordinates if str(geometry.get("type", "")).startswith("Multi") else [coordinates]
-    for part in parts if isinstance(parts, list) else ():
-        points = list(_positions(part))
-        if points:
-            xs, ys = [x for x, _ in points], [y for _, y in points]
-            yield min(xs), min(ys), max(xs), max(ys)
-
-
-def _positions(coordinates: Any, depth: int = 0) -> Iterator[tuple[float, float]]:
-    if not isinstance(coordinates, list) or depth > 5:
-        return
-    if len(coordinates) >= 2 and all(isinstance(each, (int, float)) for each in coordinates[:2]):
-        yield float(coordinates[0]), float(coordinates[1])
-        return
-    for part in coordinates:
-        yield from _positions(part, depth + 1)
-
-
-def _around(boxes: list[tuple[float, float, float, float]]) -> Footprint | None:
-    if not boxes:
-        return None
-    west, east = min(box[0] for box in boxes), max(box[2] for box in boxes)
-    # Only data that touches both sides of the antimeridian can mean the short way round.
-    if west <= -180.0 + 1e-6 and east >= 180.0 - 1e-6:
-        west, east = shortest_interval([(box[0], box[2]) for box in boxes])
-    return of_box(west, min(box[1] for box in boxes), east, max(box[3] for box in boxes))
 
 
 def _parquet(path: Path) -> Facts:
@@ -120,7 +49,7 @@ def _parquet(path: Path) -> Facts:
     entries = geo.get("columns")
     entry = entries.get(primary) if isinstance(entries, dict) else None
     if not isinstance(entry, dict):
-        return Facts(Kind.PARQUET, MEDIA_TYPES[Kind.PARQUET], properties=_table(columns, footer.rows))
+        return Facts(Kind.PARQUET, MEDIA_TYPES[Kind.PARQUET], properties=table(columns.items(), footer.rows))
     footprint, projection, remarks = None, {}, []
     try:
         # No CRS means OGC:CRS84 (GeoParquet 1.1); null means that it is unknown.
@@ -135,7 +64,7 @@ def _parquet(path: Path) -> Facts:
     return Facts(
         Kind.PARQUET,
         MEDIA_TYPES[Kind.PARQUET],
-        properties=_table(columns, footer.rows, primary),
+        properties=table(columns.items(), footer.rows, primary),
         projection=projection,
         footprint=footprint,
         remarks=tuple(remarks),
@@ -157,6 +86,8 @@ def _box_in(box: Any, crs: Any) -> Footprint | None:
 def _geopackage(path: Path) -> Facts:
     try:
         with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True) as database:
+            end = time.monotonic() + PATIENCE
+            database.set_progress_handler(lambda: time.monotonic() > end, 100_000)
             return _layers(database)
     except sqlite3.Error as fault:
         raise InvalidInput(
@@ -172,7 +103,7 @@ def _layers(database: sqlite3.Connection) -> Facts:
     geometries = dict(database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchall())
     boxes, codes = [], []
     properties: dict[str, Any] = {}
-    for table, west, south, east, north, stated, organization, code in contents:
+    for name, west, south, east, north, stated, organization, code in contents:
         definition = f"EPSG:{code}" if str(organization or "").upper() == "EPSG" else stated
         crs = crs_of(definition) if definition and definition != "undefined" else None
         footprint = _box_in([west, south, east, north], crs)
@@ -180,10 +111,10 @@ def _layers(database: sqlite3.Connection) -> Facts:
             boxes.append((footprint.bbox[0], footprint.bbox[1], footprint.bbox[2], footprint.bbox[3]))
             codes.append(code_of(crs))
         if not properties:
-            quoted = '"' + str(table).replace('"', '""') + '"'
+            quoted = '"' + str(name).replace('"', '""') + '"'
             columns = {str(row[1]): str(row[2]).lower() for row in database.execute(f"PRAGMA table_info({quoted})")}
             count = database.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
-            properties = _table(columns, count, geometries.get(table, ""))
+            properties = table(columns.items(), count, geometries.get(name, ""))
     same = bool(codes) and all(code == codes[0] for code in codes)
     return Facts(
         Kind.GPKG,
@@ -197,13 +128,8 @@ def _layers(database: sqlite3.Connection) -> Facts:
 def _union(boxes: list[tuple[float, float, float, float]]) -> Footprint | None:
     if not boxes:
         return None
-    west, east = shortest_interval([part for box in boxes for part in split(box[0], box[2])])
+    west, east = shortest_interval((box[0], box[2]) for box in boxes)
     return of_box(west, min(box[1] for box in boxes), east, max(box[3] for box in boxes))
-
-
-def split(west: float, east: float) -> list[tuple[float, float]]:
-    """Longitudes as intervals that do not cross the antimeridian."""
-    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
 
 
 def _shapefile(path: Path) -> Facts:
@@ -252,30 +178,33 @@ def _dbase(path: Path | None) -> dict[str, Any]:
             return {}
         rows, length = struct.unpack("<IH", head[4:10])
         fields = file.read(max(length - 33, 0))
-    columns = {"geometry": "geometry"}
+    columns = [("geometry", "geometry")]
     for start in range(0, len(fields) - 31, 32):
         name = fields[start : start + 11].split(b"\0")[0].decode("latin-1")
-        columns[name] = kinds.get(chr(fields[start + 11]), "other")
-    return _table(columns, rows, "geometry")
+        columns.append((name, kinds.get(chr(fields[start + 11]), "other")))
+    return table(columns, rows, "geometry")
 
 
 def _csv(path: Path) -> Facts:
-    encoding = _encoding(path)
+    encoding = encoding_of(path)
+    # A cell may hold a whole outline as WKT.
+    csv.field_size_limit(CELL)
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         mark = delimiter(file.read(HEAD), named=True) or ","
         file.seek(0)
         lines = (line.replace("\0", "") for line in file)
         try:
-            return _rows(csv.reader(lines, delimiter=mark))
+            return _rows(csv.reader(lines, delimiter=mark), decimal="." if mark == "," else ",")
         except csv.Error as fault:
             raise InvalidInput(f"{path.name} does not parse as CSV.", f"{fault}.", where=path.name) from fault
 
 
-def _rows(rows: Iterator[list[str]]) -> Facts:
+def _rows(rows: Iterator[list[str]], decimal: str) -> Facts:
+    """`decimal`: what may stand for the decimal point beside the point itself."""
     header = [name.strip().lstrip("\ufeff") for name in next(rows, [])]
     lower = [name.lower() for name in header]
     x, y = (next((lower.index(name) for name in names if name in lower), None) for names in (_LONGITUDES, _LATITUDES))
-    when = [lower.index(name) for name in _TIMES if name in lower]
+    when = [lower.index(name) for name in TIMES if name in lower]
     kinds = [""] * len(header)
     xs, ys, count = [math.inf, -math.inf], [math.inf, -math.inf], 0
     times: list[Any] = []
@@ -284,19 +213,19 @@ def _rows(rows: Iterator[list[str]]) -> Facts:
             continue
         count += 1
         for column, value in enumerate(row[: len(header)]):
-            kinds[column] = _wider(kinds[column], value)
+            kinds[column] = _wider(kinds[column], value.replace(decimal, "."))
         if x is not None and y is not None and max(x, y) < len(row):
-            _stretch(xs, row[x])
-            _stretch(ys, row[y])
+            _stretch(xs, row[x].replace(decimal, "."))
+            _stretch(ys, row[y].replace(decimal, "."))
         for column in when:
             if column < len(row) and (moment := parse(row[column])):
                 times = [min([moment, *times]), max([moment, *times])]
     footprint = None
     if -180.0 <= xs[0] <= xs[1] <= 360.0 and -90.0 <= ys[0] <= ys[1] <= 90.0:
         footprint = of_box(xs[0], ys[0], xs[1], ys[1])
-    columns = dict(zip(header, (kind or "string" for kind in kinds), strict=True))
-    table = _table(columns, count)
-    return Facts(Kind.CSV, MEDIA_TYPES[Kind.CSV], properties=table, footprint=footprint, span=Span.over(times))
+    columns = zip(header, (kind or "string" for kind in kinds), strict=True)
+    described = table(columns, count)
+    return Facts(Kind.CSV, MEDIA_TYPES[Kind.CSV], properties=described, footprint=footprint, span=Span.over(times))
 
 
 def _stretch(limits: list[float], value: str) -> None:
@@ -321,36 +250,3 @@ def _wider(kind: str, value: str) -> str:
             return "string"
         return "float64"
     return kind or "int64"
-
-
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(HEAD)
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    try:
-        start.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        return "utf-8-sig" if fault.start > len(start) - 4 else "latin-1"
-    return "utf-8-sig"
-
-
-def _json_type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "int64"
-    return "float64" if isinstance(value, float) else "string" if isinstance(value, str) else "object"
-
-
-def _table(columns: Mapping[str, str], rows: int, geometry: str = "") -> dict[str, Any]:
-    """Fields of the table extension."""
-    if not columns:
-        return {}
-    fields: dict[str, Any] = {
-        "table:columns": [{"name": name, "type": kind} for name, kind in columns.items() if name],
-        "table:row_count": rows,
-    }
-    if geometry:
-        fields["table:primary_geometry"] = geometry
-    return dict(plain(json.loads(json.dumps(fields, default=str))))

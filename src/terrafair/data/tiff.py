@@ -39,7 +39,7 @@ class Directory:
     first: int
     """Where its first tile or strip lies; 0 for none."""
     end: int
-    """Where its last byte of data lies."""
+    """Where its last byte of data or of a tag's value lies."""
 
 
 def directories(path: Path) -> list[Directory]:
@@ -59,7 +59,7 @@ def check_whole(path: Path, found: list[Directory]) -> None:
     end = max((directory.end for directory in found), default=0)
     if end > size:
         raise InvalidInput(
-            f"{path.name} breaks off: it has {size} bytes, and its tiles go to {end}.",
+            f"{path.name} breaks off: it has {size} bytes, and its data go to {end}.",
             "The file was not written or copied to its end.",
             "Write or copy it again.",
             path.name,
@@ -101,6 +101,8 @@ def _directories(file: BinaryIO) -> list[Directory]:
         seen.add(offset)
         directory, offset = _directory(file, order, offset, big=big)
         found.append(directory)
+    if not found:
+        raise struct.error("no image")
     return found
 
 
@@ -113,9 +115,13 @@ def _directory(file: BinaryIO, order: str, offset: int, *, big: bool) -> tuple[D
     raw = file.read(count * entry)
     following = struct.unpack(order + ("Q" if big else "I"), file.read(inline))[0]
     tags: dict[int, tuple[int, ...]] = {}
+    last = offset + len(raw)
     for number in range(count):
         piece = raw[number * entry : (number + 1) * entry]
         tag, kind, length = struct.unpack(order + ("HHQ" if big else "HHI"), piece[: entry - inline])
+        if (size := _SIZES.get(kind, 0) * length) > inline:
+            # A reader that cannot reach such a value, the georeference perhaps, leaves it out and goes on.
+            last = max(last, struct.unpack(order + ("Q" if big else "I"), piece[-inline:])[0] + size)
         if tag in {_SUBFILE, _WIDTH, _HEIGHT, _STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILES, _TILE_BYTES}:
             tags[tag] = _values(file, order, kind, length, piece[entry - inline :], big=big)
     starts = tags.get(_TILES) or tags.get(_STRIPS) or ()
@@ -131,7 +137,7 @@ def _directory(file: BinaryIO, order: str, offset: int, *, big: bool) -> tuple[D
             bool(subfile & 1),
             bool(subfile & 4),
             min((start for start, _ in used), default=0),
-            max((start + length for start, length in used), default=0),
+            max((last, *(start + length for start, length in used))),
         ),
         following,
     )

@@ -1,11 +1,13 @@
 """How a result came about, as one value that the RO-Crate, the PROV document and the STAC links are all made from."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import terrafair
 from terrafair.errors import Damaged
@@ -145,7 +147,7 @@ def application_name(resolution: Resolution) -> str:
         return ""
     if not application.content:
         return "command.txt"
-    name = PurePosixPath(application.location.path or application.location.url.split("?")[0]).name
+    name = PurePosixPath(application.location.path or urlsplit(application.location.url).path).name
     if not re.fullmatch(r"[\w .+-]{1,120}", name) or name.startswith("."):
         name = {"openeo": "graph.json", "cwl": "workflow.cwl", "notebook": "notebook.ipynb"}.get(
             application.type.value, "workflow"
@@ -194,10 +196,15 @@ def _steps(details: Mapping[str, Any]) -> list[Step]:
                 tuple(str(part)[:2000] for part in command[:200]) if isinstance(command, list) else (),
                 image[:300],
                 isinstance(provided, dict) and provided.get("kind") == "podman",
-                float(entry["seconds"]) if isinstance(entry.get("seconds"), (int, float)) else 0.0,
+                _seconds(entry.get("seconds")),
             )
         )
     return steps
+
+
+def _seconds(value: object) -> float:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return max(float(value), 0.0) if known else 0.0  # type: ignore[arg-type]
 
 
 _ENGINES = {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import orjson
 
@@ -113,7 +114,7 @@ class Reproduction:
         for name in results.items:
             item = orjson.loads(self.objects.get(name))
             for key, asset in item.get("assets", {}).items():
-                yield str(asset.get("href", "")).removeprefix("../outputs/"), (item["id"], key)
+                yield unquote(str(asset.get("href", ""))).removeprefix("../outputs/"), (item["id"], key)
 
 
 def local_assets(document: Document) -> Iterator[LocalAsset]:

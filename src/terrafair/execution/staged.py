@@ -1,6 +1,7 @@
 """The input files of a job by checksum, read from what was staged for it."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from terrafair.data.classify import classify, media_type
 from terrafair.data.objects import sha256_of
+from terrafair.data.stage import MARKER
 from terrafair.execution.engines.references import local_path
 
 FILES = 10_000
@@ -45,29 +47,30 @@ def input_files(sources: Mapping[str, str]) -> tuple[InputFile, ...]:
 
 def _files(reference: str, path: Path) -> Iterator[InputFile]:
     if path.is_dir():
-        documents = [
-            name for name in ("catalog.json", "collection.json", "items.json", "item.json") if (path / name).is_file()
-        ]
-        if documents:
-            yield from _stac(reference, sorted(path.rglob("*.json"))[:FILES])
+        names = ("catalog.json", "collection.json", "items.json", "item.json")
+        if any((path / name).is_file() for name in names):
+            yield from _stac(reference, sorted(path.rglob("*.json"))[:FILES], within=path)
         else:
-            for file in sorted(each for each in path.rglob("*") if each.is_file()):
+            for file in sorted(each for each in path.rglob("*") if each.is_file() and each.name != MARKER):
                 yield _file(reference, file, file.relative_to(path).as_posix())
     elif path.is_file():
-        assets = list(_stac(reference, [path])) if path.suffix.lower() in {".json", ".geojson"} else []
+        assets = list(_stac(reference, [path])) if (path.parent / MARKER).is_file() else []
         yield from assets or [_file(reference, path)]
     else:
         yield InputFile(reference)
 
 
-def _stac(reference: str, documents: list[Path]) -> Iterator[InputFile]:
-    """The data files that staged STAC documents name, each once."""
+def _stac(reference: str, documents: list[Path], within: Path | None = None) -> Iterator[InputFile]:
+    """The data files that staged STAC documents name, each once.
+
+    `within`: the folder that they must lie in, where it may be anybody's; only the stager's documents name others.
+    """
     seen: set[Path] = set()
     for document in documents:
         for item, key, asset in _assets(document):
             href = asset.get("href")
-            path = local_path(href) or (document.parent / str(href))
-            if path in seen or not path.is_file():
+            path = Path(os.path.normpath(local_path(href) or document.parent / str(href)))
+            if path in seen or (within and not path.is_relative_to(within)) or not path.is_file():
                 continue
             seen.add(path)
             yield _file(reference, path, f"{item}/{key}", asset)

@@ -1,4 +1,4 @@
-"""The authenticator of the embedded default: local accounts with our own tokens, and trusted providers."""
+"""The authenticator of the embedded default: local accounts with tokens of our own, and trusted providers."""
 
 import base64
 import binascii

@@ -43,7 +43,7 @@ class Provider:
     def __post_init__(self) -> None:
         """Refuse issuers whose keys somebody on the way could replace."""
         parts = urlsplit(self.issuer)
-        if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(parts.hostname or "")):
+        if parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname or "")):
             raise InvalidInput(f"The issuer {self.issuer!r} of {self.id} is not https.", remedy="Mend `issuers`.")
         if self.issuer.endswith("/") or parts.query or parts.fragment:
             raise InvalidInput(
@@ -150,7 +150,8 @@ def _meant_for(client: str, claims: Mapping[str, Any]) -> bool:
     return client in audiences or client in (claims.get("azp"), claims.get("client_id"))
 
 
-def _loopback(host: str) -> bool:
+def loopback(host: str) -> bool:
+    """Whether a host is this machine, by a name or address that cannot mean another."""
     if host == "localhost":
         return True
     try:

@@ -101,6 +101,10 @@ class Resolver:
             draft.read_definitions((), self._documents())
         return self._judged(draft)
 
+    def document(self, address: str) -> bytes:
+        """A published document by its address, from the web or a repository; raises as `Documents.fetch` does."""
+        return self._documents().fetch(address, None).content
+
     def _documents(self) -> Documents:
         return Documents(self._catalogue, self._repositories, self._web, self._copies)
 

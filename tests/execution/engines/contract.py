@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import terrafair
+from terrafair.data.stage import MARKER
 from terrafair.errors import InvalidInput, NotFound
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.containers import Containers
@@ -81,6 +82,7 @@ class FolderStager:
         into.mkdir(parents=True, exist_ok=True)
         target = into / source.name
         target.write_text(json.dumps(document))
+        (into / MARKER).touch()
         return target
 
 

@@ -1,10 +1,11 @@
 """The openEO API as one ASGI application, to be mounted at `/openeo`."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from terrafair.api.openeo import (
     capabilities,
@@ -12,6 +13,7 @@ from terrafair.api.openeo import (
     credentials,
     faults,
     files,
+    job_results,
     jobs,
     process_graphs,
     processes,
@@ -20,7 +22,7 @@ from terrafair.api.openeo import (
 )
 from terrafair.api.openeo.asking import Document
 from terrafair.api.openeo.assembly import Assembled
-from terrafair.api.openeo.batch import BatchJob, BatchJobs
+from terrafair.api.openeo.batch import BatchJob, BatchJobs, Check
 from terrafair.api.openeo.cross_origin import CrossOrigin
 from terrafair.api.openeo.datasets import Datasets
 from terrafair.api.openeo.results import JobResults
@@ -28,8 +30,8 @@ from terrafair.api.openeo.shelf import Shelf
 from terrafair.api.openeo.synchronous import Synchronous
 from terrafair.api.openeo.tiles import Tiles
 from terrafair.api.openeo.user_files import UserFiles
-from terrafair.errors import Problem
-from terrafair.execution.engines.openeo.validation import Context, validate
+from terrafair.errors import InvalidInputs
+from terrafair.execution.engines.openeo.validation import LOADED_LIMIT, Context, Review, review
 from terrafair.identity.embedded import EmbeddedAuthenticator
 from terrafair.identity.person import Person
 from terrafair.workflows.openeo import free_parameters
@@ -60,28 +62,35 @@ def application(parts: Services) -> FastAPI:
     faults.install(app)
     who, batch = parts.authenticator, parts.batch
     check = validation(parts.datasets)
+    known: list[BaseRoute] = []
     for router in (
-        capabilities.router(app.router.routes),
+        capabilities.router(known),
         credentials.router(who, parts.files, lambda person: usage(batch, person)),
         collections.router(parts.datasets, who),
         processes.router(batch.assembly, who),
         process_graphs.router(batch.assembly, check, who),
         synchronous.router(Synchronous(batch, parts.synchronous_seconds), who),
-        jobs.router(batch, parts.results, lambda *asked: estimate(parts, *asked), who),
+        jobs.router(batch, lambda *asked: estimate(parts, *asked), who),
+        job_results.router(batch, parts.results, who),
         files.router(parts.files, who),
         services.router(parts.shelf, parts.tiles, who),
     ):
         app.include_router(router)
-    app.add_middleware(CrossOrigin, routes=app.router.routes)
+        known.extend(router.routes)
+    app.add_middleware(CrossOrigin, routes=known)
     return app
 
 
-def validation(datasets: Datasets) -> Callable[[Assembled], list[Problem]]:
+def validation(datasets: Datasets) -> Check:
     """The check of assembled processes against this platform's processes and collections."""
 
-    def check(assembled: Assembled) -> list[Problem]:
-        context = Context(collections=datasets.find, definitions=assembled.definitions)
-        return validate(declared(assembled.document), context)
+    def check(assembled: Assembled, byte_limit: int = LOADED_LIMIT) -> Review:
+        context = Context(datasets.measured, assembled.definitions, byte_limit=byte_limit)
+        found = review(declared(assembled.document), context)
+        # A process that could not be had has been told already.
+        told = {"process-unsupported"} if assembled.problems else set()
+        rest = tuple(problem for problem in found.problems if problem.code not in told)
+        return replace(found, problems=(*assembled.problems, *rest))
 
     return check
 
@@ -104,6 +113,10 @@ def usage(batch: BatchJobs, person: Person) -> Document:
 
 def estimate(parts: Services, person: Person, batch: BatchJob, here: str) -> Document:
     """The upper limit of what a job takes: computing has no price here, and no run exceeds the platform's limit."""
-    # A process that cannot run has no estimate: assembling says why.
-    parts.batch.assembly.assemble(batch.submission.process, person, here)
-    return {"costs": 0, "duration": f"PT{round(parts.job_seconds)}S", "downloads_included": None}
+    assembled = parts.batch.assembly.assemble(batch.submission.process, person, here)
+    found = parts.batch.validate(assembled)
+    if found.problems:
+        raise InvalidInputs(found.problems)
+    size = found.estimate.results if found.estimate else None
+    about = {"costs": 0, "duration": f"PT{round(parts.job_seconds)}S", "downloads_included": None}
+    return about if size is None else {**about, "size": size}

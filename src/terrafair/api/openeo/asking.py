@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Query, Request
@@ -68,12 +68,9 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-Body = Callable[[Request], Awaitable[Document]]
-
-
 def base(request: Request) -> str:
     """The address of the API, without a slash at its end."""
-    return str(request.base_url).rstrip("/")
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}".rstrip("/")
 
 
 def page_links(request: Request, limit: int | None, offset: int, more: bool) -> list[Document]:

@@ -49,11 +49,13 @@ class Assembly:
     published: Published
     files: UserFiles
     predefined: frozenset[str]
+    results: Callable[[str, Person | None, str], str | None] = lambda address, person, base: None  # noqa: ARG005
+    """Address, who asks and the API's own address -> where a job's results lie; None: it leads elsewhere."""
 
     def assemble(self, process: Mapping[str, Any], person: Person | None, base: str) -> Assembled:
         """The whole process; `base` is the address of this API. Raises `OpenEOFault` beyond the bounds."""
         owner = person.id if person else ""
-        graph = self._rewritten(process["process_graph"], "", base, self._file_of(person))
+        graph = self._rewritten(process["process_graph"], "", base, self._place_of(person, base))
         whole = {name: process[name] for name in ("id", "summary", "parameters", "returns") if process.get(name)}
         whole["process_graph"] = graph
         found: Document = {}
@@ -131,8 +133,13 @@ class Assembly:
         kept = {name: process[name] for name in ("id", "parameters", "returns") if process.get(name)}
         return {**kept, "process_graph": self._rewritten(process["process_graph"], other, base, lambda _: None)}
 
-    def _file_of(self, person: Person | None) -> Callable[[str], str | None]:
-        return (lambda path: self.files.reference(person, path)) if person else lambda _: None
+    def _place_of(self, person: Person | None, base: str) -> Callable[[str], str | None]:
+        def place(text: str) -> str | None:
+            if "://" in text:
+                return self.results(text, person, base)
+            return self.files.reference(person, text) if person else None
+
+        return place
 
     def _rewritten(self, value: Any, other: str, base: str, file_of: Callable[[str], str | None]) -> Any:
         """The graph with namespaces as addresses, and the person's files as references."""
@@ -158,6 +165,10 @@ class Assembly:
 
 
 def _place_files(process: str, arguments: Document, file_of: Callable[[str], str | None]) -> None:
+    """Give files and results by where they lie."""
+    address = arguments.get("url")
+    if process in {"load_stac", "load_url"} and isinstance(address, str) and "://" in address:
+        arguments["url"] = file_of(address) or address
     if process == "load_uploaded_files" and isinstance(arguments.get("paths"), list):
         arguments["paths"] = [
             (file_of(path) or path) if isinstance(path, str) and "://" not in path else path

@@ -4,9 +4,9 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from terrafair.api.openeo.asking import Document
 from terrafair.api.openeo.assembly import Assembled, Assembly
@@ -15,14 +15,22 @@ from terrafair.api.openeo.shelf import Kept, Shelf
 from terrafair.api.openeo.submission import Submission
 from terrafair.api.runs import UPLOADS, Runs
 from terrafair.data.objects import ObjectStore
-from terrafair.errors import Conflict, InvalidInputs, NotFound, Problem
+from terrafair.errors import Conflict, InvalidInputs, NotFound
+from terrafair.execution.engines.openeo.validation import LOADED_LIMIT, Review
 from terrafair.execution.job import ENDED, Job, State
 from terrafair.execution.jobs import Jobs
 from terrafair.identity.person import Person
 
 STOP_SECONDS = 5.0
 """How long a stop waits for the processes' end."""
-Validate = Callable[[Assembled], list[Problem]]
+
+
+class Check(Protocol):
+    """Looks at a process without running it."""
+
+    def __call__(self, assembled: Assembled, byte_limit: int = LOADED_LIMIT) -> Review:
+        """Every problem, and an estimate; what loads more than the limit is a problem."""
+        ...
 
 
 def status_of(job: Job | None) -> str:
@@ -111,7 +119,7 @@ class BatchJobs:
     runs: Runs
     objects: ObjectStore
     assembly: Assembly
-    validate: Validate
+    validate: Check
 
     def create(self, person: Person, body: Mapping[str, Any]) -> Kept:
         """Keep a submission; nothing is computed yet."""
@@ -154,11 +162,12 @@ class BatchJobs:
             self.jobs.cancel(job)
 
     def submit(
-        self, person: Person, process: Mapping[str, Any], base: str, *, name: str = "", timeout: float | None = None
-    ) -> str:
+        self, person: Person, process: Mapping[str, Any], base: str, *, name: str = "", timeout: float | None = None,
+        byte_limit: int = LOADED_LIMIT,
+    ) -> str:  # fmt: skip
         """Make a terrafair job of a process; gives its id."""
         assembled = self.assembly.assemble(process, person, base)
-        if problems := [*assembled.problems, *self.validate(assembled)]:
+        if problems := self.validate(assembled, byte_limit).problems:
             raise InvalidInputs(problems)
         content = json.dumps(assembled.document, ensure_ascii=False).encode()
         digest = hashlib.sha256(content).hexdigest()

@@ -20,10 +20,9 @@ DEFINITIONS = 200
 
 def check(process: Mapping[str, Any]) -> None:
     """Raise `OpenEOFault` for a document beyond the bounds."""
-    values = nodes = strange = 0
-    for value, depth, known in _walk(process):
-        values += 1
-        if values > VALUES:
+    nodes = strange = 0
+    for count, (value, depth, known) in enumerate(_walk(process), 1):
+        if count > VALUES:
             raise _too_complex(f"It has more than {VALUES} values.", "Upload large data as a file and load it.")
         if depth > DEPTH:
             raise _too_complex(f"It is nested more than {DEPTH} levels deep.")

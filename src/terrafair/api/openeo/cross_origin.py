@@ -41,7 +41,7 @@ class CrossOrigin:
         await self._app(scope, receive, added)
 
     def _methods(self, scope: Scope) -> list[str]:
-        """The methods of the endpoint; all of them where there is no such endpoint, which the request itself will say."""
+        """The methods of the endpoint; all where there is no such endpoint, which the request itself will say."""
         found = {
             method
             for route in self._routes

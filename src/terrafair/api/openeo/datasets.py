@@ -1,4 +1,4 @@
-"""The collections that graphs can load: products of the catalogue whose data machines can find, and the platform's own."""
+"""The collections that graphs can load: products whose data machines can find, and the platform's own datasets."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -50,6 +50,11 @@ class Datasets:
         found |= {name: data[name] for name in _DATA_FIELDS if data and name in data}
         return _completed(found)
 
+    def measured(self, id: str) -> Document | None:  # noqa: A002
+        """The same without dimensions that are guessed from the extent: nothing follows from what is not in them."""
+        found = self.find(id)
+        return found if found is None or self._is_described(id) else {**found, "cube:dimensions": {}}
+
     def listed(self, ids: list[str]) -> Iterator[Document]:
         """The short form of some."""
         for each in ids:
@@ -59,6 +64,11 @@ class Datasets:
             if found is not None:
                 whole = _completed(found)
                 yield {name: whole[name] for name in _SIMPLE if name in whole}
+
+    def _is_described(self, id: str) -> bool:  # noqa: A002
+        reference = self.reference(id)
+        key = self.objects.key_of(reference) if reference else None
+        return bool(((self._read(key) if key else None) or {}).get("cube:dimensions"))
 
     def _product(self, id: str) -> Record | None:  # noqa: A002
         # Catalogues write ids with hyphens, graphs often with underscores and in capitals.
@@ -113,7 +123,8 @@ def _completed(document: Mapping[str, Any]) -> Document:
     }
     # Assets have addresses of their own, relative to a place that readers of this document do not know.
     whole.pop("assets", None)
-    whole.setdefault("cube:dimensions", _dimensions(boxes[0], intervals[0], document))
+    if not isinstance(whole.get("cube:dimensions"), Mapping):
+        whole["cube:dimensions"] = _dimensions(boxes[0], intervals[0], document)
     whole.setdefault("summaries", {})
     return whole
 

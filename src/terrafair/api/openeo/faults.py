@@ -73,6 +73,9 @@ _OF_PROBLEM = {
     "process-definition-missing": "ProcessUnsupported",
     "process-recursion": "ProcessGraphComplexity",
     "input-required": "ProcessParameterRequired",
+    "input-missing": "ProcessParameterRequired",
+    "input-unknown": "ProcessParameterUnsupported",
+    "input-invalid": "ProcessParameterInvalid",
 }
 """Our codes of problems -> theirs, beside those that the engine names itself."""
 
@@ -118,6 +121,8 @@ def fault_of(error: errors.TerrafairError) -> tuple[int, str, str]:
     if isinstance(error, errors.NotExecutable | errors.InvalidInput):
         # What a graph names and is not there makes the request wrong, not its address.
         return 400, code_of(problem), message
+    if isinstance(error, errors.Conflict):
+        return 409, "Conflict", message
     if isinstance(error, errors.TimedOut):
         return 408, "RequestTimeout", message
     if isinstance(error, errors.NotFound):

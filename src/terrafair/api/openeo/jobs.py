@@ -4,24 +4,18 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from terrafair.api.openeo import job_log
 from terrafair.api.openeo.asking import PAGE, Document, Limit, Offset, base, body, page_links, signed_in
 from terrafair.api.openeo.batch import BatchJob, BatchJobs
-from terrafair.api.openeo.delivery import streamed
-from terrafair.api.openeo.faults import OpenEOFault, code_of
-from terrafair.api.openeo.results import JobResults
 from terrafair.api.openeo.submission import LEVELS, level_of
 from terrafair.execution.job import Job
 from terrafair.identity.person import Authenticator, Person
 
 Estimate = Callable[[Person, BatchJob, str], Document]
-GEOJSON = "application/geo+json"
 
 
-def router(batch: BatchJobs, results: JobResults, estimate: Estimate, authenticator: Authenticator) -> APIRouter:
+def router(batch: BatchJobs, estimate: Estimate, authenticator: Authenticator) -> APIRouter:
     """The routes."""
     routes = APIRouter()
     person = signed_in(authenticator)
@@ -74,43 +68,6 @@ def router(batch: BatchJobs, results: JobResults, estimate: Estimate, authentica
         least = max(level_of(level), found.submission.log_level, key=LEVELS.index)
         return log_page(batch, found.job, request, offset, least, limit)
 
-    @routes.get("/jobs/{job_id}/results")
-    def result(job_id: str, request: Request, who: Who, partial: str = "false") -> Response:
-        """Links to its files."""
-        found = batch.get(who, job_id)
-        if found.status == "error" and found.job is not None and not _is_true(partial):
-            return JSONResponse(failure_of(found.job), 424)
-        if found.status != "finished" and not _is_true(partial):
-            raise OpenEOFault("JobNotStarted" if found.status == "created" else "JobNotFinished")
-        as_item = GEOJSON in request.headers.get("accept", "")
-        show = results.item if as_item else results.collection
-        headers = {"OpenEO-Costs": "0"}
-        kind = GEOJSON if as_item else "application/json"
-        return JSONResponse(show(found, base(request)), headers=headers, media_type=kind)
-
-    @routes.post("/jobs/{job_id}/results", status_code=202)
-    def start(job_id: str, request: Request, who: Who) -> Response:
-        """Hand it to the workers."""
-        batch.start(who, job_id, base(request))
-        return Response(status_code=202)
-
-    @routes.delete("/jobs/{job_id}/results", status_code=204)
-    def stop(job_id: str, who: Who) -> Response:
-        """End its run."""
-        batch.stop(who, job_id)
-        return Response(status_code=204)
-
-    @routes.get("/results/{job_id}/{ticket}/{name:path}", include_in_schema=False)
-    async def file(job_id: str, ticket: str, name: str, request: Request) -> Response:
-        """One file, for a link that was given out."""
-        found = await run_in_threadpool(batch.get, None, job_id)
-        results.signer.check(results.thing(found), ticket)
-        if name == "collection.json":
-            # With the same absolute links as the person was given.
-            return JSONResponse(await run_in_threadpool(results.collection, found, base(request)))
-        content = await run_in_threadpool(results.open, found, name)
-        return StreamingResponse(content.chunks, media_type=content.media_type, headers=streamed(name, content.size))
-
     return routes
 
 
@@ -127,14 +84,3 @@ def log_page(
         following = request.url.include_query_params(offset=found[-1]["id"])
         links.append({"rel": "next", "href": str(following), "type": "application/json"})
     return {"level": level, "logs": found, "links": links}
-
-
-def failure_of(job: Job) -> Document:
-    """The last error of a failed run, as a log entry."""
-    message = "\n".join(str(problem) for problem in job.problems) or job.message or "The job failed."
-    code = code_of(job.problems[0]) if job.problems else "Internal"
-    return job_log.failure(job.id, message, code)
-
-
-def _is_true(text: str) -> bool:
-    return text.lower() in {"true", "1", ""}

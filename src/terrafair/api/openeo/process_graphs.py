@@ -18,7 +18,7 @@ from terrafair.api.openeo.asking import (
     signed_in,
 )
 from terrafair.api.openeo.assembly import Assembly
-from terrafair.api.openeo.batch import Validate
+from terrafair.api.openeo.batch import Check
 from terrafair.api.openeo.faults import OpenEOFault, code_of, entry, fault_of
 from terrafair.api.openeo.submission import process_of
 from terrafair.api.openeo.user_processes import PATTERN, UserProcess
@@ -28,7 +28,7 @@ from terrafair.identity.person import Authenticator, Person
 _LARGE = frozenset({"process_graph", "exceptions", "examples", "links"})
 
 
-def router(assembly: Assembly, validate: Validate, authenticator: Authenticator) -> APIRouter:
+def router(assembly: Assembly, validate: Check, authenticator: Authenticator) -> APIRouter:
     """The routes."""
     routes = APIRouter()
     person, perhaps = signed_in(authenticator), perhaps_signed_in(authenticator)
@@ -84,14 +84,14 @@ def router(assembly: Assembly, validate: Validate, authenticator: Authenticator)
 
 
 def errors_of(
-    document: Mapping[str, Any], who: Person | None, here: str, assembly: Assembly, validate: Validate
+    document: Mapping[str, Any], who: Person | None, here: str, assembly: Assembly, validate: Check
 ) -> list[dict[str, Any]]:
     """The problems of a process as openEO lists them."""
     if "process_graph" not in document:
         raise OpenEOFault("ProcessGraphMissing")
     try:
         assembled = assembly.assemble(process_of(document), who, here)
-        found = [entry(problem) for problem in (*assembled.problems, *validate(assembled))]
+        found = [entry(problem) for problem in validate(assembled).problems]
     except OpenEOFault as fault:
         return [{"code": fault.openeo, "message": str(fault)}]
     except TerrafairError as fault:

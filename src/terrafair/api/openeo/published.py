@@ -9,14 +9,12 @@ from typing import Any
 
 from terrafair.catalogue.catalogue import Catalogue
 from terrafair.errors import InvalidInput, NotFound, TerrafairError
-from terrafair.web import Web
 from terrafair.workflows.content import decode, load
 from terrafair.workflows.openeo import process_of
 from terrafair.workflows.resolve import Resolver
 from terrafair.workflows.workflow import WorkflowType
 
 KEPT_SECONDS = 300.0
-DOCUMENT_BYTES = 4 * 2**20
 
 Definition = Mapping[str, Any]
 
@@ -27,35 +25,41 @@ class Published:
 
     catalogue: Catalogue
     resolver: Resolver
-    web: Web
     table: Callable[[], list[dict[str, Any]]]
     """The verdicts on everything that the catalogue holds."""
     _read: dict[str, tuple[float, Definition]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def workflow(self, id: str) -> Definition:  # noqa: A002 - the field's word
-        """The process of an openEO workflow, by its id or by that with underscores.
+        """The process of an openEO workflow or experiment, by its id or by that with underscores.
 
         Raises `NotFound`, or `InvalidInput` where the workflow is none of openEO.
         """
-        return self._kept(f"{self.catalogue.commit} {id}", lambda: self._workflow(self._id(id)))
+        return self._kept(f"{self.catalogue.commit} {id}", lambda: self._workflow(*self._id(id)))
 
     def at(self, address: str) -> Definition:
         """The process at an address; raises `NotFound`, `Unreachable`, `Refused` or `InvalidInput`."""
-        return self._kept(address, lambda: _process(self.web.get(address, limit=DOCUMENT_BYTES).content, address))
+        return self._kept(address, lambda: _process(self.resolver.document(address), address))
 
     def listing(self) -> list[dict[str, str]]:
         """Id and title of each openEO workflow."""
         rows = (row for row in self.table() if row["kind"] == "workflow" and row["type"] == WorkflowType.OPENEO.value)
         return [{"id": word(row["id"]), "summary": row["title"]} for row in rows]
 
-    def _id(self, id: str) -> str:  # noqa: A002
-        if self.catalogue.record("workflow", id) is not None:
-            return id
-        return next((record.id for record in self.catalogue.records("workflow") if word(record.id) == word(id)), id)
+    def _id(self, id: str) -> tuple[str, str]:  # noqa: A002
+        """Id and kind as the catalogue writes them."""
+        kinds = ("workflow", "experiment")
+        for kind in kinds:
+            if self.catalogue.record(kind, id) is not None:
+                return id, kind
+        for kind in kinds:
+            for record in self.catalogue.records(kind):
+                if word(record.id) == word(id):
+                    return record.id, kind
+        return id, "workflow"
 
-    def _workflow(self, id: str) -> Definition:  # noqa: A002
-        found = self.resolver.resolve(id, "workflow")
+    def _workflow(self, id: str, kind: str) -> Definition:  # noqa: A002
+        found = self.resolver.resolve(id, kind)
         if found.application is None:
             raise NotFound(f"The process graph of {id} cannot be read.", *(str(reason) for reason in found.reasons[:1]))
         if found.type is not WorkflowType.OPENEO:

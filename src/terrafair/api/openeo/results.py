@@ -9,8 +9,9 @@ from typing import Any
 
 from terrafair.api.openeo.asking import Document
 from terrafair.api.openeo.batch import BatchJob
+from terrafair.api.openeo.shelf import Kept
 from terrafair.api.openeo.signing import SECONDS, Signer
-from terrafair.data.objects import Content, ObjectStore
+from terrafair.data.objects import ObjectStore
 from terrafair.errors import NotFound
 from terrafair.execution.job import Job
 
@@ -66,18 +67,14 @@ class JobResults:
             "assets": whole["assets"],
         }
 
-    def open(self, batch: BatchJob, name: str) -> Content:
-        """One file of the results; raises `NotFound`."""
+    def key(self, batch: BatchJob, name: str) -> str:
+        """Where a file of the results lies; raises `NotFound`."""
         if batch.job is None or not batch.job.results.prefix:
             raise NotFound(f"The job {batch.id} has no results.")
-        return self.objects.open(f"{batch.job.results.prefix.rstrip('/')}/{name}")
-
-    def thing(self, batch: BatchJob) -> str:
-        """What a link gives access to: the files of this run, not of a later one."""
-        return f"results {batch.id} {batch.kept.document.get('job')}"
+        return f"{batch.job.results.prefix.rstrip('/')}/{name}"
 
     def _folder(self, batch: BatchJob, base: str) -> str:
-        return f"{base}/results/{batch.id}/{self.signer.sign(self.thing(batch))}"
+        return f"{base}/results/{batch.id}/{self.signer.sign(thing(batch.kept))}"
 
     def _assets(self, batch: BatchJob, folder: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Document]]:
         """The collection's own and those of all items, as the API demands for old clients; each by its file's name."""
@@ -110,6 +107,11 @@ class JobResults:
     def _expires(self) -> str:
         moment = datetime.fromtimestamp(self.signer.now() + SECONDS, UTC)
         return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def thing(kept: Kept) -> str:
+    """What a link gives access to: the files of this run, not of a later one."""
+    return f"results {kept.id} {kept.document.get('job')}"
 
 
 _OWN = frozenset({"self", "root", "parent", "canonical"})

@@ -77,7 +77,7 @@ def process_of(value: Any) -> Mapping[str, Any]:
         raise OpenEOFault("ProcessGraphMissing")
     for name in ("id", "summary", "description"):
         text_of(value, name, 50_000)
-    if not isinstance(value.get("parameters") or [], list):
+    if not isinstance(value.get("parameters"), list | None):
         raise OpenEOFault("ProcessInvalid", "`parameters` is no list.")
     bounds.check(value)
     return value

@@ -24,6 +24,9 @@ MOST = 16
 MOST_OF_ONE = 4
 """Those of one person."""
 
+BYTES = 16 * 2**30
+"""What one process may load, uncompressed; larger ones are for batch jobs."""
+
 Gone = Callable[[], Awaitable[bool]]
 
 
@@ -42,9 +45,8 @@ class Synchronous:
             raise OpenEOFault("InfrastructureBusy", "Too many processes are computed at once; use a batch job.")
         self._waiting[person.id] = self._waiting.get(person.id, 0) + 1
         try:
-            job = await run_in_threadpool(
-                self.batch.submit, person, process, here, name="synchronous", timeout=self.seconds
-            )
+            limits: dict[str, Any] = {"timeout": self.seconds, "byte_limit": BYTES}
+            job = await run_in_threadpool(self.batch.submit, person, process, here, name="synchronous", **limits)
             return await self._ended(job, gone)
         finally:
             left = self._waiting[person.id] - 1

@@ -27,9 +27,9 @@ from terrafair.execution.program import Program
 from terrafair.execution.sandbox import Sandbox
 from terrafair.identity.person import Person
 
-MOST = 24
+MOST = 64
 """Blocks that are waited for at the same time."""
-MOST_OF_ONE = 8
+MOST_OF_ONE = 16
 """Those of one service."""
 FILE_BYTES = 512 * 2**20
 NOTHING = "nothing"

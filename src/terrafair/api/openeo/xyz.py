@@ -74,18 +74,13 @@ class Look:
         for name in given:
             if name not in ABOUT["configuration"]:
                 raise OpenEOFault("ServiceConfigUnsupported", parameter=name)
-        found = cls(*(_number(given, name, cls.default(name)) for name in ("minimum", "maximum")))
-        if found.minimum >= found.maximum:
+        minimum, maximum = (_number(given, name, getattr(cls(), name)) for name in ("minimum", "maximum"))
+        if minimum >= maximum:
             raise OpenEOFault("ServiceConfigInvalid", parameter="maximum", reason="it is not above the minimum.")
         resampling = given.get("resampling", "near")
         if resampling not in ABOUT["configuration"]["resampling"]["enum"]:
             raise OpenEOFault("ServiceConfigInvalid", parameter="resampling", reason=f"{resampling!r} is not known.")
-        return cls(found.minimum, found.maximum, resampling)
-
-    @staticmethod
-    def default(name: str) -> float:
-        """What counts where nothing is said."""
-        return float(ABOUT["configuration"][name]["default"])
+        return cls(minimum, maximum, resampling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ class Block:
     @property
     def resolution(self) -> float:
         """Metres of a tile's pixel at the equator."""
-        return 2 * math.pi * EARTH / SIZE / 2**self.z
+        return float(2 * math.pi * EARTH / SIZE / 2**self.z)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -123,12 +118,11 @@ class Block:
         """The same in degrees, with so many pixels around it."""
         west, south, east, north = self.bounds
         more = halo * self.resolution
-        latitude = lambda y: math.degrees(2 * math.atan(math.exp(y / EARTH)) - math.pi / 2)  # noqa: E731
         return {
             "west": max(math.degrees((west - more) / EARTH), -180.0),
-            "south": max(latitude(south - more), -85.06),
+            "south": max(_latitude(south - more), -85.06),
             "east": min(math.degrees((east + more) / EARTH), 180.0),
-            "north": min(latitude(north + more), 85.06),
+            "north": min(_latitude(north + more), 85.06),
         }
 
     def tiles(self) -> Iterator[tuple[int, int]]:
@@ -236,6 +230,10 @@ def _parameters(process: Mapping[str, Any], block: Block) -> list[dict[str, Any]
         for name, value in values.items()
     ]
     return [*own, *given]
+
+
+def _latitude(y: float) -> float:
+    return math.degrees(2 * math.atan(math.exp(y / EARTH)) - math.pi / 2)
 
 
 def _number(given: Mapping[str, Any], name: str, default: float) -> float:

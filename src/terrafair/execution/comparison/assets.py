@@ -19,6 +19,7 @@ from terrafair.execution.comparison.findings import (
     Unreadable,
 )
 
+SAME = "All values are the same; the bytes differ in metadata, order or compression."
 Pair = tuple[LocalAsset | None, LocalAsset | None]
 
 
@@ -81,6 +82,9 @@ def _compare(old: LocalAsset | None, new: LocalAsset | None, tolerance: Toleranc
         return _not_comparable(old, new, f"the {side} file cannot be read: {fault.strerror or fault}")
     except (MemoryError, RecursionError) as fault:
         return _not_comparable(old, new, f"it is too large or too deep to compare here ({type(fault).__name__})")
+    except Exception as fault:  # libraries meet files that nobody has seen before
+        reason = " ".join(str(fault).split())[:300]
+        return _not_comparable(old, new, f"comparing them fails: {type(fault).__name__}: {reason}")
 
 
 def _compare_pair(old: LocalAsset, new: LocalAsset, tolerance: Tolerance) -> Compared:
@@ -102,8 +106,8 @@ def _compare_pair(old: LocalAsset, new: LocalAsset, tolerance: Tolerance) -> Com
     contents = read(old.path, new.path, tolerance)
     if contents.differences:
         return replace(frame, match=Match.DIFFERENT, differences=contents.differences, remarks=contents.remarks)
-    largest = (f"The largest difference is {contents.largest:.3g}.",) if contents.largest else ()
-    return replace(frame, match=Match.EQUAL, remarks=(*largest, *contents.remarks))
+    first = f"The largest difference is {contents.largest:.3g}." if contents.largest else SAME
+    return replace(frame, match=Match.EQUAL, remarks=(first, *contents.remarks))
 
 
 def _not_comparable(old: LocalAsset, new: LocalAsset, fault: Unreadable | str) -> Compared:

@@ -21,7 +21,7 @@ def main(order: str, answer: str) -> int:
     expected, found, tolerance = read_order(json.loads(Path(order).read_text("utf-8")))
     verdicts = [each.document() for each in compare(expected, found, tolerance)]
     partial = Path(answer + ".partial")
-    partial.write_text(json.dumps(verdicts), "utf-8")
+    partial.write_text(json.dumps(verdicts, allow_nan=False), "utf-8")
     partial.replace(answer)
     return 0
 
@@ -45,7 +45,10 @@ def read_order(document: dict[str, Any]) -> tuple[list[LocalAsset], list[LocalAs
 def read_answer(path: Path) -> tuple[Compared, ...]:
     """Read what the program wrote; raises `Damaged` when it is not whole or not of its form."""
     try:
-        return tuple(Compared.read(entry) for entry in json.loads(path.read_text("utf-8")))
+        answer = json.loads(path.read_text("utf-8"))
+        if not isinstance(answer, list):
+            raise TypeError("no list")
+        return tuple(Compared.read(entry) for entry in answer)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
         raise Damaged(f"The comparison's answer cannot be read: {fault}.") from fault
 

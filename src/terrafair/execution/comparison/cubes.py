@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from terrafair.execution.comparison.arrays import Tally, blocks
+from terrafair.data import netcdf3
+from terrafair.data.classify import Kind, classify
+from terrafair.data.variables import blocks
+from terrafair.errors import InvalidInput
+from terrafair.execution.comparison.arrays import Tally
 from terrafair.execution.comparison.findings import Contents, Difference, Tolerance, Unreadable
 
 PACKING = ("scale_factor", "add_offset", "dtype")
@@ -50,9 +54,9 @@ def _group(group: str, expected: tuple[Any, Path], found: tuple[Any, Path], tole
 
 
 def _names(what: str, old: Mapping[Any, Any], new: Mapping[Any, Any]) -> Iterator[Difference]:
-    for name in old.keys() - new.keys():
+    for name in sorted(old.keys() - new.keys(), key=str):
         yield Difference(f"{what} {name}".lstrip("/"), "missing in the new file")
-    for name in new.keys() - old.keys():
+    for name in sorted(new.keys() - old.keys(), key=str):
         yield Difference(f"{what} {name}".lstrip("/"), "only in the new file")
 
 
@@ -74,7 +78,7 @@ def _remarks(name: str, old: Any, new: Any) -> Iterator[str]:
 def _values(name: Any, expected: tuple[Any, Path], found: tuple[Any, Path], tolerance: Tolerance) -> Tally:
     (old, old_path), (new, new_path) = expected, found
     tally = Tally(tolerance)
-    for block in blocks(old[name].shape):
+    for block in blocks(old[name].shape, old[name].encoding.get("chunksizes") or old[name].encoding.get("chunks")):
         pair = _read(old[name], block, old_path), _read(new[name], block, new_path)
         tally.add(*pair, [part.start for part in block])
     return tally
@@ -92,6 +96,11 @@ def _open(path: Path) -> Iterator[dict[str, Any]]:
     """Group -> dataset, read lazily, values unpacked."""
     import xarray as xr
 
+    if classify(path) is Kind.NETCDF:
+        try:
+            netcdf3.check_whole(path)
+        except InvalidInput as fault:
+            raise Unreadable(path, fault.problem.what) from fault
     with ExitStack() as stack, warnings.catch_warnings():
         # Odd fill values and calendars are the file's affair; values are compared as they come out on both sides.
         warnings.simplefilter("ignore")

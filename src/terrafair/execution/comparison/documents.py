@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terrafair.data.classify import encoding_of
 from terrafair.execution.comparison.findings import Contents, Difference, Tolerance, Unreadable
 
 DIFFERENCES = 20
@@ -118,11 +119,12 @@ def compare_notebooks(expected: Path, found: Path, tolerance: Tolerance) -> Cont
 
 def compare_text(expected: Path, found: Path, tolerance: Tolerance) -> Contents:
     """Compare line by line; numbers in otherwise equal lines may differ within the tolerance."""
-    try:
-        with expected.open(encoding="utf-8-sig") as old, found.open(encoding="utf-8-sig") as new:
-            return lines(old, new, tolerance)
-    except UnicodeDecodeError as fault:
-        raise Unreadable(found, f"It is no UTF-8 text: {fault.reason}.") from fault
+    encodings = encoding_of(expected), encoding_of(found)
+    with (
+        expected.open(encoding=encodings[0], errors="replace") as old,
+        found.open(encoding=encodings[1], errors="replace") as new,
+    ):
+        return lines(old, new, tolerance)
 
 
 def lines(
@@ -241,8 +243,8 @@ def _same_picture(old: str, new: str) -> bool:
     import warnings
 
     import numpy as np
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError  # type: ignore[import-untyped]
-    from rasterio.io import MemoryFile  # type: ignore[import-untyped]
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.io import MemoryFile
 
     try:
         with warnings.catch_warnings():

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from terrafair.data.classify import Kind, classify
+from terrafair.data.rasters import OPTIONS, window_size
+from terrafair.data.tiff import check_whole, directories
+from terrafair.errors import InvalidInput
 from terrafair.execution.comparison.arrays import Array, Tally
 from terrafair.execution.comparison.findings import Contents, Difference, Tolerance, Unreadable
 
@@ -45,14 +48,19 @@ def compare(expected: Path, found: Path, tolerance: Tolerance) -> Contents:
 
 @contextmanager
 def _open(path: Path) -> Iterator[Any]:
-    import rasterio  # type: ignore[import-untyped]
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError  # type: ignore[import-untyped]
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), rasterio.Env(**OPTIONS):
         # Pictures have no place on earth, and that is well.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            dataset = rasterio.open(path, driver=DRIVERS.get(classify(path), "GTiff"))
+            kind = classify(path)
+            if kind is Kind.TIFF:
+                check_whole(path, directories(path))
+            dataset = rasterio.open(path, driver=DRIVERS.get(kind, "GTiff"))
+        except InvalidInput as fault:
+            raise Unreadable(path, fault.problem.what) from fault
         except (RasterioError, OSError, ValueError) as fault:
             raise Unreadable(path, _first_line(fault)) from fault
         with dataset:
@@ -87,25 +95,17 @@ def _remarks(old: Any, new: Any) -> Iterator[str]:
 
 
 def _band(old: Any, new: Any, band: int, tolerance: Tolerance) -> Tally:
-    from rasterio.windows import Window  # type: ignore[import-untyped]
+    from rasterio.windows import Window
 
     tally = Tally(tolerance)
     unpack = _packing(old)[band - 1] != _packing(new)[band - 1]
-    height, width = _window(old, band)
+    height, width = window_size(old, PIXELS)
     for row, column in itertools.product(range(0, old.height, height), range(0, old.width, width)):
         window = Window(column, row, min(width, old.width - column), min(height, old.height - row))
         expected, valid = _read(old, band, window, unpack=unpack)
         found, valid_found = _read(new, band, window, unpack=unpack)
         tally.add(expected, found, (row, column), valid, valid_found)
     return tally
-
-
-def _window(dataset: Any, band: int) -> tuple[int, int]:
-    """Height and width of what is read at a time: whole blocks of the file where they are not too large."""
-    rows, columns = dataset.block_shapes[band - 1]
-    width = min(dataset.width, max(columns, 2048 // columns * columns))
-    height = max(1, PIXELS // width)
-    return (height - height % rows if height > rows else height), width
 
 
 def _read(dataset: Any, band: int, window: Any, *, unpack: bool) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """Comparison of two tables: columns, rows, values; of CSV and Parquet files and SQLite databases (GeoPackage)."""
 
+import csv
 import itertools
 import math
 import re
@@ -12,12 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from terrafair.data.classify import HEAD, delimiter, encoding_of
+from terrafair.data.tables import CELL
 from terrafair.execution.comparison.findings import Contents, Difference, Tolerance, Unreadable
 
 CHUNK = 50_000
 EXAMPLES = 5
 SORTABLE = 1_000_000
 """Rows up to which it is looked whether only their order differs."""
+LONGEST = 300
+"""Characters of a number that a double can hold."""
 _WHOLE = re.compile(r"[+-]?\d{1,300}$")
 Row = Sequence[Any]
 
@@ -126,13 +131,17 @@ def _columns(where: str, names: list[str], new_names: list[str]) -> Difference:
 def _same_rows(old: Iterator[Row], new: Iterator[Row], order: list[int]) -> bool:
     next(old, None)
     next(new, None)
-    return Counter(map(tuple, old)) == Counter(tuple(_cell(row, place) for place in order) for row in new)
+    # As texts: lists and mappings have no hash, and no NaN equals another.
+    expected = Counter(tuple(map(repr, row)) for row in old)
+    return expected == Counter(tuple(repr(_cell(row, place)) for place in order) for row in new)
 
 
 def _near(old: Any, new: Any, tolerance: Tolerance) -> tuple[float, bool]:
     """How far two values lie apart, and whether that is near enough; whole numbers must be the same."""
     if isinstance(old, str) and isinstance(new, str) and _WHOLE.match(old) and _WHOLE.match(new):
-        return float(abs(int(new) - int(old))) if max(len(old), len(new)) < 300 else math.inf, int(old) == int(new)
+        return float(abs(int(new) - int(old))), int(old) == int(new)
+    if isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > LONGEST:
+        return math.inf, False
     if isinstance(old, int) and isinstance(new, int):
         return float(abs(new - old)), False
     try:
@@ -158,23 +167,15 @@ def _cell(row: Row, position: int) -> Any:
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     """Header and rows of a text table; cells as texts."""
-    import csv
-
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.read(65536)
+        with path.open(encoding=encoding_of(path), errors="replace", newline="") as file:
+            mark = delimiter(file.read(HEAD), named=True) or ","
             file.seek(0)
-            try:
-                dialect: Any = csv.Sniffer().sniff(head.split("\n", 1)[0], ",;\t|")
-            except csv.Error:
-                dialect = "excel-tab" if path.suffix.lower() == ".tsv" else "excel"
-            # The sniffer's other guesses (quotes, blanks) are wrong more often than the standard.
-            delimiter = dialect.delimiter if not isinstance(dialect, str) else csv.get_dialect(dialect).delimiter
-            csv.field_size_limit(2**27)
-            for row in csv.reader(file, delimiter=delimiter):
+            csv.field_size_limit(CELL)
+            for row in csv.reader(file, delimiter=mark):
                 if row:
                     yield [cell.strip() for cell in row]
-    except (csv.Error, UnicodeDecodeError, OSError) as fault:
+    except (csv.Error, OSError) as fault:
         raise Unreadable(path, f"It is no table: {fault}") from fault
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from terrafair.data.stage import MARKER
 from terrafair.errors import InvalidInputs, Problem
 from terrafair.execution.engines.checkout import file_name
 from terrafair.workflows.workflow import InputSpec
@@ -80,18 +81,21 @@ def stage(specs: Sequence[InputSpec], values: Mapping[str, Any], stager: Stager,
 
 
 def asset_paths(document: Path) -> Iterator[Path]:
-    """Give the local files that a staged STAC document names by absolute path, items beside it included."""
-    documents = sorted(document.parent.rglob("*.json")) if document.suffix in {".json", ".geojson"} else []
-    for path in documents[:10_000]:
-        try:
-            content = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        for part in content.get("features", [content]) if isinstance(content, dict) else ():
-            assets = part.get("assets") if isinstance(part, dict) else None
-            for asset in (assets or {}).values() if isinstance(assets, dict) else ():
-                if isinstance(asset, dict) and (local := local_path(asset.get("href"))):
-                    yield local
+    """Give the local files that a STAC document names, if it was the stager that put them there.
+
+    Any other document is somebody's file: what it names must neither be shown to a job nor read.
+    """
+    if not (document.parent / MARKER).is_file() or not document.is_file():
+        return
+    try:
+        content = json.loads(document.read_text("utf-8"))
+    except (OSError, ValueError):
+        return
+    for part in content.get("features", [content]) if isinstance(content, dict) else ():
+        assets = part.get("assets") if isinstance(part, dict) else None
+        for asset in (assets or {}).values() if isinstance(assets, dict) else ():
+            if isinstance(asset, dict) and (local := local_path(asset.get("href"))):
+                yield local
 
 
 def local_path(href: object) -> Path | None:

@@ -1,4 +1,4 @@
-"""The openEO engine as the platform calls it: contract, demo graph, results, staging, and one clear message per fault."""
+"""The openEO engine as the platform calls it: contract, demo graph, results, staging, one clear message per fault."""
 
 import json
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Runs callbacks over cubes block by block: lazy where the cube is, one pass over each block, never pixel by pixel."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,8 @@ from terrafair.execution.engines.openeo import dimensions
 from terrafair.execution.engines.openeo.evaluate import Callback
 from terrafair.execution.engines.openeo.values import Block, Stack, as_array, describe, is_block, number_block, pile
 
+SLAB = 512 * 1024
+"""Bytes of input that callbacks get at once."""
 Reducer = Callback
 """A callback with the parameters `data` and `context` that gives one value."""
 
@@ -32,7 +34,9 @@ def apply_each(cube: xr.DataArray, process: Callback, context: Any) -> xr.DataAr
     data = cube.data
     if isinstance(data, da.Array):
         sample = work(np.ones((1,) * cube.ndim, cube.dtype))
-        data = data.map_blocks(work, dtype=sample.dtype, meta=np.empty((0,) * cube.ndim, sample.dtype))
+        data = data.map_blocks(
+            _in_slabs(work, None, 0), dtype=sample.dtype, meta=np.empty((0,) * cube.ndim, sample.dtype)
+        )
     else:
         data = work(np.asarray(data))
     return dimensions.rebuilt(cube, data, [str(d) for d in cube.dims])
@@ -41,54 +45,67 @@ def apply_each(cube: xr.DataArray, process: Callback, context: Any) -> xr.DataAr
 def reduce_along(cube: xr.DataArray, along: Sequence[str], reducer: Reducer, context: Any) -> xr.DataArray:
     """Reduce the values along one or more dimensions to one (parameter `data`)."""
     rest = [str(name) for name in cube.dims if name not in along]
+    moved = cube.transpose(*along, *rest)
+    data = moved.data
+    labels: tuple[Any, ...] | None = None
     if len(along) > 1:
-        flat = cube.transpose(*rest, *along)
-        size = int(np.prod([cube.sizes[name] for name in along]))
-        shape = (*(cube.sizes[name] for name in rest), size)
-        data = flat.data.reshape(shape)
-        labels = None
-        whole = cube if reducer.uses("run_udf") else None
+        data = data.reshape((int(np.prod(data.shape[: len(along)])), *data.shape[len(along) :]))
     else:
-        data = cube.transpose(*rest, *along).data
         labels = tuple(dimensions.labels(cube, along[0]))
-        whole = cube
-    if reducer.uses("run_udf") and whole is not None:
+    if reducer.uses("run_udf"):
         values = np.asarray(data)
-        numbers = cube.transpose(*along, *rest).copy(data=np.moveaxis(values, -1, 0)) if len(along) == 1 else cube
-        stack = Stack(np.moveaxis(values, -1, 0), labels, numbers, along[0])
-        result = _single(reducer(data=stack, context=context))
-        return dimensions.rebuilt(cube, _shaped(result, values.shape[:-1]), rest)
+        whole = moved.copy(data=values) if len(along) == 1 else cube
+        result = _single(reducer(data=Stack(values, labels, whole, along[0]), context=context))
+        return dimensions.rebuilt(cube, _shaped(result, values.shape[1:]), rest)
 
     def work(block: Block) -> Block:
-        stack = Stack(np.moveaxis(block, -1, 0), labels)
         with quiet():
-            return _shaped(_single(reducer(data=stack, context=context)), block.shape[:-1])
+            return _shaped(_single(reducer(data=Stack(block, labels), context=context)), block.shape[1:])
 
-    return dimensions.rebuilt(cube, _over_blocks(work, data, ()), rest)
+    return dimensions.rebuilt(cube, _over_blocks(_in_slabs(work), data, None), rest)
+
+
+def reduced(block: Block, reducer: Reducer, context: Any) -> Block:
+    """Reduce a block along its last axis; the values have no labels."""
+    return _shaped(_single(reducer(data=Stack(np.moveaxis(block, -1, 0)), context=context)), block.shape[:-1])
+
+
+def reduce_group(
+    cube: xr.DataArray, dimension: str, group: Sequence[int], reducer: Reducer, context: Any
+) -> xr.DataArray:
+    """Reduce the values at some positions of a dimension; the reducer also says what nothing at all gives."""
+    if len(group):
+        return reduce_along(cube.isel({dimension: np.asarray(group, np.intp)}), [dimension], reducer, context)
+    rest = [str(name) for name in cube.dims if name != dimension]
+    shape = (1,) * len(rest)
+    with quiet():
+        value = _shaped(_single(reducer(data=Stack(np.empty((0, *shape), cube.dtype), ()), context=context)), shape)
+    template = cube.isel({dimension: 0}, drop=True)
+    empty = xr.full_like(template, value.reshape(-1)[0], dtype=value.dtype)
+    return dimensions.rebuilt(cube, empty.data, rest)
 
 
 def transform_along(
     cube: xr.DataArray, dimension: str, process: Callback, context: Any
 ) -> tuple[xr.DataArray, tuple[Any, ...] | None]:
-    """Replace the values along a dimension by an array of any length; it becomes the last dimension.
+    """Replace the values along a dimension by an array of any length; it becomes the first dimension.
 
     Also gives the labels of the result, if the callback's array had any.
     """
     rest = [str(name) for name in cube.dims if name != dimension]
-    moved = cube.transpose(*rest, dimension)
+    moved = cube.transpose(dimension, *rest)
     labels = tuple(dimensions.labels(cube, dimension))
     if process.uses("run_udf"):
-        values = np.moveaxis(np.asarray(moved.data), -1, 0)
-        whole = cube.transpose(dimension, *rest).copy(data=values)
+        values = np.asarray(moved.data)
+        whole = moved.copy(data=values)
         found = _several(process(data=Stack(values, labels, whole, dimension), context=context), values.shape[1:])
-        return dimensions.rebuilt(cube, np.moveaxis(found.values, 0, -1), [*rest, dimension], {}), found.labels
+        return dimensions.rebuilt(cube, found.values, [dimension, *rest], {}), found.labels
 
     def run(block: Block) -> Stack:
         with quiet():
-            stack = Stack(np.moveaxis(block, -1, 0), labels)
-            return _several(process(data=stack, context=context), block.shape[:-1])
+            return _several(process(data=Stack(block, labels), context=context), block.shape[1:])
 
-    sample = run(np.ones((1,) * len(rest) + (len(labels),), cube.dtype))
+    sample = run(np.ones((len(labels),) + (1,) * len(rest), cube.dtype))
     size = len(sample)
 
     def work(block: Block) -> Block:
@@ -96,11 +113,11 @@ def transform_along(
         if len(found) != size:
             what = f"The process gives {len(found)} values for some pixels and {size} for others."
             raise InvalidInput(what, "All pixels of a cube have the same labels.", code="length-varies")
-        return np.moveaxis(found.values, 0, -1)
+        return found.values
 
-    data = _over_blocks(work, moved.data, (size,), sample.values.dtype)
+    data = _over_blocks(_in_slabs(work, size), moved.data, size, sample.values.dtype)
     coords = {name: cube.coords[name] for name in rest if name in cube.coords}
-    result = xr.DataArray(data, dims=(*rest, dimension), coords=coords, attrs=dict(cube.attrs))
+    result = xr.DataArray(data, dims=(dimension, *rest), coords=coords, attrs=dict(cube.attrs))
     return result, sample.labels
 
 
@@ -122,15 +139,42 @@ def _indexed(*arrays: Any) -> list[Any]:
     return [part for array in arrays for part in (array, tuple(range(array.ndim)))]
 
 
-def _over_blocks(work: Any, data: Any, core: tuple[int, ...], dtype: Any = None) -> Any:
-    """Call `work` on blocks that are whole along the last axis."""
+def _in_slabs(work: Callable[[Block], Block], size: int | None = None, core: int = 1) -> Callable[[Block], Block]:
+    """Call `work` on slabs of a block that stay in the processor's cache from the first node to the last.
+
+    The pixels of the axes after the first `core` ones are independent of each other; `size` is the length of the first
+    axis of the result, None where it has none. Numpy's passes over a whole block would each fetch it from memory again.
+    """
+
+    def on_slabs(block: Block) -> Block:
+        inner, outer = block.shape[:core], block.shape[core:]
+        pixels = int(np.prod(outer))
+        step = max(1, SLAB // max(1, int(np.prod(inner)) * block.dtype.itemsize))
+        if pixels < 2 * step:
+            return work(block)
+        flat = block.reshape(*inner, pixels)
+        before = () if size is None else (size,)
+        result: Block | None = None
+        for start in range(0, pixels, step):
+            found = work(flat[..., start : start + step])
+            if result is None:
+                result = np.empty((*before, pixels), found.dtype)
+            result[..., start : start + step] = found
+        assert result is not None
+        return result.reshape(*before, *outer)
+
+    return on_slabs
+
+
+def _over_blocks(work: Any, data: Any, size: int | None, dtype: Any = None) -> Any:
+    """Call `work` on blocks that are whole along the first axis, which it takes away or makes `size` long."""
     if not isinstance(data, da.Array):
         return work(np.asarray(data))
     if dtype is None:
-        dtype = work(np.ones((1,) * (data.ndim - 1) + data.shape[-1:], data.dtype)).dtype
-    data = data.rechunk({data.ndim - 1: -1})
-    chunks = data.chunks[:-1] + tuple((size,) for size in core)
-    drop = [] if core else [data.ndim - 1]
+        dtype = work(np.ones(data.shape[:1] + (1,) * (data.ndim - 1), data.dtype)).dtype
+    data = data.rechunk({0: -1})
+    chunks = data.chunks[1:] if size is None else ((size,), *data.chunks[1:])
+    drop = [0] if size is None else []
     meta = np.empty((0,) * (data.ndim - len(drop)), dtype)
     return da.map_blocks(work, data, dtype=dtype, chunks=chunks, drop_axis=drop, meta=meta)
 

@@ -59,7 +59,7 @@ def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Map
 
     results = Results(folder.outputs)
     progress = Progress(report)
-    environment = Environment(task.sources, results, report.say, progress.node)
+    environment = Environment(task.sources, results, report.say, progress.node, strict=False)
     definitions = Definitions(task.options.get("udps") or {})
     evaluator = Evaluator(processes(), definitions, environment)
     threads = int(task.options.get("threads") or THREADS)

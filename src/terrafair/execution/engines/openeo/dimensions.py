@@ -148,6 +148,14 @@ def position(cube: xr.DataArray, dimension: str, label: Any) -> int | None:
     return None
 
 
+def positions(cube: xr.DataArray, dimension: str, label: Any) -> list[int]:
+    """Where a label stands; all bands with that common name where no band has the name."""
+    found = labels(cube, dimension)
+    own = [n for n, each in enumerate(found) if each == label and isinstance(each, str) == isinstance(label, str)]
+    names: Mapping[str, str] = cube.coords[dimension].attrs.get("common_names", {}) if dimension in cube.coords else {}
+    return own or [n for n, each in enumerate(found) if names.get(each) == label]
+
+
 def coordinate(dimension: str, values: Sequence[Any], attributes: Mapping[str, Any]) -> xr.DataArray:
     """A coordinate with labels of any type."""
     array: Any = values if isinstance(values, np.ndarray) else _label_array(values)

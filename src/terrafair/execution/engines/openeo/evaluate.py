@@ -8,13 +8,20 @@ from typing import Any
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
 from terrafair.execution.engines.openeo.graph import Graph, Node, NodeReference, Parameter, ParameterReference, parse
-from terrafair.execution.engines.openeo.values import describe
+from terrafair.execution.engines.openeo.values import Stack, describe, is_block
 from terrafair.workflows.openeo import free_parameters, process_of
 
 CALL_LIMIT = 20
 IGNORED = frozenset({"featureflags", "context"})
 """Arguments of the wild that change nothing."""
+OLD_NAMES = {
+    ("vector_buffer", "geometry"): "geometries",
+    ("apply_polygon", "polygons"): "geometries",
+    ("apply_polygon", "chunks"): "geometries",
+}
+"""(process, argument) of earlier versions -> its name now."""
 _NUMBERS = {"number", "integer"}
+_CALLBACKS = frozenset({"process", "reducer", "condition", "function"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +34,11 @@ class Process:
     optional: tuple[str, ...]
     wants_environment: bool = False
     """Whether it is given the environment: sources, results, log."""
+    elementwise: bool = False
+    """Whether arrays of pixels may stand for single values; it is then applied to each of their elements."""
 
     @classmethod
-    def of(cls, name: str, function: Callable[..., Any]) -> "Process":
+    def of(cls, name: str, function: Callable[..., Any], *, elementwise: bool = False) -> "Process":
         """Read the parameters from the function's signature."""
         parameters = list(inspect.signature(function).parameters.values())
         named = [parameter for parameter in parameters if parameter.name != "environment"]
@@ -39,6 +48,7 @@ class Process:
             tuple(parameter.name for parameter in named if parameter.default is parameter.empty),
             tuple(parameter.name for parameter in named if parameter.default is not parameter.empty),
             len(named) != len(parameters),
+            elementwise,
         )
 
 
@@ -55,6 +65,8 @@ class Environment:
     progress: Callable[[int, int, str], None] = lambda done, total, node: None  # noqa: ARG005
     check: Callable[[], None] = lambda: None
     """Raises `Cancelled` when somebody asked for the end."""
+    strict: bool = True
+    """Refuse what the specification refuses, also where published graphs rely on it and the meaning is plain."""
     node: str = ""
     """The top-level node under evaluation; outputs are named for it."""
 
@@ -202,6 +214,8 @@ class Evaluator:
         bound = bind(process, arguments, self.environment)
         if process.wants_environment:
             bound["environment"] = self.environment
+        if process.elementwise and any(isinstance(value, Stack) for value in bound.values()):
+            return _elementwise(process, bound)
         return process.function(**bound)
 
     def _call_definition(
@@ -233,12 +247,31 @@ class Evaluator:
         return value
 
 
+def _elementwise(process: Process, bound: dict[str, Any]) -> Any:
+    """Stacks and single values side by side: the values go along, as their axes are the last."""
+    stacks = [value for value in bound.values() if isinstance(value, Stack)]
+    values = {name: value.values if isinstance(value, Stack) else value for name, value in bound.items()}
+    found = process.function(**values)
+    return Stack(found, stacks[0].labels) if is_block(found) and len(found) == len(stacks[0]) else found
+
+
 def bind(process: Process, arguments: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
     """Match arguments with the process's parameters; raises `InvalidInputs` for those that are missing or misnamed."""
     known = (*process.required, *process.optional)
     missing = [name for name in process.required if name not in arguments]
     strange = [name for name in arguments if name not in known and arguments[name] is not None]
     problems = []
+    if renamed := {name: OLD_NAMES[process.name, name] for name in strange if (process.name, name) in OLD_NAMES}:
+        return bind(process, {renamed.get(name, name): value for name, value in arguments.items()}, environment)
+    callbacks = [name for name in strange if isinstance(arguments[name], Callback)]
+    if len(missing) == len(callbacks) == 1 and missing[0] in _CALLBACKS:
+        what = f"{process.name} calls its argument {callbacks[0]!r} {missing[0]!r}; it is taken for that."
+        environment.say(what, "warning")
+        return bind(
+            process,
+            {**{k: v for k, v in arguments.items() if k != callbacks[0]}, missing[0]: arguments[callbacks[0]]},
+            environment,
+        )
     for name in missing:
         near = difflib.get_close_matches(name, strange, 1, 0.5)
         remedy = f"Rename {near[0]} to {name}." if near else f"It takes: {', '.join(known)}."

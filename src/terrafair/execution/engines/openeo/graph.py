@@ -11,6 +11,8 @@ from terrafair.errors import InvalidInput, InvalidInputs, Problem
 NODE_LIMIT = 5000
 DEPTH_LIMIT = 50
 BYTE_LIMIT = 20 * 2**20
+ELEMENT_LIMIT = 2_000_000
+_LARGE = "graph-too-large"
 
 _UNDER_CONDITION = frozenset({"x", "index", "label", "element", "context"})
 _DATA = frozenset({"data", "context"})
@@ -109,7 +111,7 @@ class Graph:
 def read(content: bytes | str, known: Sequence[str] = ()) -> Graph:
     """Parse a JSON document; see `parse`."""
     if len(content) > BYTE_LIMIT:
-        raise InvalidInput(f"The process graph has {len(content)} bytes; the limit is {BYTE_LIMIT}.")
+        raise InvalidInput(f"The process graph has {len(content)} bytes; the limit is {BYTE_LIMIT}.", code=_LARGE)
     try:
         return parse(json.loads(content), known)
     except UnicodeDecodeError as fault:
@@ -169,6 +171,7 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self._count = 0
+        self._elements = 0
 
     def parameters(self, declared: Any) -> tuple[Parameter, ...]:
         if declared is None:
@@ -193,14 +196,14 @@ class _Reader:
         within: str = "",
     ) -> Graph | None:  # fmt: skip
         if depth > DEPTH_LIMIT:
-            self._add(f"Callbacks are nested more than {DEPTH_LIMIT} levels deep.", where=within)
+            self._add(f"Callbacks are nested more than {DEPTH_LIMIT} levels deep.", where=within, code=_LARGE)
             return None
         if not isinstance(body, Mapping) or not body:
             self._add("The process graph has no nodes.", remedy="Add a node with `process_id`.", where=within)
             return None
         self._count += len(body)
         if self._count > NODE_LIMIT:
-            self._add(f"The process graph has more than {NODE_LIMIT} nodes.", where=within)
+            self._add(f"The process graph has more than {NODE_LIMIT} nodes.", where=within, code=_LARGE)
             return None
         nodes: dict[str, Node] = {}
         for key, value in body.items():
@@ -235,8 +238,15 @@ class _Reader:
         return Node(key, process, parsed, str(namespace or ""), value.get("result") is True)
 
     def _value(self, value: Any, place: "_Place", level: int = 0) -> Any:
+        self._elements += 1
+        if self._elements > ELEMENT_LIMIT:
+            if self._elements == ELEMENT_LIMIT + 1:
+                self._add(
+                    f"The arguments hold more than {ELEMENT_LIMIT} values.", "", "Load them.", place.where, _LARGE
+                )
+            return None
         if level > DEPTH_LIMIT:
-            self._add(f"The argument is nested more than {DEPTH_LIMIT} levels deep.", where=place.where)
+            self._add(f"The argument is nested more than {DEPTH_LIMIT} levels deep.", where=place.where, code=_LARGE)
             return None
         if isinstance(value, list):
             return [self._value(each, place, level + 1) for each in value]
@@ -246,6 +256,11 @@ class _Reader:
             return self._from_node(value["from_node"], place)
         if set(value) == {"from_parameter"}:
             return self._from_parameter(value["from_parameter"], place)
+        if set(value) == {"from_argument"}:
+            # The name of version 0.4, still in use.
+            old = value["from_argument"]
+            known = old in place.names or old not in place.body
+            return self._from_parameter(old, place) if known else self._from_node(old, place)
         if isinstance(value.get("process_graph"), Mapping):
             return self._callback(value["process_graph"], place)
         if value and all(_is_node(each) for each in value.values()):
@@ -281,11 +296,11 @@ class _Reader:
         ordered: dict[str, Node] = {}
         for start in nodes:
             path: list[str] = []
-            pending = [(start, iter(_needs(nodes[start])))]
+            pending = [(start, iter(needs(nodes[start])))]
             path.append(start)
             while pending and start not in ordered:
-                current, needs = pending[-1]
-                following = next((each for each in needs if each in nodes and each not in ordered), None)
+                current, waiting = pending[-1]
+                following = next((each for each in waiting if each in nodes and each not in ordered), None)
                 if following is None:
                     ordered[current] = nodes[current]
                     pending.pop()
@@ -297,12 +312,12 @@ class _Reader:
                     return None
                 else:
                     path.append(following)
-                    pending.append((following, iter(_needs(nodes[following]))))
+                    pending.append((following, iter(needs(nodes[following]))))
         return ordered
 
     def _results(self, nodes: Mapping[str, Node], depth: int, within: str) -> tuple[str, ...]:
         flagged = [name for name, node in nodes.items() if node.result]
-        used = {need for node in nodes.values() for need in _needs(node)}
+        used = {need for node in nodes.values() for need in needs(node)}
         loose = [name for name in nodes if name not in used and name not in flagged]
         if not depth:
             return (*flagged, *loose)
@@ -329,17 +344,17 @@ class _Place:
     depth: int
 
 
-def _needs(node: Node) -> Iterator[str]:
+def needs(node: Node) -> Iterator[str]:
     """The nodes that a node refers to; callbacks see their own nodes only."""
-    stack: list[Any] = list(node.arguments.values())
+    stack: list[Any] = list(reversed(node.arguments.values()))
     while stack:
-        value = stack.pop(0)
+        value = stack.pop()
         if isinstance(value, NodeReference):
             yield value.id
         elif isinstance(value, list):
-            stack = [*value, *stack]
+            stack.extend(reversed(value))
         elif isinstance(value, Mapping):
-            stack = [*value.values(), *stack]
+            stack.extend(reversed(value.values()))
 
 
 def _graphs(value: Any) -> Iterator[Graph]:

@@ -11,13 +11,13 @@ from terrafair.execution.engines.openeo.udf.run import python_version
 _LIBRARIES = ("numpy", "xarray", "scipy", "pandas", "shapely", "pyproj", "rasterio", "scikit-learn", "onnxruntime")
 _PREFIX = {
     "filename_prefix": {
-        "description": "Begins the names of the files.", "schema": {"type": "string"}, "required": False, "default": "",
+        "description": "Begins the names of the files.", "type": "string", "required": False, "default": "",
     },
 }  # fmt: skip
 _COMPRESS = {
     "compress": {
         "description": "How the pixels are compressed, without loss.",
-        "schema": {"type": "string", "enum": ["ZSTD", "DEFLATE", "LZW", "NONE"]}, "required": False, "default": "ZSTD",
+        "type": "string", "enum": ["ZSTD", "DEFLATE", "LZW", "NONE"], "required": False, "default": "ZSTD",
     },
 }  # fmt: skip
 

@@ -40,6 +40,19 @@ def complete(first: np.datetime64, last: np.datetime64, period: str) -> list[str
     return list(dict.fromkeys(label(moment, period) for moment in moments))
 
 
+def start(label_with_year: str, period: str) -> np.datetime64:
+    """The first instant of a labelled period; raises `InvalidInput` for labels of another kind."""
+    try:
+        return _STARTS[period](*label_with_year.split("-")).astype("datetime64[ns]")
+    except (KeyError, TypeError, ValueError):
+        what = f"{label_with_year!r} is no label of the period {period!r}."
+        raise InvalidInput(what, remedy="Rename the labels to dates first.", code="date-invalid") from None
+
+
+def _month(year: str, month: int) -> np.datetime64:
+    return np.datetime64(f"{int(year) + (month - 1) // 12:04d}-{(month - 1) % 12 + 1:02d}", "M").astype("datetime64[D]")
+
+
 def _dekad(moment: dt.datetime) -> str:
     return f"{moment.year:04d}-{(moment.month - 1) * 3 + min((moment.day - 1) // 10, 2) + 1:02d}"
 
@@ -70,4 +83,18 @@ _LABELS: dict[str, Callable[[Any], str]] = {
     "year": lambda moment: f"{moment.year:04d}",
     "decade": lambda moment: f"{moment.year // 10 * 10:04d}",
     "decade-ad": lambda moment: f"{(moment.year - 1) // 10 * 10 + 1:04d}",
+}
+_MONTHS_ON = {"djf": -1, "mam": 2, "jja": 5, "son": 8, "ndjfma": -2, "mjjaso": 4}
+"""Months from January of the label's year; the northern winter begins in the year before."""
+_STARTS: dict[str, Callable[..., Any]] = {
+    "hour": lambda y, m, d, h: np.datetime64(f"{y}-{m}-{d}T{h}", "h"),
+    "day": lambda y, d: np.datetime64(y, "D") + (int(d) - 1),
+    "week": lambda y, w: np.datetime64(dt.date.fromisocalendar(int(y), int(w), 1)),
+    "dekad": lambda y, d: _month(y, (int(d) - 1) // 3 + 1) + 10 * ((int(d) - 1) % 3),
+    "month": lambda y, m: _month(y, int(m)),
+    "season": lambda y, s: np.datetime64(y, "M") + _MONTHS_ON[s],
+    "tropical-season": lambda y, s: np.datetime64(y, "M") + _MONTHS_ON[s],
+    "year": lambda y: np.datetime64(y, "Y"),
+    "decade": lambda y: np.datetime64(y, "Y"),
+    "decade-ad": lambda y: np.datetime64(y, "Y"),
 }

@@ -161,9 +161,15 @@ def _delayed(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> An
 def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
     """The values on the frame, not-a-number for no-data."""
     fill = np.nan if kind.kind == "f" else 0
-    result = np.full((frame.height, frame.width), fill, kind)
-    empty = np.ones(result.shape, bool)
-    for layer in layers:
+    if not layers:
+        return np.full((frame.height, frame.width), fill, kind)
+    values, known = _one(layers[0], frame)
+    result = values.astype(kind, copy=False)
+    empty = ~known
+    if not empty.any():
+        return result
+    result[empty] = fill
+    for layer in layers[1:]:
         values, known = _one(layer, frame)
         take = known & empty
         result[take] = values[take]
@@ -216,6 +222,9 @@ def _window(source: Any, layer: Layer, frame: Frame, offset: tuple[int, int]) ->
     column, row = offset
     left, top = max(column, 0), max(row, 0)
     right, bottom = min(column + frame.width, source.width), min(row + frame.height, source.height)
+    if (left, top, right - left, bottom - top) == (column, row, frame.width, frame.height):
+        values = source.read(layer.number, window=Window(left, top, frame.width, frame.height))
+        return values, _known(values, layer.raster.nodata)
     values = np.zeros((frame.height, frame.width), source.dtypes[layer.number - 1])
     known = np.zeros(values.shape, bool)
     if right > left and bottom > top:

@@ -8,7 +8,15 @@ from terrafair.execution.engines.openeo.evaluate import Environment, Process
 
 def processes() -> dict[str, Process]:
     """Build the library; the caller keeps it."""
-    return {name: Process.of(name, function) for name, function in sorted(_functions().items())}
+    return {
+        name: Process.of(name, function, elementwise=name in _ELEMENTWISE)
+        for name, function in sorted(_functions().items())
+    }
+
+
+def elementwise(process: str) -> bool:
+    """Whether a process works on single values, and on arrays of them one by one."""
+    return process in _ELEMENTWISE
 
 
 def _functions() -> dict[str, Callable[..., Any]]:
@@ -17,17 +25,27 @@ def _functions() -> dict[str, Callable[..., Any]]:
         aggregation,
         arrays,
         callbacks,
+        clouds,
         comparison,
         cubes,
         cumulative,
+        curves,
         dates,
         filters,
         logic,
         math,
+        merging,
+        models,
+        neighborhoods,
+        polygons,
+        ready,
         resampling,
+        shapes,
         statistics,
         texts,
         udfs,
+        vectors,
+        zones,
     )
 
     own: dict[str, Callable[..., Any]] = {
@@ -53,14 +71,25 @@ def _functions() -> dict[str, Callable[..., Any]]:
         (callbacks, _CALLBACKS),
         (comparison, _COMPARISON),
         (cubes, _CUBES),
+        (clouds, ("cloud_detection", "mask_scl_dilation", "to_scl_dilation_mask")),
+        (curves, ("fit_curve", "predict_curve")),
         (cumulative, ("cummax", "cummin", "cumproduct", "cumsum")),
         (dates, ("date_between", "date_difference", "date_replace_component", "date_shift")),
         (filters, _FILTERS),
         (load, ("load_collection", "load_geojson", "load_stac", "load_uploaded_files", "load_url")),
         (math, _MATH),
+        (merging, ("merge_cubes",)),
+        (models, _MODELS),
+        (neighborhoods, ("apply_neighborhood",)),
+        (polygons, ("aggregate_spatial_window", "apply_polygon", "chunk_polygon")),
+        (ready, _READY),
         (resampling, ("resample_cube_spatial", "resample_cube_temporal", "resample_spatial")),
+        (save, ("stac_modify",)),
+        (shapes, ("flatten_dimensions", "unflatten_dimension")),
         (statistics, _STATISTICS),
         (texts, ("text_begins", "text_concat", "text_contains", "text_ends", "text_find")),
+        (vectors, _VECTORS),
+        (zones, ("aggregate_spatial",)),
     )
     for module, names in modules:
         own.update({name: getattr(module, name) for name in names})
@@ -77,7 +106,6 @@ def inspect(environment: Environment, data: Any, message: str = "", code: str = 
 
 
 _AGGREGATION = (
-    "aggregate_spatial",
     "aggregate_temporal",
     "aggregate_temporal_period",
     "anomaly",
@@ -105,7 +133,6 @@ _CALLBACKS = (
     "apply",
     "apply_dimension",
     "apply_kernel",
-    "apply_neighborhood",
     "ndvi",
     "reduce_dimension",
     "reduce_spatial",
@@ -128,7 +155,6 @@ _CUBES = (
     "create_data_cube",
     "dimension_labels",
     "drop_dimension",
-    "merge_cubes",
     "rename_dimension",
     "rename_labels",
 )
@@ -138,7 +164,6 @@ _FILTERS = (
     "filter_labels",
     "filter_spatial",
     "filter_temporal",
-    "filter_vector",
     "mask",
     "mask_polygon",
     "trim_cube",
@@ -179,6 +204,23 @@ _MATH = (
     "tan",
     "tanh",
 )
+_MODELS = (
+    "fit_class_random_forest",
+    "fit_regr_random_forest",
+    "load_ml_model",
+    "ml_predict",
+    "predict_class",
+    "predict_onnx",
+    "predict_probabilities",
+    "predict_random_forest",
+    "save_ml_model",
+)
+_READY = (
+    "ard_normalized_radar_backscatter",
+    "ard_surface_reflectance",
+    "atmospheric_correction",
+    "sar_backscatter",
+)
 _STATISTICS = (
     "count",
     "extrema",
@@ -191,5 +233,16 @@ _STATISTICS = (
     "sd",
     "variance",
 )
+
+_VECTORS = (
+    "filter_vector",
+    "vector_buffer",
+    "vector_reproject",
+    "vector_to_random_points",
+    "vector_to_raster",
+    "vector_to_regular_points",
+)
+
+_ELEMENTWISE = frozenset({*_MATH, *_COMPARISON, "and", "or", "xor", "not", "int", "round"}) - {"constant"}
 
 Library = Mapping[str, Process]

@@ -20,7 +20,12 @@ FORMATS: Mapping[str, str] = {
     "netcdf4": "nc", "zarr": "zarr", "json": "json", "csv": "csv", "png": "png", "geojson": "geojson",
 }  # fmt: skip
 """Format name in lower case -> file name extension."""
-_NAMES = "GTiff, COG, netCDF, Zarr, JSON, CSV, PNG, GeoJSON"
+NAMES = "GTiff, COG, netCDF, Zarr, JSON, CSV, PNG, GeoJSON"
+
+
+KEPT = 64 * 2**20
+"""Bytes up to which a result is kept in memory when it is saved; larger ones go to disk block by block."""
+_STREAMED = frozenset({"tif", "nc", "zarr"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class Saved:
     """What save_result gives: the value goes on, and is not saved once more."""
 
     data: Any
+    outputs: tuple[str, ...] = ()
+    """The names of what was written."""
 
 
 @dataclass(slots=True)
@@ -37,6 +44,8 @@ class Results:
     folder: Path
     outputs: dict[str, str] = field(default_factory=dict)
     """Name -> path relative to the folder."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Output name -> JSON merge patch for its STAC metadata."""
     _saved: list[Any] = field(default_factory=list)
 
     def saved(self, value: Any) -> bool:
@@ -48,12 +57,14 @@ class Results:
         extension = FORMATS.get(str(form).lower())
         if extension is None:
             what = f"The format {form!r} is not known."
-            raise InvalidInput(what, remedy=f"Known: {_NAMES}.", code="format-unsupported")
+            raise InvalidInput(what, remedy=f"Known: {NAMES}.", code="format-unsupported")
         self._saved.append(data)
         name = self._free(str(options.get("filename_prefix") or "") or node)
         if isinstance(data, xr.DataArray):
-            # In place: what is saved twice is computed once.
-            written = write.cube(data.load(), self.folder, name, extension, options)
+            if data.nbytes <= KEPT or extension not in _STREAMED:
+                # In place: what is saved twice is computed once.
+                data.load()
+            written = write.cube(data, self.folder, name, extension, options)
         else:
             written = self._plain(data, extension, form, name)
         self.outputs.update(written)
@@ -88,11 +99,24 @@ def save_result(environment: Environment, data: Any, format: Any = "", options: 
         data = data.data
     if environment.results is None:
         raise InvalidInput("Nothing can be saved here.", "save_result stands inside a callback or a dry run.")
+    before = set(environment.results.outputs)
     if format:
         environment.results.save(data, format, options or {}, environment.node)
     else:
         environment.results.save_default(data, environment.node)
-    return Saved(data)
+    return Saved(data, tuple(name for name in environment.results.outputs if name not in before))
+
+
+def stac_modify(environment: Environment, data: Any, changes: Any) -> Saved:
+    """The changes go to the metadata of every file that the save_result before it wrote."""
+    if not isinstance(data, Saved):
+        what = f"`data` is {describe(data)}, not a saved result."
+        raise InvalidInput(what, remedy="Put save_result before it.", code="argument-type")
+    if not isinstance(changes, Mapping):
+        raise InvalidInput(f"`changes` is {describe(changes)}, not an object.", code="argument-type")
+    for name in data.outputs:
+        environment.results.changes[name] = {**environment.results.changes.get(name, {}), **changes}
+    return data
 
 
 def jsonable(value: Any) -> Any:

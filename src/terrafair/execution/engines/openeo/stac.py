@@ -263,9 +263,9 @@ def _from_cubes(items: Sequence[Item], box: Box | None, start: Any, end: Any, ba
 
 def joined(parts: Sequence[xr.DataArray]) -> xr.DataArray:
     """Cubes of one grid side by side: along time, or as bands where the dates are the same."""
-    from terrafair.execution.engines.openeo.processes.cubes import merge_cubes
+    from terrafair.execution.engines.openeo.processes.merging import merged
 
     found = parts[0]
     for part in parts[1:]:
-        found = merge_cubes(found, part)
+        found = merged(found, part)
     return found

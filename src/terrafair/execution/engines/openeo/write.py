@@ -10,8 +10,7 @@ import numpy as np
 import xarray as xr
 
 from terrafair.errors import InvalidInput
-from terrafair.execution.engines.openeo import area, dimensions
-from terrafair.execution.engines.openeo.processes.resampling import Grid
+from terrafair.execution.engines.openeo import area, dimensions, images
 from terrafair.execution.engines.openeo.values import LabelledArray
 
 Written = dict[str, str]
@@ -24,7 +23,7 @@ def cube(data: xr.DataArray, folder: Path, name: str, extension: str, options: M
             f"The result is empty: {dict(data.sizes)}.", "There is nothing to save.", code="result-empty"
         )
     if extension in {"tif", "png"}:
-        return _images(data, folder, name, extension, options)
+        return images.write(data, folder, name, extension, options)
     if extension in {"nc", "zarr"}:
         return _dataset(data, folder, name, extension)
     if extension == "geojson":
@@ -49,106 +48,6 @@ def table(data: Any, folder: Path, name: str) -> Written:
         writer.writerow(["label", "value"])
         writer.writerows(zip(labels, values, strict=True))
     return {name: f"{name}.csv"}
-
-
-# Images
-
-
-def _images(data: xr.DataArray, folder: Path, name: str, extension: str, options: Mapping[str, Any]) -> Written:
-    """One file for each combination of the labels beside bands, y and x."""
-    if not dimensions.is_raster(data):
-        what = f"A cube with the dimensions {', '.join(map(str, data.dims)) or 'none'} is no image."
-        raise InvalidInput(what, "It has no x and y.", "Save it as netCDF, JSON or CSV.", code="format-unsuitable")
-    y, x = dimensions.horizontal(data)
-    bands = dimensions.of_kind(data, "bands")[:1]
-    others = [str(each) for each in data.dims if each not in (y, x, *bands)]
-    moved = data.transpose(*others, *bands, y, x)
-    names = [str(label) for label in dimensions.labels(data, bands[0])] if bands else [""]
-    shape = [data.sizes[each] for each in others]
-    written: Written = {}
-    for place in np.ndindex(*shape):
-        labels = [_file_label(dimensions.labels(data, each)[n]) for each, n in zip(others, place, strict=True)]
-        suffix = "_".join(labels) if int(np.prod(shape)) > 1 else ""
-        own = f"{name}_{suffix}" if suffix else name
-        planes = np.asarray(moved.values[place])
-        planes = planes if bands else planes[None]
-        path = folder / f"{own}.{extension}"
-        moment = next((labels[n] for n, each in enumerate(others) if dimensions.kind(data, each) == "temporal"), "")
-        if extension == "tif":
-            _geotiff(path, planes, Grid.of(data), names, moment, options)
-        else:
-            _png(path, planes)
-        written[own] = path.name
-    return written
-
-
-def _file_label(label: Any) -> str:
-    text = str(label).removesuffix("T00:00:00Z")
-    return "".join(letter if letter.isalnum() or letter in "-." else "" for letter in text)
-
-
-def _geotiff(path: Path, planes: Any, grid: Grid, names: list[str], moment: str, options: Mapping[str, Any]) -> None:
-    import rasterio
-    from rasterio.io import MemoryFile
-    from rasterio.shutil import copy
-
-    values = _storable(planes)
-    if area.resolution(grid.rows) > 0:
-        # Rows from north to south, as every reader of images expects.
-        values, grid = values[:, ::-1], Grid(grid.rows[::-1], grid.columns, grid.crs)
-    nodata = np.nan if values.dtype.kind == "f" else None
-    profile = {
-        "driver": "GTiff", "width": values.shape[2], "height": values.shape[1], "count": values.shape[0],
-        "dtype": values.dtype, "nodata": nodata, "transform": grid.transform,
-        "crs": area.reference_system(grid.crs).to_wkt(),
-    }  # fmt: skip
-    predictor = "YES" if values.dtype.itemsize > 1 else "NO"
-    compress = str(options.get("compress") or "ZSTD").upper()
-    with rasterio.Env(GDAL_NUM_THREADS="2"), MemoryFile() as memory:
-        with memory.open(**profile) as target:
-            target.write(values)
-            for number, band in enumerate(names, 1):
-                if band:
-                    target.set_band_description(number, band)
-            if moment:
-                # The one tag for it that TIFF has is in local time; this one says its zone.
-                target.update_tags(datetime=moment)
-        with memory.open() as source:
-            copy(source, path, driver="COG", compress=compress, predictor=predictor)
-
-
-def _storable(planes: Any) -> Any:
-    """Values in a type that TIFF readers know."""
-    if planes.dtype.kind == "b":
-        return planes.astype(np.uint8)
-    if planes.dtype == np.float16:
-        return planes.astype(np.float32)
-    if planes.dtype.kind in "iu" and planes.dtype.itemsize == 8:
-        low, high = planes.min(), planes.max()
-        return planes.astype(np.int32) if low >= -(2**31) and high < 2**31 else planes.astype(np.float64)
-    return planes
-
-
-def _png(path: Path, planes: Any) -> None:
-    """Grey or red, green, blue in 0..255; not-a-number is transparent."""
-    import rasterio
-
-    if len(planes) not in {1, 3}:
-        what = f"The result has {len(planes)} bands; a PNG has 1 or 3."
-        raise InvalidInput(what, remedy="Choose bands with filter_bands.", code="format-unsuitable")
-    known = np.all(np.isfinite(planes), 0) if planes.dtype.kind == "f" else np.ones(planes.shape[1:], bool)
-    finite = planes[:, known]
-    values = np.nan_to_num(planes.astype(np.float64))
-    if finite.size and (finite.min() < 0 or finite.max() <= 1 or finite.max() > 255):
-        # No picture yet: stretched from its least to its greatest value.
-        low, high = float(finite.min()), float(finite.max())
-        values = (values - low) / ((high - low) or 1) * 255
-    pixels = np.clip(np.round(values), 0, 255).astype(np.uint8)
-    layers = np.concatenate([pixels, np.where(known, 255, 0).astype(np.uint8)[None]])
-    with rasterio.open(
-        path, "w", driver="PNG", width=layers.shape[2], height=layers.shape[1], count=len(layers), dtype="uint8"
-    ) as target:
-        target.write(layers)
 
 
 # Cubes

@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 
 from terrafair.errors import InvalidInput
-from terrafair.execution.engines.openeo import area, blocks, dimensions, instants, periods
-from terrafair.execution.engines.openeo.area import Geometries
+from terrafair.execution.engines.openeo import blocks, dimensions, instants, periods
 from terrafair.execution.engines.openeo.evaluate import Callback
 from terrafair.execution.engines.openeo.processes.callbacks import callback
+
+_SINGLE = frozenset({"climatology-period", "single-period"})
 
 
 def aggregate_temporal(
@@ -67,29 +68,20 @@ def aggregate_temporal_period(
     wanted = periods.complete(moments.min(), moments.max(), period)
     own = [periods.label(moment, period) for moment in moments]
     chosen = [[n for n, label in enumerate(own) if label == each] for each in wanted]
-    return _grouped(cube, name, chosen, wanted, callback(reducer, "reducer"), context)
+    found = _grouped(cube, name, chosen, wanted, callback(reducer, "reducer"), context)
+    found[name].attrs["period"] = period
+    return found
 
 
 def _grouped(
     cube: xr.DataArray, name: str, groups: Sequence[Any], labels: Sequence[Any], reducer: Callback, context: Any
 ) -> xr.DataArray:
     """Reduce each group of positions on its own; the dimension stays where it was."""
-    parts: list[xr.DataArray | None] = []
-    for group in groups:
-        part = cube.isel({name: np.asarray(group, np.intp)}) if len(group) else None
-        parts.append(None if part is None else blocks.reduce_along(part, [name], reducer, context))
-    filled = [part for part in parts if part is not None]
-    if not filled:
-        what = "None of the intervals holds a date."
-        moments = cube[name].values
-        seen = f"{instants.text(moments.min())} to {instants.text(moments.max())}" if len(moments) else "no dates"
-        raise InvalidInput(what, f"The cube covers {seen}.", code="extent-empty")
-    kind = np.result_type(*(part.dtype for part in filled), *([] if len(filled) == len(parts) else [np.float32]))
-    empty = xr.full_like(filled[0], np.nan if kind.kind == "f" else 0, dtype=kind)
+    parts = [blocks.reduce_group(cube, name, group, reducer, context) for group in groups]
+    kind = np.result_type(*(part.dtype for part in parts))
     stacked = xr.concat(
-        [(empty if part is None else part.astype(kind)) for part in parts], name, join="override", coords="minimal",
-        compat="override",
-    )  # fmt: skip
+        [part.astype(kind) for part in parts], name, join="override", coords="minimal", compat="override"
+    )
     attributes = {**cube[name].attrs, "type": "temporal"}
     stacked = stacked.assign_coords({name: dimensions.coordinate(name, _label_values(labels), attributes)})
     stacked.attrs = dict(cube.attrs)
@@ -115,6 +107,10 @@ def climatological_normal(data: Any, period: str, climatology_period: Any = ("19
     last = instants.instant(f"{int(str(climatology_period[1])[:4]) + 1:04d}")
     moments = cube[name].values
     kept = cube.isel({name: np.flatnonzero((moments >= first) & (moments < last))})
+    if period not in {"day", "month", "season", "tropical-season", "climatology-period"}:
+        what = f"There are no normals of the period {period!r}."
+        remedy = "Choose day, month, season, tropical-season or climatology-period."
+        raise InvalidInput(what, "", remedy, code="argument-value")
     if not kept.sizes[name]:
         what = f"No date lies in {climatology_period[0]} to {climatology_period[1]}."
         raise InvalidInput(what, remedy="Choose years that the cube has.", code="extent-empty")
@@ -131,6 +127,11 @@ def anomaly(data: Any, normals: Any, period: str) -> xr.DataArray:
     name = dimensions.temporal(cube, None)
     along = name if name in means.dims else str(means.dims[0])
     known = {str(label): number for number, label in enumerate(dimensions.labels(means, along))}
+    if period in _SINGLE and len(known) != 1:
+        what = f"The normals have {len(known)} periods."
+        raise InvalidInput(what, f"For {period} there is one.", code="argument-value")
+    if period in _SINGLE:
+        known = {period: 0}
     places = []
     for moment in cube[name].values:
         label = _climatological(moment, period)
@@ -143,38 +144,10 @@ def anomaly(data: Any, normals: Any, period: str) -> xr.DataArray:
 
 
 def _climatological(moment: np.datetime64, period: str) -> str:
+    if period in _SINGLE:
+        return period
     if period not in periods.PERIODS:
         periods.complete(moment, moment, period)
-    return periods.climatological(periods.label(moment, period), period)
-
-
-def aggregate_spatial(
-    data: Any, geometries: Any, reducer: Any, target_dimension: str | None = None, context: Any = None
-) -> xr.DataArray:
-    """One value for each geometry, from the pixels whose centres lie in it; points take the nearest."""
-    cube = dimensions.as_cube(data)
-    run = callback(reducer, "reducer")
-    shapes = Geometries.of(geometries)
-    y, x = dimensions.horizontal(cube)
-    name = target_dimension or "geometry"
-    rest = [str(each) for each in cube.dims if each not in (y, x)]
-    found = []
-    for shape, about in zip(shapes.shapes, shapes.properties, strict=True):
-        inside = area.mask(cube, Geometries((shape,), (about,), shapes.crs))
-        rows, columns = np.nonzero(inside)
-        if not len(rows):
-            empty = cube.isel({y: 0, x: 0}, drop=True)
-            found.append(xr.full_like(empty, np.nan, dtype=np.float32))
-            continue
-        # The bounds first: picking single pixels out of chunks is dear.
-        part = cube.isel({y: slice(rows.min(), rows.max() + 1), x: slice(columns.min(), columns.max() + 1)})
-        flat = part.transpose(*rest, y, x).stack({"pixel": [y, x]}, create_index=False)
-        picked = np.flatnonzero(inside[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1])
-        pixels = flat.isel(pixel=picked).drop_vars([y, x], errors="ignore")
-        found.append(blocks.reduce_along(pixels, ["pixel"], run, context))
-    joined = xr.concat(found, name, join="override", coords="minimal", compat="override")
-    system = shapes.crs
-    coordinate = dimensions.coordinate(name, list(shapes.shapes), {"type": "geometry", "reference_system": system})
-    joined = joined.assign_coords({name: coordinate}).drop_vars([y, x], errors="ignore")
-    joined.attrs = {**cube.attrs, "properties": list(shapes.properties)}
-    return joined
+    found = periods.climatological(periods.label(moment, period), period)
+    # Normals have 365 days; the last of a leap year counts to the one before.
+    return "365" if period == "day" and found == "366" else found

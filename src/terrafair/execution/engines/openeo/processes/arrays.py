@@ -27,6 +27,8 @@ from terrafair.execution.engines.openeo.values import (
     widen,
 )
 
+LENGTH_LIMIT = 1_000_000
+
 
 def array_create(data: Any = (), repeat: int = 1) -> Any:
     if not isinstance(data, list | tuple | Stack | LabelledArray):
@@ -34,7 +36,14 @@ def array_create(data: Any = (), repeat: int = 1) -> Any:
     items = items_of(as_array(data)) if not isinstance(data, list | tuple) else list(data)
     if not isinstance(repeat, int) or repeat < 1:
         raise InvalidInput(f"`repeat` is {repeat!r}; it must be 1 or more.", code="argument-value")
+    _check_length(len(items) * repeat)
     return as_array(items * repeat)
+
+
+def _check_length(size: int) -> None:
+    if size > LENGTH_LIMIT:
+        what = f"The array would have {size} elements."
+        raise InvalidInput(what, f"The limit is {LENGTH_LIMIT}.", "Make it shorter.", code="graph-too-large")
 
 
 def array_create_labeled(data: Any, labels: Any) -> Any:
@@ -187,6 +196,7 @@ def array_append(data: Any, value: Any, label: Any = None) -> Any:
 
 def array_concat(array1: Any, array2: Any) -> Any:
     first, second = as_array(array1, "array1"), as_array(array2, "array2")
+    _check_length(len(first) + len(second))
     one, two = labels_of(first), labels_of(second)
     labels = None
     if one is not None and two is not None:
@@ -198,8 +208,11 @@ def array_concat(array1: Any, array2: Any) -> Any:
     return rebuild(first, [*items_of(first), *items_of(second)], labels)
 
 
-def array_modify(data: Any, values: Any, index: int, length: int = 0) -> Any:
+def array_modify(data: Any, values: Any, index: int, length: int | None = None) -> Any:
+    """Without a length values are inserted; without values either, one is removed, as the specification's example."""
     array, fresh = as_array(data), as_array(values, "values")
+    if length is None:
+        length = 0 if len(fresh) else 1
     if index > len(array):
         what = f"The index {index} lies beyond the array of {len(array)} elements."
         raise InvalidInput(what, code="array-element-not-available")
@@ -283,8 +296,7 @@ def array_interpolate_linear(data: Any) -> Any:
         return array
     filled = _interpolate(values[:, None], _places(labels, len(array)))[:, 0]
     found = [
-        item if not _missing(item) else (None if math.isnan(new) else new)
-        for item, new in zip(items, filled.tolist(), strict=True)
+        item if not _missing(item) or math.isnan(new) else new for item, new in zip(items, filled.tolist(), strict=True)
     ]
     return rebuild(array, found, labels)
 

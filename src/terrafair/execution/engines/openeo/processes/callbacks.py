@@ -130,55 +130,6 @@ def _kernel(kernel: Any) -> Any:
     return weights
 
 
-def apply_neighborhood(data: Any, process: Any, size: Any, overlap: Any = None, context: Any = None) -> xr.DataArray:
-    """Blocks of pixels with their neighbours; the part around them is cut off again. UDFs see each block as a cube."""
-    cube = dimensions.as_cube(data)
-    run = callback(process, "process")
-    steps, margins = _extents(cube, size), _extents(cube, overlap or [])
-    parts: list[xr.DataArray] = []
-    for window, inner in _windows(cube, steps, margins):
-        part = cube.isel(window).load()
-        result = run(data=part, x=part, context=context)
-        if not isinstance(result, xr.DataArray) or any(result.sizes.get(d) != part.sizes[d] for d in steps):
-            what = f"The callback gives {describe(result)} for a block of {dict(part.sizes)}."
-            raise InvalidInput(what, "A neighbourhood keeps its shape.", code="result-type")
-        parts.append(result.isel(inner))
-    joined = xr.combine_by_coords(parts) if len(parts) > 1 else parts[0]
-    if not isinstance(joined, xr.DataArray):
-        raise InvalidInput("The blocks of apply_neighborhood do not fit together.", code="result-type")
-    return dimensions.rebuilt(cube, joined.transpose(*cube.dims, ...).data, [str(d) for d in cube.dims])
-
-
-def _extents(cube: xr.DataArray, wanted: Any) -> dict[str, int]:
-    found = {}
-    for entry in wanted:
-        name = dimensions.find(cube, entry.get("dimension"), "size")
-        value = entry.get("value")
-        if value is None:
-            continue
-        if entry.get("unit", "px") not in {"px", None} or not isinstance(value, int) or value < 0:
-            what = f"The size {value!r} {entry.get('unit', '')} along {name} cannot be used."
-            raise InvalidInput(what, remedy="Give whole pixels, with the unit px.", code="argument-value")
-        found[name] = value
-    return found
-
-
-def _windows(cube: xr.DataArray, steps: dict[str, int], margins: dict[str, int]) -> Any:
-    """(block with its margin, the block inside of that) in order."""
-    import itertools
-
-    axes = []
-    for name, step in steps.items():
-        total, margin = cube.sizes[name], margins.get(name, 0)
-        spans = []
-        for start in range(0, total, max(step, 1)):
-            low, high = max(start - margin, 0), min(start + step + margin, total)
-            spans.append((name, slice(low, high), slice(start - low, min(start + step, total) - low)))
-        axes.append(spans)
-    for choice in itertools.product(*axes):
-        yield {name: outer for name, outer, _ in choice}, {name: inner for name, _, inner in choice}
-
-
 def ndvi(data: Any, nir: str | None = None, red: str | None = None, target_band: str | None = None) -> xr.DataArray:
     """The bands are found by common name (nir, red), then by the names of Sentinel-2."""
     cube = dimensions.as_cube(data)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from terrafair.execution.engines.openeo import instants
 from terrafair.execution.engines.openeo.values import Block, is_block, is_number, widen
 
 
@@ -25,6 +24,9 @@ def ternary(result: Block, *operands: Any) -> Block:
     return np.where(absent, np.float32(np.nan), result.astype(np.float32))
 
 
+_OR_EQUAL = (np.greater_equal, np.less_equal)
+
+
 def _compare(function: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     if is_block(x) or is_block(y):
         if isinstance(x, str) or isinstance(y, str):
@@ -32,11 +34,9 @@ def _compare(function: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
         return ternary(function(_comparable(x), _comparable(y)), x, y)
     if x is None or y is None:
         return None
-    if _kind(x) != _kind(y) or _kind(x) not in {"number", "text"}:
-        return False
-    if _kind(x) == "text" and (moments := _instants(x, y)):
-        x, y = moments
-    return bool(function(x, y))
+    if function in _OR_EQUAL and eq(x, y):
+        return True
+    return is_number(x) and is_number(y) and bool(function(x, y))
 
 
 def _comparable(value: Any) -> Any:
@@ -49,16 +49,6 @@ def _kind(value: Any) -> str:
     if is_number(value):
         return "number"
     return "text" if isinstance(value, str) else type(value).__name__
-
-
-def _instants(x: str, y: str) -> tuple[np.datetime64, np.datetime64] | None:
-    """Both as instants, if both are dates; time zones make their texts misleading."""
-    if not (x[:4].isdigit() and y[:4].isdigit() and len(x) >= 10 and len(y) >= 10):
-        return None
-    try:
-        return instants.instant(x), instants.instant(y)
-    except Exception:
-        return None
 
 
 def eq(x: Any, y: Any, delta: Any = None, case_sensitive: bool = True) -> Any:

@@ -1,4 +1,4 @@
-"""Processes on the shape of cubes: dimensions, labels, and joining two."""
+"""Processes on the shape of cubes: dimensions and labels."""
 
 # ruff: noqa: D103 -- processes and their parameters are named by the specification
 
@@ -8,9 +8,8 @@ import numpy as np
 import xarray as xr
 
 from terrafair.errors import InvalidInput
-from terrafair.execution.engines.openeo import area, blocks, dimensions, instants
-from terrafair.execution.engines.openeo.evaluate import Callback
-from terrafair.execution.engines.openeo.processes.callbacks import callback
+from terrafair.execution.engines.openeo import dimensions, instants
+from terrafair.execution.engines.openeo.evaluate import Environment
 from terrafair.execution.engines.openeo.values import as_array, items_of
 
 KINDS = ("spatial", "temporal", "bands", "geometry", "other")
@@ -63,7 +62,8 @@ def rename_dimension(data: Any, source: str, target: str) -> xr.DataArray:
     return renamed
 
 
-def rename_labels(data: Any, dimension: str, target: Any, source: Any = None) -> xr.DataArray:
+def rename_labels(environment: Environment, data: Any, dimension: str, target: Any, source: Any = None) -> xr.DataArray:
+    """Without a source the labels must be numbered; published graphs rename others too, by their order."""
     cube = dimensions.as_cube(data)
     name = dimensions.find(cube, dimension)
     old, fresh = dimensions.labels(cube, name), items_of(as_array(target, "target"))
@@ -74,14 +74,19 @@ def rename_labels(data: Any, dimension: str, target: Any, source: Any = None) ->
             raise InvalidInput(what, code="label-mismatch")
         changes = {_position(cube, name, each): label for each, label in zip(given, fresh, strict=True)}
         labels = [changes.get(number, each) for number, each in enumerate(old)]
-    elif name not in cube.coords or old == list(range(len(old))) or len(fresh) == len(old):
-        if len(fresh) != len(old):
-            what = f"There are {len(fresh)} new labels for the {len(old)} of {name}."
-            raise InvalidInput(what, remedy="Name those to change in `source`.", code="label-mismatch")
+    elif not environment.strict and len(fresh) == len(old):
+        if name in cube.coords and old != list(range(len(old))):
+            what = f"The labels of {name} are renamed in their order: {', '.join(map(str, old[:20]))}."
+            environment.say(what, "warning")
         labels = list(fresh)
+    elif name in cube.coords and old != list(range(len(old))):
+        what = f"The labels of {name} are not numbered 0, 1, 2 ...: {', '.join(map(str, old[:20]))}."
+        raise InvalidInput(what, "", "Name those to change in `source`.", code="labels-not-enumerated")
     else:
-        what = f"There are {len(fresh)} new labels for the {len(old)} of {name}."
-        raise InvalidInput(what, remedy="Name those to change in `source`.", code="label-mismatch")
+        labels = [*fresh, *old[len(fresh) :]]
+        if len(fresh) > len(old):
+            what = f"There are {len(fresh)} new labels for the {len(old)} of {name}."
+            raise InvalidInput(what, remedy="Give no more than there are.", code="label-mismatch")
     if len({str(label) for label in labels}) < len(labels):
         twice = next(label for label in labels if [str(each) for each in labels].count(str(label)) > 1)
         raise InvalidInput(f"The label {twice!r} would stand twice in {name}.", code="label-exists")
@@ -96,200 +101,3 @@ def _position(cube: xr.DataArray, name: str, label: Any) -> int:
         listed = ", ".join(map(str, dimensions.labels(cube, name)[:20]))
         raise InvalidInput(f"{name} has no label {label!r}.", f"Labels: {listed}.", code="label-not-available")
     return found
-
-
-# Joining
-
-
-def merge_cubes(cube1: Any, cube2: Any, overlap_resolver: Any = None, context: Any = None) -> xr.DataArray:
-    """Join along the one dimension whose labels differ, or resolve what both have.
-
-    A cube that lacks dimensions counts for each label of them. Grids must be the same: they are not resampled.
-    """
-    one, two = dimensions.as_cube(cube1, "cube1"), dimensions.as_cube(cube2, "cube2")
-    resolver = None if overlap_resolver is None else callback(overlap_resolver, "overlap_resolver")
-    two = _aligned_names(one, two)
-    shared = [str(name) for name in one.dims if name in two.dims]
-    _check_shared(one, two, shared)
-    if set(one.dims) != set(two.dims):
-        return _broadcast(one, two, resolver, context)
-    two = two.transpose(*one.dims)
-    differing = [name for name in shared if not _same(one, two, name)]
-    if not differing:
-        return _resolved(one, _labelled_like(two, one), resolver, context)
-    for name in differing:
-        if dimensions.kind(one, name) == "spatial":
-            _check_grid(one, two, name)
-    return _joined(one, two, differing, resolver, context)
-
-
-def _aligned_names(one: xr.DataArray, two: xr.DataArray) -> xr.DataArray:
-    """The second cube under the first's names, where only an alias differs."""
-    changes = {}
-    for name in map(str, two.dims):
-        if name in one.dims:
-            continue
-        aliases = two[name].attrs.get("alias", ()) if name in two.coords else ()
-        match = next((alias for alias in aliases if alias in one.dims and alias not in two.dims), None)
-        if match:
-            changes[name] = match
-    return two.rename(changes) if changes else two
-
-
-def _check_shared(one: xr.DataArray, two: xr.DataArray, shared: list[str]) -> None:
-    for name in shared:
-        if dimensions.kind(one, name) != dimensions.kind(two, name):
-            what = f"{name} is {dimensions.kind(one, name)} in one cube and {dimensions.kind(two, name)} in the other."
-            raise InvalidInput(what, remedy="Rename one of them.", code="incompatible-data-cubes")
-    if dimensions.is_raster(one) and dimensions.is_raster(two):
-        first, second = dimensions.reference_system(one), dimensions.reference_system(two)
-        if not area.same_system(first, second):
-            what = f"The cubes have different reference systems: {str(first)[:40]} and {str(second)[:40]}."
-            raise InvalidInput(what, "", "Use resample_cube_spatial first.", code="incompatible-data-cubes")
-
-
-def _same(one: xr.DataArray, two: xr.DataArray, name: str) -> bool:
-    if one.sizes[name] != two.sizes[name]:
-        return False
-    if dimensions.kind(one, name) == "spatial" and name in one.coords and name in two.coords:
-        slack = abs(area.resolution(one[name].values)) * 1e-3 or 1e-9
-        return bool(np.allclose(one[name].values.astype(float), two[name].values.astype(float), rtol=0, atol=slack))
-    return dimensions.labels(one, name) == dimensions.labels(two, name)
-
-
-def _labelled_like(two: xr.DataArray, one: xr.DataArray) -> xr.DataArray:
-    return two.assign_coords({name: one[name] for name in one.dims if name in one.coords})
-
-
-def _check_grid(one: xr.DataArray, two: xr.DataArray, name: str) -> None:
-    """Grids may cover other areas, but their pixels must coincide."""
-    step = area.resolution(one[name].values) or area.resolution(two[name].values) or 1.0
-    other = area.resolution(two[name].values) or step
-    shift = (float(two[name].values[0]) - float(one[name].values[0])) / step
-    if abs(other / step - 1) > 1e-4 or abs(shift - round(shift)) > 1e-2:
-        what = f"The cubes have different grids along {name}."
-        why = f"Steps {step:g} and {other:g}, shifted by {shift - round(shift):.3f} pixels."
-        raise InvalidInput(what, why, "Use resample_cube_spatial first.", code="incompatible-data-cubes")
-
-
-def _resolved(one: xr.DataArray, two: xr.DataArray, resolver: Callback | None, context: Any) -> xr.DataArray:
-    if resolver is None:
-        what = "Both cubes have values at the same labels."
-        raise InvalidInput(what, remedy="Give an `overlap_resolver`.", code="overlap-resolver-missing")
-    data = blocks.combine(one.data, two.data, resolver, context)
-    return dimensions.rebuilt(one, data, [str(name) for name in one.dims])
-
-
-def _broadcast(one: xr.DataArray, two: xr.DataArray, resolver: Callback | None, context: Any) -> xr.DataArray:
-    """The cube with fewer dimensions counts for each label of the others."""
-    if set(one.dims) < set(two.dims):
-        wide = two
-    elif set(two.dims) < set(one.dims):
-        wide = one
-    else:
-        alone = [str(name) for name in set(one.dims) ^ set(two.dims)]
-        what = f"Each cube has dimensions that the other lacks: {', '.join(sorted(alone))}."
-        raise InvalidInput(what, remedy="Add or reduce dimensions first.", code="incompatible-data-cubes")
-    if different := [str(name) for name in one.dims if name in two.dims and not _same(one, two, str(name))]:
-        what = f"The cubes have other labels along {', '.join(different)}."
-        why = "A cube with fewer dimensions must have the same labels along those that it has."
-        raise InvalidInput(what, why, "Filter or resample one of them.", code="incompatible-data-cubes")
-    bare = [cube.drop_vars(list(cube.coords)) for cube in (one, two)]
-    first, second = (cube.transpose(*wide.dims) for cube in xr.broadcast(*bare))
-    template = dimensions.rebuilt(wide, wide.data, [str(name) for name in wide.dims])
-    left = template.copy(data=first.data)
-    return _resolved(left, template.copy(data=second.data), resolver, context)
-
-
-def _joined(
-    one: xr.DataArray, two: xr.DataArray, differing: list[str], resolver: Callback | None, context: Any
-) -> xr.DataArray:
-    """The union of the labels; where both have some, the resolver decides; gaps are no-data."""
-    keys = {name: _keys(one, two, name) for name in differing}
-    both = all(set(first) & set(second) for first, second, _ in keys.values())
-    if both and resolver is None:
-        shown = ", ".join(differing)
-        what = f"The cubes overlap: they share some labels along {shown} and all along the other dimensions."
-        raise InvalidInput(what, remedy="Give an `overlap_resolver`.", code="overlap-resolver-missing")
-    if len(differing) == 1 and not both:
-        return _appended(one, two, differing[0])
-    wide_one, wide_two = (_spread(cube, keys, number) for number, cube in enumerate((one, two)))
-    if resolver is None:
-        joined = wide_one.combine_first(wide_two)
-    else:
-        solved = blocks.combine(wide_one.data, wide_two.data, resolver, context)
-        inside_one, inside_two = (_present(wide_one, keys, number) for number in (0, 1))
-        either = xr.where(inside_one, wide_one, wide_two)
-        joined = xr.where(inside_one & inside_two, wide_one.copy(data=solved), either)
-    joined = joined.transpose(*one.dims)
-    extra = {name: dimensions.coordinate(name, keys[name][2], one[name].attrs) for name in differing}
-    return dimensions.rebuilt(one, joined.data, [str(name) for name in one.dims], extra)
-
-
-def _appended(one: xr.DataArray, two: xr.DataArray, name: str) -> xr.DataArray:
-    kind = np.result_type(one.dtype, two.dtype)
-    joined = xr.concat(
-        [one.astype(kind), _others_like(two, one, name).astype(kind)], name, join="override", coords="minimal",
-        compat="override",
-    )  # fmt: skip
-    attributes = dict(one[name].attrs)
-    for key in ("common_names", "wavelengths"):
-        if key in two[name].attrs:
-            attributes[key] = {**two[name].attrs[key], **attributes.get(key, {})}
-    labels = _values(one, name) + _values(two, name)
-    order = range(len(labels))
-    if dimensions.kind(one, name) in {"temporal", "spatial"}:
-        falling = dimensions.kind(one, name) == "spatial" and area.resolution(one[name].values) < 0
-        order = sorted(order, key=lambda number: labels[number], reverse=falling)  # type: ignore[assignment]
-    joined = joined.isel({name: list(order)})
-    joined = joined.drop_vars(name).assign_coords(
-        {name: dimensions.coordinate(name, [labels[number] for number in order], attributes)}
-    )
-    joined.attrs = dict(one.attrs)
-    return joined.transpose(*one.dims)
-
-
-def _others_like(two: xr.DataArray, one: xr.DataArray, name: str) -> xr.DataArray:
-    return two.assign_coords({each: one[each] for each in one.dims if each != name and each in one.coords})
-
-
-def _values(cube: xr.DataArray, name: str) -> list[Any]:
-    return list(cube[name].values) if name in cube.coords else dimensions.labels(cube, name)
-
-
-def _keys(one: xr.DataArray, two: xr.DataArray, name: str) -> tuple[list[Any], list[Any], list[Any]]:
-    """Labels of both as positions in their union, and the union."""
-    if dimensions.kind(one, name) == "spatial":
-        # Counted in pixels: floats of equal places differ in their last digits.
-        origin, step = float(one[name].values[0]), area.resolution(one[name].values) or 1.0
-        first, second = ([round((float(v) - origin) / step) for v in cube[name].values] for cube in (one, two))
-        known = {place: value for cube, places in ((two, second), (one, first))
-                 for place, value in zip(places, cube[name].values, strict=True)}  # fmt: skip
-        places = list(range(min(known), max(known) + 1))
-        union = [known.get(place, origin + place * step) for place in places]
-        return [p - places[0] for p in first], [p - places[0] for p in second], union
-    values = [*_values(one, name), *(v for v in _values(two, name) if v not in set(_values(one, name)))]
-    if dimensions.kind(one, name) == "temporal":
-        values = sorted(values)
-    place = {value: number for number, value in enumerate(values)}
-    return [place[v] for v in _values(one, name)], [place[v] for v in _values(two, name)], values
-
-
-def _spread(cube: xr.DataArray, keys: dict[str, tuple[list[Any], list[Any], list[Any]]], number: int) -> xr.DataArray:
-    """The cube at the places of the union, no-data elsewhere."""
-    wide = cube.drop_vars(list(cube.coords))
-    gaps = any(len(found[number]) < len(found[2]) for found in keys.values())
-    if gaps and wide.dtype.kind != "f":
-        wide = wide.astype(np.float32 if wide.dtype.itemsize <= 2 else np.float64)
-    for name, found in keys.items():
-        wide = wide.assign_coords({name: found[number]}).reindex({name: list(range(len(found[2])))}).drop_vars(name)
-    return wide
-
-
-def _present(wide: xr.DataArray, keys: dict[str, tuple[list[Any], list[Any], list[Any]]], number: int) -> xr.DataArray:
-    present = xr.DataArray(True)
-    for name, found in keys.items():
-        flags = np.zeros(len(found[2]), bool)
-        flags[found[number]] = True
-        present = present & xr.DataArray(flags, dims=(name,))
-    return present.broadcast_like(wide)

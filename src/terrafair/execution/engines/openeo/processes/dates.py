@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from terrafair.errors import InvalidInput
-from terrafair.execution.engines.openeo.instants import instant
+from terrafair.execution.engines.openeo.instants import instant, is_time, time_of_day
 
 _STEPS = {
     "millisecond": timedelta(milliseconds=1),
@@ -55,6 +55,9 @@ def _split(date: str) -> tuple[datetime, str, bool]:
 def date_between(x: Any, min: Any, max: Any, exclude_max: bool = False) -> Any:
     if x is None:
         return None
+    if all(is_time(each) for each in (x, min, max)):
+        of_day, early, late = time_of_day(x), time_of_day(min), time_of_day(max)
+        return bool(early <= of_day and (of_day < late if exclude_max else of_day <= late))
     moment, first, last = instant(x, "x"), instant(min, "min"), instant(max, "max")
     return bool(first <= moment and (moment < last if exclude_max else moment <= last))
 

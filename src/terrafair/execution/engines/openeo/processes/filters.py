@@ -11,18 +11,32 @@ import xarray as xr
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo import area, dimensions, instants
 from terrafair.execution.engines.openeo.area import Box, Geometries
+from terrafair.execution.engines.openeo.evaluate import Environment
 from terrafair.execution.engines.openeo.processes.callbacks import callback
 from terrafair.execution.engines.openeo.processes.logic import truth
-from terrafair.execution.engines.openeo.values import as_array, describe, items_of
 
 
 def filter_bbox(data: Any, extent: Any) -> xr.DataArray:
-    return within(dimensions.as_cube(data), Box.of(extent))
+    """Nothing is left of a cube that lies elsewhere; vector cubes keep the geometries that lie inside as a whole."""
+    cube, box = dimensions.as_cube(data), Box.of(extent)
+    if not dimensions.is_raster(cube) and (names := dimensions.of_kind(cube, "geometry")):
+        return _geometries_within(cube, names[0], box)
+    located(cube)
+    return area.crop(cube, box)
+
+
+def _geometries_within(cube: xr.DataArray, name: str, box: Box) -> xr.DataArray:
+    import shapely
+
+    moved = box.to(dimensions.reference_system(cube))
+    frame = shapely.box(moved.west, moved.south, moved.east, moved.north)
+    keep = [n for n, shape in enumerate(cube[name].values) if not shape.is_empty and shapely.covered_by(shape, frame)]
+    return cube.isel({name: keep})
 
 
 def within(cube: xr.DataArray, box: Box) -> xr.DataArray:
     """The pixels inside; raises `InvalidInput` when there are none."""
-    _located(cube)
+    located(cube)
     found = area.crop(cube, box)
     if not found.size and cube.size:
         y, x = dimensions.horizontal(cube)
@@ -38,7 +52,8 @@ def _short(crs: Any) -> str:
     return f"EPSG:{text}" if text.isdigit() else text[:40]
 
 
-def _located(cube: xr.DataArray) -> None:
+def located(cube: xr.DataArray) -> None:
+    """Raise `InvalidInput` for a raster that has no coordinates."""
     for name in dimensions.horizontal(cube):
         if name not in cube.coords:
             what = f"The dimension {name} has no coordinates."
@@ -76,31 +91,27 @@ def _open(moment: np.datetime64 | None) -> str:
     return "the beginning" if moment is None else instants.text(moment)
 
 
-def filter_bands(data: Any, bands: Any = None, wavelengths: Any = None) -> xr.DataArray:
-    """Bands in the order asked; wavelength ranges add those whose centre (in micrometres) they hold."""
+def filter_bands(environment: Environment, data: Any, bands: Any = None, wavelengths: Any = None) -> xr.DataArray:
+    """Bands in the order asked; wavelength ranges add those whose centre (in micrometres) they hold.
+
+    What matches nothing is left out, with a warning: the static check knows the bands and refuses it before.
+    """
     cube = dimensions.as_cube(data)
     name = dimensions.bands(cube)
     wanted, ranges = list(bands or []), list(wavelengths or [])
     if not wanted and not ranges:
         raise InvalidInput("Neither `bands` nor `wavelengths` is given.", code="band-filter-parameter-missing")
-    numbers = [band_position(cube, name, band) for band in wanted]
+    numbers = []
+    for band in wanted:
+        if not (found := dimensions.positions(cube, name, band)):
+            known = [str(label) for label in dimensions.labels(cube, name)]
+            environment.say(str(unknown_band(band, known).problem), "warning")
+        numbers += found
     centres = cube.coords[name].attrs.get("wavelengths", {})
     for low, high in ranges:
         labels = dimensions.labels(cube, name)
         numbers += [n for n, label in enumerate(labels) if low <= centres.get(label, np.nan) <= high]
-    if not numbers:
-        raise InvalidInput(
-            "No band has a wavelength in the ranges.", f"Known: {centres or 'none'}.", code="band-unknown"
-        )
     return cube.isel({name: list(dict.fromkeys(numbers))})
-
-
-def band_position(cube: xr.DataArray, name: str, band: Any) -> int:
-    """Where a band stands; raises `InvalidInput` naming the nearest."""
-    found = dimensions.position(cube, name, band)
-    if found is None:
-        raise unknown_band(band, [str(label) for label in dimensions.labels(cube, name)])
-    return found
 
 
 def unknown_band(band: Any, known: list[str]) -> InvalidInput:
@@ -123,7 +134,8 @@ def filter_spatial(data: Any, geometries: Any) -> xr.DataArray:
     """Cut to the bounds of the geometries; pixels outside of them become no-data."""
     cube = dimensions.as_cube(data)
     shapes = Geometries.of(geometries)
-    cut = within(cube, shapes.box())
+    located(cube)
+    cut = area.crop(cube, shapes.box())
     return keep_where(cut, area.mask(cut, shapes))
 
 
@@ -156,10 +168,39 @@ def mask(data: Any, mask: Any, replacement: Any = None) -> xr.DataArray:
             what = f"The mask has dimensions that the data has not: {', '.join(missing)}."
             raise InvalidInput(what, remedy="Reduce them first.", code="incompatible-data-cubes")
         other = other.squeeze(missing, drop=True)
+    for name in dimensions.of_kind(other, "bands"):
+        if other.sizes[name] == 1 and dimensions.labels(other, name) != dimensions.labels(cube, name):
+            # A mask made of one band counts for all bands, as every back-end has it.
+            other = other.squeeze(name, drop=True)
+    other = on_grid(other, cube)
     for name in map(str, other.dims):
         _same_labels(cube, other, name)
     hidden = xr.apply_ufunc(truth, other, dask="parallelized", output_dtypes=[bool])
     return choose(cube, ~hidden, replacement)
+
+
+def on_grid(other: xr.DataArray, cube: xr.DataArray) -> xr.DataArray:
+    """The raster on the grid of another, warped to it by the nearest pixel where it is not on it already."""
+    if not (dimensions.is_raster(cube) and dimensions.is_raster(other)):
+        return other
+    if any(name not in each.coords for each in (cube, other) for name in dimensions.horizontal(each)):
+        return other
+    if same_grid(cube, other):
+        return other
+    from terrafair.execution.engines.openeo.processes.resampling import Grid, onto
+
+    return onto(other, Grid.of(cube), "near")
+
+
+def same_grid(cube: xr.DataArray, other: xr.DataArray) -> bool:
+    """Whether two rasters have the same pixels, to a thousandth of one."""
+    if not area.same_system(dimensions.reference_system(cube), dimensions.reference_system(other)):
+        return False
+    for one, two in zip(dimensions.horizontal(cube), dimensions.horizontal(other), strict=True):
+        slack = abs(area.resolution(cube[one].values)) * 1e-3 or 1e-9
+        if cube.sizes[one] != other.sizes[two] or not np.allclose(cube[one], other[two], rtol=0, atol=slack):
+            return False
+    return True
 
 
 def _same_labels(cube: xr.DataArray, other: xr.DataArray, name: str) -> None:
@@ -179,24 +220,9 @@ def _same_labels(cube: xr.DataArray, other: xr.DataArray, name: str) -> None:
 
 def mask_polygon(data: Any, mask: Any, replacement: Any = None, inside: bool = False) -> xr.DataArray:
     cube = dimensions.as_cube(data)
-    _located(cube)
+    located(cube)
     found = area.mask(cube, Geometries.of(mask, "mask").polygons("mask"))
     return keep_where(cube, ~found if inside else found, replacement)
-
-
-def filter_vector(data: Any, geometries: Any, relation: str = "intersects") -> xr.DataArray:
-    import shapely
-
-    cube = dimensions.as_cube(data)
-    names = dimensions.of_kind(cube, "geometry")
-    relations = {"intersects": shapely.intersects, "within": shapely.within, "disjoint": shapely.disjoint}
-    if not names or relation not in relations:
-        what = f"{describe(cube)} with the relation {relation!r} cannot be filtered."
-        raise InvalidInput(what, remedy=f"Give a vector cube, and one of {', '.join(relations)}.")
-    wanted = Geometries.of(geometries).to(dimensions.reference_system(cube))
-    whole = shapely.union_all(list(wanted.shapes))
-    keep = [n for n, shape in enumerate(cube[names[0]].values) if relations[relation](shape, whole)]
-    return cube.isel({names[0]: keep})
 
 
 def trim_cube(data: Any) -> xr.DataArray:
@@ -210,8 +236,3 @@ def trim_cube(data: Any) -> xr.DataArray:
             cut = {name: slice(int(places[0]), int(places[-1]) + 1)}
             cube, known = cube.isel(cut), known.isel(cut)
     return cube
-
-
-def labels_wanted(value: Any, argument: str) -> list[Any]:
-    """A list of labels."""
-    return items_of(as_array(value, argument))

@@ -8,7 +8,16 @@ import numpy as np
 
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo.processes.comparison import ternary
-from terrafair.execution.engines.openeo.values import Block, Stack, describe, is_block, number_block
+from terrafair.execution.engines.openeo.values import (
+    Block,
+    LabelledArray,
+    Stack,
+    describe,
+    is_block,
+    items_of,
+    number_block,
+    pile,
+)
 
 
 def truth(value: Any) -> Block:
@@ -85,14 +94,25 @@ def if_(value: Any, accept: Any, reject: Any = None) -> Any:
         value = value.values[0]
     if not is_block(value):
         return accept if _boolean(value, "value") else reject
-    if isinstance(accept, Stack) or isinstance(reject, Stack):
+    if any(isinstance(each, Stack | LabelledArray | list) for each in (accept, reject)):
         return _choose_stack(truth(value), accept, reject)
     chosen, other = number_block(accept), number_block(reject)
     return np.where(truth(value), chosen, other)
 
 
 def _choose_stack(condition: Block, accept: Any, reject: Any) -> Stack:
-    one = accept.values if isinstance(accept, Stack) else number_block(accept)
-    two = reject.values if isinstance(reject, Stack) else number_block(reject)
-    labels = accept.labels if isinstance(accept, Stack) else reject.labels
+    one, two = (_layers(each, condition) for each in (accept, reject))
+    if one.shape[0] != two.shape[0] and 1 not in (one.shape[0], two.shape[0]):
+        what = f"One choice has {one.shape[0]} elements, the other {two.shape[0]}."
+        raise InvalidInput(what, "All pixels of a cube have the same labels.", code="length-varies")
+    labels = next((each.labels for each in (accept, reject) if isinstance(each, Stack | LabelledArray)), None)
     return Stack(np.where(condition[None], one, two), labels)
+
+
+def _layers(value: Any, condition: Block) -> Block:
+    """The elements of an array along a new first axis; a single value is one of them."""
+    if isinstance(value, Stack):
+        return value.values
+    if isinstance(value, LabelledArray | list):
+        return pile(items_of(value)).values.reshape(len(value), *(1,) * condition.ndim)
+    return number_block(value)[None]

@@ -160,14 +160,51 @@ def _warp(block: Any, source: Grid, target: Grid, crs: tuple[str, str], method: 
 def resample_cube_temporal(
     data: Any, target: Any, dimension: str | None = None, valid_within: float | None = None
 ) -> xr.DataArray:
-    """The nearest date for each of the target's; of two as near the earlier. Too far away (days) is no-data."""
+    """The nearest date for each of the target's; of two as near the earlier.
+
+    With `valid_within`, in days, the nearest that has a value, for each pixel.
+    """
     cube, model = dimensions.as_cube(data), dimensions.as_cube(target, "target")
-    name = dimensions.temporal(cube, dimension)
-    wanted, own = model[dimensions.temporal(model, dimension)], cube[name].values
-    apart = np.abs(wanted.values[:, None] - own[None])
-    nearest = apart.argmin(1)
-    found = cube.isel({name: nearest}).assign_coords({name: (name, wanted.values, dict(cube[name].attrs))})
-    if valid_within is None:
-        return found
-    near = apart[np.arange(len(nearest)), nearest] <= np.timedelta64(int(valid_within * 86400), "s")
-    return found.where(xr.DataArray(near, dims=(name,)))
+    for name in _temporal(cube, model, dimension):
+        cube = _nearest(cube, name, model[name].values, valid_within)
+    return cube
+
+
+def _temporal(cube: xr.DataArray, model: xr.DataArray, dimension: str | None) -> list[str]:
+    if dimension is None:
+        names = [n for n in dimensions.of_kind(cube, "temporal") if n in dimensions.of_kind(model, "temporal")]
+        if names:
+            return names
+        what = "The cubes have no temporal dimension of the same name."
+        raise InvalidInput(what, remedy="Rename one with rename_dimension.", code="dimension-mismatch")
+    for each in (cube, model):
+        found = dimensions.find(each, dimension)
+        if dimensions.kind(each, found) != "temporal" or found != dimension:
+            what = f"The dimension {dimension} is not temporal in both cubes."
+            raise InvalidInput(what, code="dimension-mismatch")
+    return [dimension]
+
+
+def _nearest(cube: xr.DataArray, name: str, wanted: Any, within: float | None) -> xr.DataArray:
+    own = cube[name].values
+    if not len(own):
+        raise InvalidInput("The cube has no dates.", code="extent-empty")
+    apart = np.abs(wanted[:, None] - own[None])
+    # A stable sort by distance of dates in order: of two as near, the earlier stands first.
+    order = np.argsort(own, kind="stable")
+    ranked = order[np.argsort(apart[:, order], 1, kind="stable")]
+    fresh = {name: dimensions.coordinate(name, wanted, dict(cube[name].attrs))}
+    if within is None:
+        return cube.isel({name: ranked[:, 0]}).drop_vars(name).assign_coords(fresh)
+    limit = np.timedelta64(round(within * 86400), "s")
+    floats = cube if cube.dtype.kind == "f" else cube.astype(np.float32 if cube.dtype.itemsize <= 2 else np.float64)
+    found: list[xr.DataArray] = []
+    for number in range(len(wanted)):
+        near = [place for place in ranked[number] if apart[number, place] <= limit]
+        best = xr.full_like(floats.isel({name: 0}, drop=True), np.nan)
+        for place in near:
+            candidate = floats.isel({name: int(place)}, drop=True)
+            best = best.where(np.isfinite(best), candidate.where(np.isfinite(candidate)))
+        found.append(best)
+    joined = xr.concat(found, name, join="override", coords="minimal", compat="override")
+    return joined.assign_coords(fresh).transpose(*cube.dims)

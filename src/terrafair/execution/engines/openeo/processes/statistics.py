@@ -57,9 +57,11 @@ def _numbers(items: list[Any]) -> list[Any]:
 
 
 def _count_valid(values: Block) -> Block:
-    count = np.zeros(values.shape[1:], np.int32)
-    for layer in values:
-        count += ~np.isnan(layer)
+    missing = [np.isnan(layer) for layer in values]
+    count = np.full(values.shape[1:], len(values), np.int32)
+    for layer in missing:
+        if layer.any():
+            count -= layer
     return count
 
 
@@ -72,14 +74,20 @@ def _any_missing(values: Block) -> Block:
 
 def _add_up(values: Block) -> Block:
     """The sum of what is valid, in double precision: float32 loses digits over long series."""
-    total = np.zeros(values.shape[1:], np.float64)
-    for layer in values:
-        total += np.where(np.isnan(layer), 0, layer)
+    total = values[0].astype(np.float64)
+    for layer in values[1:]:
+        total += layer
+    # Not-a-number anywhere shows in the sum; most blocks have none, and are done.
+    if np.isnan(total).any():
+        total = np.where(np.isnan(values[0]), 0, values[0].astype(np.float64))
+        for layer in values[1:]:
+            total += np.where(np.isnan(layer), 0, layer)
     return total
 
 
 def _known(result: Block, count: Block, least: int = 1) -> Block:
-    return np.where(count >= least, result, np.nan)
+    short = count < least
+    return np.where(short, np.nan, result) if short.any() else result
 
 
 def sum_(data: Any, ignore_nodata: bool = True) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo.values import as_array, describe, items_of, plain
 
+LENGTH_LIMIT = 10_000_000
+
 
 def _pair(data: Any, pattern: Any, case_sensitive: bool) -> tuple[str, str]:
     for name, value in (("data", data), ("pattern", pattern)):
@@ -46,7 +48,11 @@ def text_find(data: Any, pattern: Any, case_sensitive: bool = True) -> Any:
 
 
 def text_concat(data: Any, separator: Any = "") -> str:
-    return written(separator).join(written(item) for item in items_of(as_array(data)))
+    text = written(separator).join(written(item) for item in items_of(as_array(data)))
+    if len(text) > LENGTH_LIMIT:
+        what = f"The text would have {len(text)} letters."
+        raise InvalidInput(what, f"The limit is {LENGTH_LIMIT}.", code="graph-too-large")
+    return text
 
 
 def written(value: Any) -> str:

@@ -86,6 +86,10 @@ class UdfData:
         return self.feature_collection_list
 
 
+class CollectionMetadata:
+    """The name that `apply_metadata` functions use in their annotations; labels are read from results here."""
+
+
 def _modules(say: Any) -> dict[str, ModuleType]:
     def inspect(data: Any = None, message: str = "", code: str = "User", level: str = "info") -> None:  # noqa: ARG001
         say(f"{message} {data}".strip() if data is not None else message, level)
@@ -96,12 +100,14 @@ def _modules(say: Any) -> dict[str, ModuleType]:
         "UdfData": UdfData,
         "StructuredData": StructuredData,
         "inspect": inspect,
+        "CollectionMetadata": CollectionMetadata,
+        "CubeMetadata": CollectionMetadata,
     }
     modules = {}
     for name in (
         "openeo", "openeo.udf", "openeo.udf.xarraydatacube", "openeo.udf.udf_data", "openeo.udf.structured_data",
-        "openeo.udf.debug", "openeo_udf", "openeo_udf.api", "openeo_udf.api.datacube", "openeo_udf.api.udf_data",
-        "openeo_udf.api.structured_data", "openeo_driver", "openeo_driver.util",
+        "openeo.metadata", "openeo.udf.debug", "openeo_udf", "openeo_udf.api", "openeo_udf.api.datacube",
+        "openeo_udf.api.udf_data", "openeo_udf.api.structured_data", "openeo_driver", "openeo_driver.util",
     ):  # fmt: skip
         module = ModuleType(name)
         # A path makes it a package, so that its parts can be imported.

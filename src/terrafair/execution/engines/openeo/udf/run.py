@@ -50,7 +50,10 @@ def run(code: str, value: Any, context: Any, say: Callable[[str, str], None]) ->
 
 
 def _execute(code: str) -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": "udf"}
+    import pandas as pd
+
+    # Other back-ends run code where these are known, so published code uses them without an import.
+    names: dict[str, Any] = {"__name__": "udf", "np": np, "numpy": np, "xr": xr, "xarray": xr, "pd": pd, "pandas": pd}
     try:
         exec(compile(code, "<udf>", "exec"), names)  # noqa: S102 -- the sandbox is around all of this process
     except SyntaxError as fault:
@@ -155,13 +158,12 @@ def python_version() -> str:
 
 
 def standard(cube: xr.DataArray) -> tuple[xr.DataArray, tuple[str, ...]]:
-    """The cube as UDFs expect rasters, t, bands, y, x; also names the dimensions that had to be added."""
-    missing = tuple(name for name in ("t", "bands") if name not in cube.dims)
+    """The cube as UDFs expect rasters, (t,) bands, y, x; also names the dimensions that had to be added."""
     if not {"x", "y"} <= set(map(str, cube.dims)):
         return cube, ()
+    missing = tuple(name for name in ("bands",) if name not in cube.dims)
     wide = cube
     for name in missing:
-        label: Any = np.datetime64("1970-01-01", "ns") if name == "t" else "band"
-        wide = wide.drop_vars(name, errors="ignore").expand_dims({name: [label]})
+        wide = wide.drop_vars(name, errors="ignore").expand_dims({name: ["band"]})
     others = [name for name in wide.dims if name not in _DIMENSIONS]
-    return wide.transpose(*others, *_DIMENSIONS), missing
+    return wide.transpose(*others, *(name for name in _DIMENSIONS if name in wide.dims)), missing

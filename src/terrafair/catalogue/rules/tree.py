@@ -1,0 +1,234 @@
+"""The files of a catalogue as validation sees them: a folder, a mapping, or changes laid over either."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from terrafair.errors import InvalidInput
+
+DOCUMENT_ENDINGS = (".json", ".geojson")
+ENTITY_FOLDERS = ("eo-missions", "products", "projects", "themes", "variables", "workflows", "experiments")
+FILE_LIMIT = 32 * 2**20
+"""A larger document is reported and not read; the largest real one has 0.2 MB."""
+
+
+class Tree(Protocol):
+    """Files by path relative to the folder that holds the root `catalog.json`, with `/` on every system."""
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        ...
+
+    def paths(self) -> Iterable[str]:
+        """Every document, in any folder: the official validator takes them all."""
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """The content of any file; None where there is none. Raises `InvalidInput` over `FILE_LIMIT`."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder at the path."""
+        ...
+
+    def folders(self, path: str) -> Iterable[str]:
+        """Names of the folders directly below a folder."""
+        ...
+
+    def below(self, path: str) -> Iterable[str]:
+        """Every file in a folder and the folders in it, documents or not."""
+        ...
+
+
+def is_document(name: str) -> bool:
+    """Whether the official validator would take a file of this name."""
+    stem, dot, ending = name.rpartition("/")[2].rpartition(".")
+    return bool(stem and dot) and f".{ending.lower()}" in DOCUMENT_ENDINGS
+
+
+def too_large(path: str, size: int) -> InvalidInput:
+    """The refusal of a file that no document is as large as."""
+    return InvalidInput(
+        f"It has {size / 2**20:.0f} MB.",
+        f"No document of the catalogue needs more than {FILE_LIMIT // 2**20} MB.",
+        "Put data beside the catalogue and link to it.",
+        path,
+    )
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A catalogue in a folder on disk; its state is read when it is asked for."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """Of the folder."""
+        return self.root.absolute().name
+
+    @cached_property
+    def _root(self) -> str:
+        return os.path.realpath(self.root)
+
+    def paths(self) -> Iterable[str]:
+        """Sorted; symbolic links to folders are not followed."""
+        return sorted(self._walk(""))
+
+    def _walk(self, prefix: str) -> Iterator[str]:
+        with os.scandir(f"{self._root}/{prefix}") as entries:
+            for entry in entries:
+                path = f"{prefix}{entry.name}"
+                if is_document(entry.name):
+                    # A folder of that name, too: the official validator fails to read it as a file.
+                    yield path
+                elif entry.is_dir(follow_symlinks=False) and entry.name != ".git":
+                    yield from self._walk(f"{path}/")
+
+    def _place(self, path: str) -> str | None:
+        """Where the path leads, unless a symbolic link leads it out of the folder."""
+        place = f"{self._root}/{path}"
+        if os.path.islink(place) and not os.path.realpath(place).startswith(self._root + os.sep):  # noqa: PTH114 - thousands of times
+            return None
+        return place
+
+    def read(self, path: str) -> bytes | None:
+        """A file inside the folder."""
+        place = self._place(path)
+        if place is None:
+            return None
+        try:
+            with open(place, "rb", buffering=0) as file:  # noqa: PTH123 - thousands of times
+                content = file.read(FILE_LIMIT + 1)
+                if len(content) > FILE_LIMIT:
+                    raise too_large(path, os.fstat(file.fileno()).st_size)
+                return content
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except (OSError, ValueError) as fault:
+            raise InvalidInput(f"It cannot be read: {fault}.", where=path) from None
+
+    def exists(self, path: str) -> bool:
+        """Files and folders count."""
+        place = self._place(path)
+        try:
+            return place is not None and os.path.exists(place)  # noqa: PTH110 - thousands of times
+        except ValueError:
+            return False
+
+    def folders(self, path: str) -> Iterable[str]:
+        """Hidden ones count, as they do officially."""
+        try:
+            with os.scandir(f"{self._root}/{path}") as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            return []
+
+    def below(self, path: str) -> Iterable[str]:
+        """Hidden ones too; an empty folder has none."""
+        for place, _, names in os.walk(f"{self._root}/{path}"):
+            for name in names:
+                yield os.path.relpath(f"{place}/{name}", self._root).replace(os.sep, "/")
+
+
+@dataclass(frozen=True)
+class Documents:
+    """A catalogue in memory: path -> content, as bytes or as a parsed document."""
+
+    files: Mapping[str, Any]
+    name: str = "open-science-catalog-metadata"
+
+    @cached_property
+    def _folders(self) -> Mapping[str, set[str]]:
+        """Folder -> names of the folders in it."""
+        below: dict[str, set[str]] = {"": set()}
+        for path in self.files:
+            parts = path.split("/")[:-1]
+            for depth, part in enumerate(parts):
+                below.setdefault("/".join(parts[:depth]), set()).add(part)
+                below.setdefault("/".join(parts[: depth + 1]), set())
+        return below
+
+    def paths(self) -> Iterable[str]:
+        """Those of documents."""
+        return sorted(path for path in self.files if is_document(path))
+
+    def read(self, path: str) -> bytes | None:
+        """The content; a parsed document is written compactly."""
+        return content_of(path, self.files[path]) if path in self.files else None
+
+    def exists(self, path: str) -> bool:
+        """Folders exist while something lies in them."""
+        return path in self.files or path in self._folders
+
+    def folders(self, path: str) -> Iterable[str]:
+        """Those that hold something."""
+        return sorted(self._folders.get(path, ()))
+
+    def below(self, path: str) -> Iterable[str]:
+        """All with that beginning."""
+        return (file for file in self.files if file.startswith(f"{path}/"))
+
+
+def content_of(path: str, value: Any) -> bytes:
+    """The bytes of a file that is given as bytes, text or a parsed document."""
+    content = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else orjson.dumps(value)
+    if len(content) > FILE_LIMIT:
+        raise too_large(path, len(content))
+    return content
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A catalogue with some files changed, added (bytes or a parsed document) or deleted (None)."""
+
+    base: Tree
+    changes: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The base's."""
+        return self.base.name
+
+    @cached_property
+    def _added(self) -> Documents:
+        return Documents({path: value for path, value in self.changes.items() if value is not None})
+
+    def paths(self) -> Iterable[str]:
+        """Without what is deleted."""
+        left = {path for path in self.base.paths() if path not in self.changes}
+        return sorted(left.union(self._added.paths()))
+
+    def read(self, path: str) -> bytes | None:
+        """The changed content, else the base's."""
+        if path in self.changes:
+            return self._added.read(path)
+        return self.base.read(path)
+
+    def exists(self, path: str) -> bool:
+        """A folder is gone with its last file, as after a git checkout."""
+        if path in self.changes:
+            return self.changes[path] is not None
+        return self._added.exists(path) or (self.base.exists(path) and not self._emptied(path))
+
+    def _emptied(self, path: str) -> bool:
+        """Whether everything that the base has in a folder is deleted."""
+        deleted = [file for file, value in self.changes.items() if value is None and file.startswith(f"{path}/")]
+        return bool(deleted) and all(self.changes.get(file, file) is None for file in self.base.below(path))
+
+    def folders(self, path: str) -> Iterable[str]:
+        """Those of the base that are left, and new ones."""
+        prefix = f"{path}/" if path else ""
+        left = (name for name in self.base.folders(path) if not self._emptied(prefix + name))
+        return sorted({*left, *self._added.folders(path)})
+
+    def below(self, path: str) -> Iterable[str]:
+        """The base's that are left, and new ones."""
+        left = (file for file in self.base.below(path) if file not in self.changes)
+        return sorted({*left, *self._added.below(path)})

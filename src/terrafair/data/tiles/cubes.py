@@ -1,0 +1,197 @@
+"""Tiles of cubes: one slice of a variable of a Zarr store or a NetCDF file."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrafair.data.tiles import sampling
+from terrafair.data.tiles.mercator import Tile
+from terrafair.data.tiles.projection import Difficult, Places, places
+from terrafair.data.tiles.sampling import Grid, Picked, Window
+from terrafair.data.tiles.style import Style
+from terrafair.errors import InvalidInput
+
+OPEN = 16
+CHUNK_BYTES = 256 * 2**20
+"""Slices kept in memory, all cubes together."""
+X_NAMES = ("x", "lon", "longitude", "easting", "projection_x_coordinate", "rlon")
+Y_NAMES = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "rlat")
+
+
+@dataclass(frozen=True, slots=True)
+class CubeLayer:
+    """One variable with a regular grid."""
+
+    array: Any
+    """xarray.DataArray, lazy."""
+    x: str
+    y: str
+    grid: Grid
+    crs: str
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Dimensions that a picture must be cut from."""
+        return tuple(str(name) for name in self.array.dims if name not in (self.x, self.y))
+
+
+class Cubes:
+    """The cubes of one process; not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, Any] = OrderedDict()
+        self._layers: dict[tuple[str, str], CubeLayer] = {}
+        self._slices: OrderedDict[tuple[Any, ...], NDArray[np.generic]] = OrderedDict()
+        self._bytes = 0
+
+    def tile(self, path: str, tile: Tile, style: Style) -> Picked | None:
+        """The pixels of a tile; None where the cube does not reach."""
+        layer = self.layer(path, style.variable)
+        grid = layer.grid
+        try:
+            there = places(tile, layer.crs, style.size, min(abs(grid.width), abs(grid.height)))
+        except Difficult:
+            raise InvalidInput("This cube's grid cannot be drawn here.", "It is bent or crosses a pole.") from None
+        there = _turned(there, layer)
+        at = self.position(layer, style)
+
+        def read(window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+            part = self._slice(path, layer, at)[
+                window.row : window.row + window.rows, window.column : window.column + window.columns
+            ]
+            return part[None], np.isfinite(part) if part.dtype.kind == "f" else None
+
+        return sampling.pick(there, grid, read, resampling=style.resampling, size=style.size)
+
+    def scales(self, path: str, style: Style) -> tuple[tuple[float, float], ...]:
+        """The values shown darkest and brightest: as asked, else 2 to 98 per cent of the slice."""
+        if style.rescale:
+            return style.rescale
+        layer = self.layer(path, style.variable)
+        values = self._slice(path, layer, self.position(layer, style))
+        step = max(int((values.size / 250_000) ** 0.5), 1)
+        known = values[::step, ::step]
+        known = known[np.isfinite(known)] if known.dtype.kind == "f" else known.ravel()
+        if not len(known):
+            return ((0.0, 1.0),)
+        low, high = (float(value) for value in np.percentile(known, (2, 98)))
+        return ((low, high if high > low else low + 1.0),)
+
+    def layer(self, path: str, variable: str = "") -> CubeLayer:
+        """A variable; raises `InvalidInput` with the variables that there are."""
+        known = self._layers.get((path, variable))
+        if known is None:
+            known = self._layers[path, variable] = _layer(self._dataset(path), variable)
+        return known
+
+    def position(self, layer: CubeLayer, style: Style) -> tuple[tuple[str, int], ...]:
+        """Where along the other dimensions; the first place where nothing is said."""
+        asked = dict(style.index)
+        if unknown := [name for name in asked if name not in layer.others]:
+            has = ", ".join(layer.others) or "none besides its two of place"
+            raise InvalidInput(f"There is no dimension {unknown[0]!r}.", f"The variable has {has}.", where="index")
+        found = []
+        for name in layer.others:
+            length, index = layer.array.sizes[name], asked.get(name, 0)
+            if not -length <= index < length:
+                raise InvalidInput(f"{name} has no place {index}.", f"It has {length}.", where="index")
+            found.append((name, index % length))
+        return tuple(found)
+
+    def _slice(self, path: str, layer: CubeLayer, at: tuple[tuple[str, int], ...]) -> NDArray[np.generic]:
+        key = (path, layer.array.name, at)
+        if key in self._slices:
+            self._slices.move_to_end(key)
+            return self._slices[key]
+        values = np.asarray(layer.array.isel(dict(at)).transpose(layer.y, layer.x).values)
+        self._slices[key] = values
+        self._bytes += values.nbytes
+        while self._bytes > CHUNK_BYTES and len(self._slices) > 1:
+            self._bytes -= self._slices.popitem(last=False)[1].nbytes
+        return values
+
+    def _dataset(self, path: str) -> Any:
+        if path not in self._open:
+            self._open[path] = open_cube(path)
+            if len(self._open) > OPEN:
+                gone, old = self._open.popitem(last=False)
+                self._layers = {key: layer for key, layer in self._layers.items() if key[0] != gone}
+                old.close()
+        self._open.move_to_end(path)
+        return self._open[path]
+
+
+def _turned(there: Places, layer: CubeLayer) -> Places:
+    """Longitudes as the cube counts them: the map's go from -180, many cubes' from 0."""
+    if layer.crs != "EPSG:4326" or layer.grid.left + layer.grid.width * layer.grid.columns <= 180.5:
+        return there
+    return Places(np.where(there.x < layer.grid.left, there.x + 360, there.x), there.y)
+
+
+def open_cube(path: str) -> Any:
+    """A Zarr folder or a NetCDF file as an xarray.Dataset; raises `InvalidInput`."""
+    import xarray as xr
+
+    folder = Path(path).is_dir()
+    try:
+        if folder:
+            return xr.open_zarr(path, chunks=None, consolidated=None)
+        return xr.open_dataset(path, engine=None, decode_timedelta=False)
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise InvalidInput(f"{Path(path).name} cannot be read as a cube.", str(fault)[:200]) from None
+
+
+def _layer(dataset: Any, variable: str) -> CubeLayer:
+    found = {}
+    for name, array in dataset.data_vars.items():
+        x, y = _axis(array, X_NAMES), _axis(array, Y_NAMES)
+        if x and y and array.dtype.kind in "fiub":
+            found[str(name)] = (array, x, y)
+    chosen = variable or next(iter(found), "")
+    if chosen not in found:
+        what = f"There is no variable {chosen!r} to draw." if chosen else "The cube has no variable that has a place."
+        raise InvalidInput(what, remedy=f"It has: {', '.join(found) or 'none'}.", where="variable")
+    array, x, y = found[chosen]
+    return CubeLayer(array, x, y, _grid(array, x, y), _crs(dataset, array, x))
+
+
+def _axis(array: Any, names: tuple[str, ...]) -> str:
+    for name in array.dims:
+        known = array.coords[name].attrs.get("standard_name", "") if name in array.coords else ""
+        if str(name).lower() in names or known in names:
+            return str(name)
+    return ""
+
+
+def _grid(array: Any, x: str, y: str) -> Grid:
+    steps = []
+    for name in (x, y):
+        values = np.asarray(array.coords[name].values if name in array.coords else np.arange(array.sizes[name]), float)
+        if len(values) < 2:
+            raise InvalidInput(f"{name} has {len(values)} place.", "A map needs two at least.")
+        step = (values[-1] - values[0]) / (len(values) - 1)
+        if not np.allclose(np.diff(values), step, rtol=0.02, atol=abs(step) * 0.02):
+            raise InvalidInput(f"The places along {name} are not evenly spaced.", "Such a grid is not drawn here.")
+        steps.append((float(values[0] - step / 2), float(step)))
+    (left, width), (top, height) = steps
+    return Grid(left, top, width, height, array.sizes[x], array.sizes[y])
+
+
+def _crs(dataset: Any, array: Any, x: str) -> str:
+    name = array.attrs.get("grid_mapping") or array.encoding.get("grid_mapping") or "spatial_ref"
+    described = dataset.variables.get(name) if isinstance(name, str) else None
+    if described is not None:
+        attributes = described.attrs
+        wkt = attributes.get("crs_wkt") or attributes.get("spatial_ref") or attributes.get("epsg_code")
+        if wkt:
+            from pyproj import CRS
+
+            crs = CRS.from_user_input(str(wkt))
+            return f"EPSG:{code}" if (code := crs.to_epsg()) else crs.to_wkt()
+    if x.lower() in ("lon", "longitude") or array.coords[x].attrs.get("units", "").startswith("degree"):
+        return "EPSG:4326"
+    raise InvalidInput("The cube does not say where it lies.", "It has no grid_mapping with a crs_wkt.")
