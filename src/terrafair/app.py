@@ -18,6 +18,7 @@ from terrafair.data.stage import Stager
 from terrafair.errors import Problem
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
+from terrafair.execution.conversion import Converter, Memory
 from terrafair.execution.engines.command.engine import CommandEngine
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
@@ -198,6 +199,12 @@ def table_here(config: Config) -> list[dict[str, Any]]:
 def explain_here(config: Config, id: str, kind: str) -> dict[str, Any]:  # noqa: A002
     """What one id comes down to, without a running platform."""
     return shapes.resolution(Parts(config).resolver.resolve(id, kind or None))
+
+
+def converter_here(config: Config) -> Converter:
+    """Converts and describes files of this machine, in its sandbox."""
+    config.home.mkdir(parents=True, exist_ok=True)
+    return Converter(Parts(config).sandbox, memory=Memory(config.home / "described"))
 
 
 def examine(config: Config) -> list[dict[str, Any]]:

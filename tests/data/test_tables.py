@@ -128,6 +128,20 @@ class TestGeoParquet:
         ]  # fmt: skip
         assert footer.rows == 1 and footer.geo == {}
 
+    def test_columns_are_told_by_what_they_mean(self, tmp_path: Path) -> None:
+        pa = pytest.importorskip("pyarrow")
+        pq = pytest.importorskip("pyarrow.parquet")
+        kinds = {
+            "timestamp": pa.timestamp("us", "UTC"), "date": pa.date32(), "time": pa.time64("us"), "uint8": pa.uint8(),
+            "int16": pa.int16(), "uint64": pa.uint64(), "decimal": pa.decimal128(9, 2), "float32": pa.float32(),
+            "float16": pa.float16(), "binary": pa.binary(), "string": pa.large_string(),
+        }  # fmt: skip
+        table = pa.table({name: pa.array([None], kind) for name, kind in kinds.items()})
+        pq.write_table(table, tmp_path / "a.parquet")
+        assert {each.name: each.type for each in read_footer(tmp_path / "a.parquet").columns} == {
+            name: name for name in kinds
+        }
+
     @pytest.mark.parametrize("cut", [1, 4, 8, 100])
     def test_a_truncated_file(self, frame: Any, tmp_path: Path, cut: int) -> None:
         frame.to_parquet(tmp_path / "a.parquet")

@@ -16,7 +16,7 @@ def opened(path: Path, kind: Kind) -> Iterator[tuple[Any, bool]]:
     """The dataset, and whether its time had to be left undecoded; raises `InvalidInput`."""
     options: dict[str, Any] = {"engine": "netcdf4", "cache": False}
     if kind is Kind.ZARR:
-        _check_zarr(path)
+        check_zarr(path)
         consolidated = True if (path / ".zmetadata").is_file() else None
         options = {"engine": "zarr", "cache": False, "consolidated": consolidated, "chunks": None}
     if kind is Kind.NETCDF:
@@ -36,7 +36,7 @@ def opened(path: Path, kind: Kind) -> Iterator[tuple[Any, bool]]:
             raise
         except Exception as fault:
             # NetCDF, HDF5, Zarr and their codecs each raise their own kinds.
-            raise _unreadable(path, fault) from fault
+            raise unreadable(path, fault) from fault
 
 
 def is_netcdf(path: Path) -> bool:
@@ -50,7 +50,7 @@ def is_netcdf(path: Path) -> bool:
         with h5py.File(path, "r") as file:
             return "_NCProperties" in file.attrs or bool(file.visititems(marked))
     except (OSError, RuntimeError) as fault:
-        raise _unreadable(path, fault) from fault
+        raise unreadable(path, fault) from fault
 
 
 def _root_or_group(path: Path, options: dict[str, Any], stack: ExitStack) -> Any:
@@ -65,7 +65,7 @@ def _root_or_group(path: Path, options: dict[str, Any], stack: ExitStack) -> Any
     return most.assign_attrs({**root.attrs, **most.attrs}) if most.data_vars else root
 
 
-def _check_zarr(path: Path) -> None:
+def check_zarr(path: Path) -> None:
     """A Zarr folder may hold links that lead out of it."""
     root = path.resolve()
     for entry in path.rglob("*"):
@@ -83,7 +83,8 @@ def leads_into(link: Path, root: Path) -> bool:
         return False
 
 
-def _unreadable(path: Path, fault: Exception) -> InvalidInput:
+def unreadable(path: Path, fault: Exception) -> InvalidInput:
+    """The error for a library's own one."""
     text = str(fault).strip()
     return InvalidInput(
         f"{path.name} cannot be read as a data cube.",

@@ -6,22 +6,28 @@ their assets completed with what was measured. Files without a place become asse
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from terrafair.data import cubes, rasters, tables
+from terrafair.data import cubes, rasters, remembered, tables
 from terrafair.data.adopted import Adopted, adopt, file_safe
 from terrafair.data.assembly import VERSION, collection, item_of, place_asset, unique
 from terrafair.data.classify import MEDIA_TYPES, Kind, classify, media_type
 from terrafair.data.datasets import leads_into
 from terrafair.data.description import DescribedFile, Description, Order
 from terrafair.data.facts import Facts
+from terrafair.data.spread import spread
 from terrafair.errors import Problem, TerrafairError
 
 MOST = 20_000
 """Files that are described one by one."""
+SMALL = 2**24
+"""Bytes of a file that stays in memory between two looks."""
+HEAVY = 512 * 2**20
+"""Bytes of all files that are worth several processes."""
 _READERS: Mapping[Kind, Callable[[Path, Kind], Facts]] = {
     **dict.fromkeys((Kind.TIFF, Kind.GRIB, Kind.JP2), rasters.read),
     **dict.fromkeys((Kind.NETCDF, Kind.HDF5, Kind.ZARR), cubes.read),
@@ -39,18 +45,24 @@ class Measured:
     facts: Facts
 
 
-def describe(order: Order) -> Description:
-    """Describe every file of the folder; an odd one becomes a plain asset with a remark."""
+def describe(order: Order, known: Mapping[str, Facts] | None = None) -> Description:
+    """Describe every file of the folder; an odd one becomes a plain asset with a remark.
+
+    `known` are facts of files that need not be read again, by their path relative to the folder.
+    """
     folder = Path(order.folder)
     remarks: list[Problem] = []
     measured: dict[str, Measured] = {}
-    for path in _files(folder, remarks):
-        if len(measured) >= MOST:
-            remarks.append(Problem(f"There are more than {MOST} files; the others are kept and not described."))
-            break
-        name = path.relative_to(folder).as_posix()
-        if found := _measure(path, name, remarks):
-            measured[name] = found
+    paths = [path for path in files(folder, remarks) if order.only in {"", path.name}]
+    if len(paths) > MOST:
+        remarks.append(Problem(f"There are more than {MOST} files; the others are kept and not described."))
+    seen: dict[str, Mapping[str, Any]] = {}
+    for each, said, new in _looked_at(paths[:MOST], order, known or {}):
+        remarks.extend(said)
+        if each is not None:
+            measured[each.file.path] = each
+            if new and order.remembered is not None:
+                seen[each.file.path] = remembered.document(each.file, each.facts, tuple(said))
     adopted = adopt(folder, [name for name, each in measured.items() if each.facts.kind is Kind.STAC], remarks)
     names = {path: name for name, path in order.outputs.items()}
     items = [*_adopted_items(adopted, measured, order, remarks), *_own_items(adopted, measured, order, names)]
@@ -58,7 +70,23 @@ def describe(order: Order) -> Description:
     rest = {name: each for name, each in measured.items() if name not in taken}
     assets = dict(unique((names.get(name) or name, place_asset(each.file, each.facts)) for name, each in rest.items()))
     document = collection(order, items, assets)
-    return Description(document, tuple(items), tuple(each.file for each in measured.values()), tuple(remarks))
+    return Description(document, tuple(items), tuple(each.file for each in measured.values()), tuple(remarks), seen)
+
+
+def _looked_at(
+    paths: list[Path], order: Order, known: Mapping[str, Facts]
+) -> Iterator[tuple[Measured | None, list[Problem], bool]]:
+    """Each file in order, with remarks, and whether it was opened for that."""
+    names = {path: path.relative_to(order.folder).as_posix() for path in paths}
+    kept = {name: remembered.read(each) for name, each in (order.remembered or {}).items()}
+    tasks = [(path, name, known.get(name)) for path, name in names.items() if not kept.get(name)]
+    heavy = sum(path.stat().st_size for path, _, found in tasks if found is None) > HEAVY
+    opened = spread(_measured, tasks, heavy=heavy)
+    for name in names.values():
+        if found := kept.get(name):
+            yield Measured(found[0], found[1]), list(found[2]), False
+        else:
+            yield *next(opened), True
 
 
 def _adopted_items(
@@ -119,7 +147,7 @@ def _numbered(text: str) -> Iterator[str]:
         number += 1
 
 
-def _files(folder: Path, remarks: list[Problem]) -> Iterator[Path]:
+def files(folder: Path, remarks: list[Problem]) -> Iterator[Path]:
     """Every file, and every Zarr store as one; what leads out of the folder or is no file is left out."""
     root = folder.resolve()
     todo = [folder]
@@ -153,13 +181,25 @@ def _odd(path: Path, name: str, root: Path) -> Problem | None:
     return None
 
 
-def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured | None:
+def _measured(task: tuple[Path, str, Facts | None]) -> tuple[Measured | None, list[Problem]]:
+    path, name, known = task
+    remarks: list[Problem] = []
+    if path.is_file() and path.stat().st_size < SMALL:
+        return _measure(path, name, remarks, known, lambda: _digest(path)), remarks
+    with ThreadPoolExecutor(1) as beside:
+        # Both at once, so that the disk gives each byte once.
+        return _measure(path, name, remarks, known, beside.submit(_digest, path).result), remarks
+
+
+def _measure(
+    path: Path, name: str, remarks: list[Problem], known: Facts | None, digested: Callable[[], tuple[int, str]]
+) -> Measured | None:
     kind, kind_name = Kind.BINARY, MEDIA_TYPES[Kind.BINARY]
     try:
         kind = classify(path)
         kind_name = media_type(path, kind)
         reader = _READERS.get(kind)
-        facts = reader(path, kind) if reader else Facts(kind, kind_name)
+        facts = known or (reader(path, kind) if reader else Facts(kind, kind_name))
     except TerrafairError as error:
         remarks.append(replace(error.problem, where=name, code="file-damaged"))
         facts = Facts(kind, kind_name)
@@ -170,7 +210,7 @@ def _measure(path: Path, name: str, remarks: list[Problem]) -> Measured | None:
     remarks.extend(replace(remark, where=name) for remark in facts.remarks)
     role = "metadata" if kind in _METADATA else (facts.roles or ("data",))[0]
     try:
-        size, digest = _digest(path)
+        size, digest = digested()
     except OSError as fault:
         remarks.append(Problem(f"{name} cannot be read: {fault.strerror}.", where=name, code="file-unreadable"))
         return None

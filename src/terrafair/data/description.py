@@ -15,6 +15,10 @@ class Order:
     """Absolute path."""
     id: str
     """Of the collection; items are named `ID-name`."""
+    only: str = ""
+    """Name of the one file that is asked for; empty: all."""
+    remembered: Mapping[str, Mapping[str, Any]] | None = None
+    """Path relative to the folder -> what an earlier look gave (`data.remembered`); None: nobody will ask again."""
     title: str = ""
     description: str = ""
     licence: str = ""
@@ -71,6 +75,8 @@ class Description:
     items: tuple[Mapping[str, Any], ...] = ()
     files: tuple[DescribedFile, ...] = ()
     remarks: tuple[Problem, ...] = ()
+    seen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Path of each file that was opened -> what to remember, where the order asked for that."""
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
@@ -79,6 +85,7 @@ class Description:
             "items": [dict(item) for item in self.items],
             "files": [asdict(file) for file in self.files],
             "remarks": [remark.document() for remark in self.remarks],
+            **({"seen": dict(self.seen)} if self.seen else {}),
         }
 
     @classmethod
@@ -89,4 +96,5 @@ class Description:
             tuple(document.get("items", ())),
             tuple(DescribedFile(**file) for file in document.get("files", ())),
             tuple(Problem(**remark) for remark in document.get("remarks", ())),
+            document.get("seen", {}),
         )

@@ -34,6 +34,8 @@ class Facts:
 
 def plain(value: Any) -> Any:
     """The value in JSON's own types: numpy's are unpacked, NaN and infinities become None."""
+    if type(value) in {str, int, bool} or value is None:
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

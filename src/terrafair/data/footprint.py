@@ -7,6 +7,7 @@ and have a bounding box whose west is larger than its east; outlines around a po
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -110,23 +111,28 @@ def _densified(corners: Sequence[tuple[float, float]]) -> Ring:
 
 
 def _degrees(points: Sequence[tuple[float, float]], crs: Any) -> tuple[Any, Any]:
+    x, y = np.asarray(points, dtype=np.float64).T
+    longitudes, latitudes = transformer(crs, "EPSG:4326").transform(x, y)
+    return longitudes, latitudes
+
+
+@lru_cache(64)
+def transformer(source: Any, target: Any) -> Any:
+    """From x and y to x and y; kept, since making one takes longer than an outline does."""
     from pyproj import Transformer
 
-    x, y = np.asarray(points, dtype=np.float64).T
-    longitudes, latitudes = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
-    return longitudes, latitudes
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def _holds_pole(ring: Ring, crs: Any) -> int:
     """1 or -1 where the north or south pole lies inside the ring, else 0."""
-    from pyproj import Transformer
     from shapely import Point, Polygon
 
-    inverse = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
-    outline = Polygon(ring)
+    inverse = transformer("EPSG:4326", crs)
+    xs, ys = ([point[axis] for point in ring] for axis in (0, 1))
     for sign in (1, -1):
         x, y = inverse.transform(0.0, 90.0 * sign)
-        if math.isfinite(x) and math.isfinite(y) and outline.contains(Point(x, y)):
+        if min(xs) < x < max(xs) and min(ys) < y < max(ys) and Polygon(ring).contains(Point(x, y)):
             return sign
     return 0
 
@@ -178,7 +184,8 @@ def _assembled(ring: Ring) -> Footprint:
     world = box(-180.0, -90.0, 180.0, 90.0)
     parts = []
     start = -math.floor((west + 180.0) / 360.0)
-    for turns in (start, start - 1, start - 2):
+    # As a rule it lies in the first of the three as a whole.
+    for turns in (start, start - 1, start - 2)[: 3 if west < -180.0 or east > 180.0 else 1]:
         part = translate(outline, 360.0 * turns).intersection(world)
         parts += [each for each in getattr(part, "geoms", [part]) if each.geom_type == "Polygon" and each.area > 1e-12]
     if east - west >= 360.0 - 1e-6:

@@ -14,6 +14,12 @@ from terrafair.errors import InvalidInput
 FOOTER_LIMIT = 256 * 2**20
 DEPTH = 64
 _TYPES = ("boolean", "int32", "int64", "int96", "float32", "float64", "binary", "fixed_len_byte_array")
+_LOGICAL = {1: "string", 5: "decimal", 6: "date", 7: "time", 8: "timestamp", 14: "uuid", 15: "float16"}
+"""Fields of the union LogicalType; integers are told by the old annotation, which every writer keeps."""
+_CONVERTED = dict(
+    enumerate(("string", "", "", "", "", "decimal", "date", "time", "time", "timestamp", "timestamp"))
+) | dict(enumerate(("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"), 11))
+"""Values of the enumeration ConvertedType."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +88,15 @@ def _columns(schema: list[dict[int, Any]]) -> list[Column]:
     position = 1
     for _ in range(schema[0].get(5, 0)):
         node = schema[position]
-        kind = "group" if node.get(5) else _TYPES[node.get(1, 6)]
-        # UTF8 as the old or the new annotation.
-        if kind == "binary" and (node.get(6) == 0 or 1 in (node.get(10) or {})):
-            kind = "string"
-        found.append(Column(node[4].decode("utf-8"), kind))
+        found.append(Column(node[4].decode("utf-8"), "group" if node.get(5) else _type(node)))
         position = _skip(schema, position)
     return found
+
+
+def _type(node: dict[int, Any]) -> str:
+    """What the values mean, by the new or the old annotation, else how they are stored."""
+    logical: int = next(iter(node.get(10) or {}), 0)
+    return _LOGICAL.get(logical) or _CONVERTED.get(node.get(6, -1)) or _TYPES[node.get(1, 6)]
 
 
 def _skip(schema: list[dict[int, Any]], position: int) -> int:

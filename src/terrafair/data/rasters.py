@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def read(path: Path, kind: Kind) -> Facts:
     found = directories(path) if kind is Kind.TIFF else []
     check_whole(path, found)
     # Only the named driver: a VRT that poses as a TIFF would open any other file.
-    with _translated(path), rasterio.Env(**OPTIONS), rasterio.open(path, driver=DRIVERS[kind]) as source:
+    with translated(path), rasterio.Env(**OPTIONS), rasterio.open(path, driver=DRIVERS[kind]) as source:
         if source.count == 0:
             raise InvalidInput(f"{path.name} has no band.", "There is nothing in it to describe.", where=path.name)
         return _facts(source, path, kind, found)
@@ -110,7 +111,14 @@ def crs_of(value: Any) -> Any:
     """The coordinate system as pyproj's; raises `pyproj.exceptions.CRSError`."""
     from pyproj import CRS
 
-    return CRS.from_user_input(value)
+    return _parsed(value) if isinstance(value, str) else CRS.from_user_input(value)
+
+
+@lru_cache(64)
+def _parsed(text: str) -> Any:
+    from pyproj import CRS
+
+    return CRS.from_user_input(text)
 
 
 def code_of(crs: Any) -> dict[str, Any]:
@@ -192,10 +200,34 @@ def _blocks(source: Any) -> Iterator[tuple[int, Any, Any]]:
     for top, left in itertools.product(range(0, source.height, height), range(0, source.width, width)):
         window = Window(left, top, min(width, source.width - left), min(height, source.height - top))
         for group in groups:
-            block = source.read(group, window=window, masked=True)
+            simple = all(_is_simple(source, index) for index in group)
+            block = source.read(group, window=window, masked=not simple)
             for index, layer in zip(group, block, strict=True):
-                invalid = layer.mask if layer.mask.shape else None
-                yield index - 1, layer.data, invalid if invalid is not None and invalid.any() else None
+                yield index - 1, *(_judged(source, index, layer) if simple else _unmasked(layer))
+
+
+def _is_simple(source: Any, index: int) -> bool:
+    """Whether the values themselves show what is no data; a mask would be read as long as they are."""
+    from rasterio.enums import MaskFlags
+
+    flags, nodata = source.mask_flag_enums[index - 1], source.nodatavals[index - 1]
+    if flags == [MaskFlags.all_valid]:
+        return True
+    # Reals near the value count as well, and GDAL knows how near.
+    return flags == [MaskFlags.nodata] and ("int" in source.dtypes[index - 1] or nodata != nodata)  # noqa: PLR0124
+
+
+def _judged(source: Any, index: int, values: Any) -> tuple[Any, Any]:
+    nodata = source.nodatavals[index - 1]
+    if nodata is None or values.dtype.kind == "f":
+        return values, None
+    invalid = values == nodata
+    return values, invalid if invalid.any() else None
+
+
+def _unmasked(layer: Any) -> tuple[Any, Any]:
+    invalid = layer.mask if layer.mask.shape else None
+    return layer.data, invalid if invalid is not None and invalid.any() else None
 
 
 def window_size(source: Any, pixels: int) -> tuple[int, int]:
@@ -216,7 +248,8 @@ def _span(source: Any) -> Span | None:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what rasterio raises into `InvalidInput`."""
     import warnings
 
     from rasterio.errors import NotGeoreferencedWarning, RasterioError

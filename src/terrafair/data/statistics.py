@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+PART = 2**15
+"""Values looked at together: as many as the processor's own memory holds through all steps."""
+
 
 class Running:
     """Statistics over all blocks added so far, in one pass (Chan, Golub and LeVeque 1979)."""
@@ -24,19 +27,26 @@ class Running:
         """Take in a block; `invalid` marks values that are no data."""
         self.total += values.size
         flat = values.ravel() if invalid is None else values[~invalid]
-        if flat.dtype.kind == "f":
-            finite = np.isfinite(flat)
-            flat = flat if finite.all() else flat[finite]
+        # Values near the end of double precision have a range, and neither a mean nor a spread.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, flat.size, PART):
+                self._add_part(flat[start : start + PART])
+
+    def _add_part(self, flat: NDArray[Any]) -> None:
+        centred = flat.astype(np.float64)
+        total = float(centred.sum())
+        if flat.dtype.kind == "f" and not math.isfinite(total):
+            flat = flat[np.isfinite(flat)]
+            centred = flat.astype(np.float64)
+            total = float(centred.sum())
         if not flat.size:
             return
         self._minimum = min(self._minimum, float(flat.min()))
         self._maximum = max(self._maximum, float(flat.max()))
-        # Values near the end of double precision have a range, and neither a mean nor a spread.
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = float(flat.mean(dtype=np.float64))
-            centred = flat.astype(np.float64)
-            centred -= mean
-            squares = float(np.dot(centred, centred))
+        mean = total / flat.size
+        centred -= mean
+        # Not by np.dot: its threads wait for each other longer than the sum takes.
+        squares = float(np.square(centred, out=centred).sum())
         both, shift = self.count + flat.size, mean - self._mean
         self._squares += squares + shift * shift * self.count * flat.size / both
         self._mean += shift * flat.size / both

@@ -47,6 +47,8 @@ class Program:
             directory=place,
             readable=readable,
             writable=(place,),
+            # The package that runs here, where the installation is of another copy.
+            environment={"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
             limits=self.limits,
         )
         self.sandbox.make_ready(command)
