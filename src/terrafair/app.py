@@ -16,6 +16,7 @@ from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.errors import Problem
+from terrafair.execution.budget import Budget
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
 from terrafair.execution.conversion import Converter, Memory
@@ -35,6 +36,7 @@ from terrafair.execution.reproduction import Reproduction
 from terrafair.execution.results import Packager
 from terrafair.execution.sandbox import Sandbox, probe
 from terrafair.execution.worker import Runner
+from terrafair.identity.credits import Prices
 from terrafair.repositories import Repositories
 from terrafair.web import SafeWeb
 from terrafair.workflows.check import bind
@@ -170,6 +172,11 @@ class Parts:
         """Title and STAC reference of a published product; None: there is no such product."""
         record = self.catalogue.record("product", id)
         return (record.title, data_reference(record)) if record else None
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What jobs cost."""
+        return Budget(Prices.read(self.config.prices), self.limits)
 
     @property
     def limits(self) -> Limits:

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terrafair.errors import Conflict, TerrafairError, Unreachable
+from terrafair.errors import Conflict, InvalidInput, TerrafairError, Unreachable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -47,6 +48,7 @@ class Server:
             self._prepare_database()
             self._seed()
             self._warn()
+            self._provide(stack)
             self._start_worker(stack)
             self._serve(listening, stack)
 
@@ -95,13 +97,31 @@ class Server:
         except TerrafairError as error:
             self._say(f"The catalogue was not brought up to date: {error}")
 
+    def _provide(self, stack: ExitStack) -> None:
+        """The local identity provider, where the settings want it."""
+        if not self._config.local_provider:
+            return
+        from terrafair.identity.oidc_provider import LocalProvider
+
+        if self._config.host not in LOOPBACK:
+            raise InvalidInput(
+                "The local identity provider lets everybody in, and this platform is reachable from other machines.",
+                remedy="Use a real one: setting providers.",
+            )
+        provider = stack.enter_context(LocalProvider())
+        self._config = self._parts.config = replace(
+            self._config,
+            issuers={**self._config.issuers, "local": provider.issuer},
+            clients={**self._config.clients, "local": provider.client},
+        )
+
     def _warn(self) -> None:
         sandbox = self._parts.sandbox
         if not sandbox.isolated:
             self._say("WARNING: jobs run WITHOUT ISOLATION, as plain processes with this user's rights.")
             self._say(f"         {sandbox.reason} Run only code that you trust.")
-        if self._config.host not in LOOPBACK:
-            self._say("WARNING: this platform is reachable from other machines, and it knows no sign-in yet.")
+        if self._config.host not in LOOPBACK and self._config.anonymous == "operator":
+            self._say("WARNING: this platform is reachable from other machines, and everybody there is its operator.")
 
     def _start_worker(self, stack: ExitStack) -> None:
         """Start the workers' process, and start it again whenever it ends."""
@@ -173,7 +193,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
 
-    from terrafair import __version__
+    from terrafair import __version__, identity_parts
     from terrafair.api import catalogue, files, jobs, problems, tiles
     from terrafair.api.guard import guard
     from terrafair.api.openeo.capabilities import well_known
@@ -193,8 +213,9 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     stack.callback(engine.dispose)
     queue = DurableQueue(config.database_url)
     stack.callback(queue.close)
-    all_jobs = Jobs(engine, queue, config.home / "jobs")
-    runs = Runs(all_jobs, parts.resolve, bind, parts.objects)
+    all_jobs = Jobs(engine, queue, config.home / "jobs", parts.budget)
+    seen_jobs = Jobs(engine, queue, config.home / "jobs", parts.budget, guarded=True)
+    runs = Runs(seen_jobs, parts.resolve, bind, parts.objects)
     verdicts = Verdicts(parts.catalogue, parts.resolver)
     app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
     guard(app, config.host)
@@ -222,6 +243,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
         parts.catalogue, verdicts.table, lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)), runs
     )
     app.include_router(pages.router(backend, pages.Surroundings(lambda: parts.catalogue.commit, warning)))
+    identity_parts.install(app, parts, engine, warning)
     app.mount("/static", pages.static())
     app.mount("/openeo", openeo(parts, engine, all_jobs, runs, verdicts.table))
 
@@ -246,7 +268,7 @@ def work(parts: "Parts", slot: str) -> None:
     config = parts.config
     lock = _slot_lock(config.home, slot)
     engine = open_engine(config.database_url)
-    jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs")
+    jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs", parts.budget)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())

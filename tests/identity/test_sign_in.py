@@ -1,4 +1,4 @@
-"""Signing in at the certified local provider, at a second one by settings alone, by GitHub's rules; and wrong answers."""
+"""Signing in: the certified local provider, a second one by settings alone, and the rules of GitHub."""
 
 import re
 import time
@@ -18,6 +18,7 @@ from terrafair.identity.oidc_provider import LocalProvider, available
 from terrafair.identity.person import NotSignedIn
 from terrafair.identity.providers import read
 from terrafair.identity.sign_in import TABLE, Departure, SignIn, SignInRefused, local_path
+
 from .issuers import GitHub, Issuer, serving
 
 CALLBACK = "http://127.0.0.1:40001/callback"

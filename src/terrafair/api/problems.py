@@ -25,6 +25,8 @@ STATUS: tuple[tuple[type[errors.TerrafairError], int], ...] = (
 
 def status_of(error: errors.TerrafairError) -> int:
     """The HTTP status of an error of the tree."""
+    if error.code == "too-many-requests":
+        return 429
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 

@@ -1,6 +1,7 @@
 """What routes and pages ask about runs, as the documents that they show."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
 from terrafair.errors import Conflict, InvalidInput, NotExecutable, NotFound
-from terrafair.execution.job import Job, JobRequest, State
-from terrafair.execution.jobs import Jobs
+from terrafair.execution.job import Job, JobRequest, Owner, State
+from terrafair.execution.jobs import Jobs, own
+from terrafair.identity.access import Action, Visibility, require
+from terrafair.identity.asking import asker
 from terrafair.workflows.workflow import Resolution
 
 UPLOADS = "uploads"
+_JOB = re.compile(r"\b\d{8}-[0-9a-z]{10}\b")
 Document = dict[str, Any]
 
 
@@ -41,10 +45,12 @@ class Runs:
         inputs: Mapping[str, Any] | None = None,
         reproduce: bool = False,
         timeout: float | None = None,
+        project: str = "",
+        visibility: str = "project",
     ) -> Document:
         """Accept a job, once everything that can be known before is right.
 
-        Raises `NotFound` (nearest ids), `NotExecutable` (reasons) or `InvalidInputs` (each wrong input).
+        It belongs to the project, else to the one that the asker works in, else to their own. Raises `NotFound` (nearest ids), `NotExecutable` (reasons) or `InvalidInputs` (each wrong input).
         """
         if bool(id) == bool(file):
             raise InvalidInput("A job needs the id of an experiment or workflow, or a file; not both.", where="id")
@@ -52,6 +58,8 @@ class Runs:
         request = JobRequest(
             name, "file" if file else kind, file, dict(inputs or {}), reproduce=reproduce, timeout=timeout or 0.0
         )
+        owner = self._owner(project, visibility)
+        self._check_jobs_named(request)
         resolution = self._resolve(request)
         if reproduce and resolution.kind != "experiment":
             raise InvalidInput(f"{name} is a {resolution.kind}.", "Only an experiment has a product to compare with.")
@@ -59,7 +67,28 @@ class Runs:
             raise NotExecutable(resolution.reasons, f"{name} is not executable here.")
         self._bind(resolution, request.inputs)
         settled = replace(request, kind="file" if file else resolution.kind)
-        return self._document(self._jobs.submit(settled))
+        return self._document(self._jobs.submit(settled, owner))
+
+    def _owner(self, project: str, visibility: str) -> Owner:
+        """Whose a new job is; raises `Refused` before anything is read for somebody who may not run it."""
+        try:
+            shown = Visibility(visibility)
+        except ValueError:
+            known = ", ".join(Visibility)
+            raise InvalidInput(f"There is no visibility {visibility[:40]!r}.", f"Known: {known}.") from None
+        mine = own(asker())
+        owner = replace(mine, project=project or mine.project, visibility=shown)
+        require(asker().actor, Action.CREATE, owner.thing)
+        return owner
+
+    def _check_jobs_named(self, request: JobRequest) -> None:
+        """Raise `NotFound` for inputs, or a workflow file, that name a job which the asker may not see."""
+        text = json.dumps(dict(request.inputs), default=str)
+        key = self._objects.key_of(request.file) if request.file else None
+        if key:
+            text += self._objects.get(key).decode("utf-8", "replace")
+        for name in set(_JOB.findall(text)):
+            self._jobs.check_readable(name)
 
     def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
         """Jobs, newest first."""
@@ -141,10 +170,12 @@ class Runs:
 
     def upload(self, path: Path, name: str, digest: str) -> str:
         """Keep a file that somebody brought; the same file twice is kept once."""
+        require(asker().actor, Action.CREATE, own(asker()).thing)
         key = f"{UPLOADS}/{digest[:24]}/{name}"
         self._objects.put_file(key, path)
         return self._objects.url(key)
 
     def _document(self, job: Job) -> Document:
         collection = self._objects.url(job.results.collection) if job.results.collection else ""
-        return {**job_document(job), "collection": collection, "usage": asdict(job.usage)}
+        owner = {**asdict(job.owner), "visibility": job.owner.visibility.value}
+        return {**job_document(job), **owner, "collection": collection, "usage": asdict(job.usage)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from terrafair.errors import Refused
+from terrafair.identity.person import NotSignedIn
 
 
 class Standing(IntEnum):
@@ -226,7 +227,7 @@ def require(actor: Actor, action: Action, thing: Thing) -> None:
         scopes = ", ".join(sorted(actor.scopes)) or "nothing"
         raise Refused(what, f"The token allows {scopes}.", f"Make one with the scope '{_SCOPES[action]}'.")
     if not actor.person and not actor.operator:
-        raise Refused(what, "Nobody is signed in.", "Sign in first.", code="authentication-required")
+        raise NotSignedIn(what, "Nobody is signed in.", "Sign in first.")
     close = needed(action, thing)
     why = f"It takes {_WORDS[close]}; you are {_WORDS[standing(actor, thing)]}."
     raise Refused(what, why, "Ask an owner of the project." if close < Standing.OPERATOR else "Ask the operator.")

@@ -110,10 +110,8 @@ class Allocations:
 
     def metered(self, project: str) -> bool:
         """Whether the project has ever been given an allocation; without one its use is not limited by credits."""
-        given = (Stage.APPROVED.value, Stage.ACTIVE.value, Stage.EXHAUSTED.value, Stage.EXPIRED.value)
-        query = sa.select(TABLE.c.id).where(TABLE.c.project == project, TABLE.c.stage.in_(given))
         with reading(self._engine) as connection:
-            return connection.execute(query).first() is not None
+            return metered(connection, project)
 
     def begin_day(self) -> list[Allocation]:
         """Let periods begin and end; gives what changed."""
@@ -177,6 +175,21 @@ class Allocations:
         if row is None:
             raise NotFound(f"There is no allocation {id[:40]!r}.", where="allocation")
         return _account(row)
+
+
+def metered(connection: sa.Connection, project: str) -> bool:
+    """Whether the project has ever been given an allocation."""
+    given = (Stage.APPROVED.value, Stage.ACTIVE.value, Stage.EXHAUSTED.value, Stage.EXPIRED.value)
+    query = sa.select(TABLE.c.id).where(TABLE.c.project == project, TABLE.c.stage.in_(given))
+    return connection.execute(query).first() is not None
+
+
+def follow(connection: sa.Connection, balance: Balance, today: date) -> None:
+    """Let an allocation's stage follow what has been spent of it."""
+    row = connection.execute(sa.select(TABLE).where(TABLE.c.id == balance.allocation)).one()
+    after = step(_account(row).allocation, Spent(balance.spent, today))
+    if after.stage.value != row.stage:
+        connection.execute(TABLE.update().where(TABLE.c.id == after.id).values(stage=after.stage.value))
 
 
 def _row(allocation: Allocation) -> dict[str, Any]:

@@ -153,6 +153,12 @@ def charge(connection: sa.Connection, project: str, amount: MilliCredits, note: 
     return MilliCredits(amount - left)
 
 
+def allocation_of(connection: sa.Connection, job: str) -> Balance | None:
+    """The sums of the allocation that pays for a job; None: nothing was reserved for it."""
+    held = _reservation(connection, job)
+    return _balance(connection, held.allocation) if held else None
+
+
 def verify(connection: sa.Connection) -> None:
     """Raise `Damaged` unless the sums beside every allocation are those of its entries, within its credits."""
     sums = sa.select(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from terrafair import events
 from terrafair.database import reading, transaction
 from terrafair.errors import Conflict, InvalidInput, NotFound, Refused
-from terrafair.identity.access import Action, Actor, Kind, Role, Thing, Visibility, may, require
+from terrafair.identity.access import Action, Actor, Kind, Role, Scope, Thing, Visibility, may, require
 from terrafair.identity.people import COMMUNITY_PROJECTS, MEMBERS, Profile
 from terrafair.identity.people import TABLE as PEOPLE
 
@@ -28,6 +28,7 @@ INVITATIONS = sa.table(
     ),
 )
 INVITED_FOR = timedelta(days=14)
+_HOME = re.compile(r"u[0-9a-f]{20}")
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -76,6 +77,8 @@ class Projects:
         """A new project with its first owner."""
         require(actor, Action.CREATE, Thing(Kind.PROJECT))
         project = Project(_checked(id), title.strip() or id, description.strip())
+        if _HOME.fullmatch(id):
+            raise InvalidInput(f"{id!r} looks like the id of a person.", remedy="Choose another id.", where="id")
         with transaction(self._engine) as connection:
             if connection.execute(sa.select(PROJECTS.c.id).where(PROJECTS.c.id == id)).first():
                 raise Conflict(f"There is a project {id!r} already.", remedy="Choose another id.", where="id")
@@ -87,6 +90,17 @@ class Projects:
             if actor.person:
                 connection.execute(MEMBERS.insert().values(project=id, person=actor.person, role=Role.OWNER.value))
         return project
+
+    def make_home(self, profile: Profile) -> None:
+        """The project of one person alone, for what they do without naming another; a second call changes nothing."""
+        with transaction(self._engine) as connection:
+            if connection.execute(sa.select(PROJECTS.c.id).where(PROJECTS.c.id == profile.id)).first():
+                return
+            title = f"{profile.name or profile.id} (own)"
+            connection.execute(
+                PROJECTS.insert().values(id=profile.id, title=title, description="", created=events.now())
+            )
+            connection.execute(MEMBERS.insert().values(project=profile.id, person=profile.id, role=Role.OWNER.value))
 
     def get(self, actor: Actor, id: str) -> Project:  # noqa: A002
         """One project; raises `NotFound` for one that the actor may not see, too: ids tell nothing."""
@@ -235,6 +249,8 @@ class Projects:
 
 def visible(actor: Actor, project: Any, author: Any, visibility: Any) -> Any:
     """The SQL condition under which `may(actor, READ, ...)` holds, for columns of a table of things."""
+    if actor.scopes is not None and Scope.READ not in actor.scopes:
+        return sa.false()
     if actor.operator:
         return sa.true()
     public = visibility == Visibility.PUBLIC.value

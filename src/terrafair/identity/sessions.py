@@ -18,6 +18,7 @@ TABLE = sa.table(
         for name in ("hash", "person", "provider", "provider_session", "id_token", "csrf", "created", "used", "expires")
     ),
 )
+COOKIE = "terrafair_session"
 IDLE = timedelta(hours=8)
 ABSOLUTE = timedelta(days=7)
 TOUCH = timedelta(minutes=1)
