@@ -100,3 +100,9 @@ def trail(connection: sa.Connection, number: int, limit: int = 1000) -> list[dic
         {"number": row.number, "time": row.time, "kind": row.kind, "thing": row.thing, **json.loads(row.details)}
         for row in connection.execute(query)
     ]
+
+
+def latest(connection: sa.Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest events of the trail, newest first."""
+    last = connection.execute(sa.select(sa.func.max(TABLE.c.number))).scalar() or 0
+    return trail(connection, max(last - limit, 0), limit)[::-1]

@@ -243,7 +243,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
         parts.catalogue, verdicts.table, lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)), runs
     )
     app.include_router(pages.router(backend, pages.Surroundings(lambda: parts.catalogue.commit, warning)))
-    identity_parts.install(app, parts, engine, warning)
+    identity_parts.install(app, parts, engine, all_jobs.states, warning)
     app.mount("/static", pages.static())
     app.mount("/openeo", openeo(parts, engine, all_jobs, runs, verdicts.table))
 

@@ -77,7 +77,7 @@ class Issuer:
     secret: str = "s3cret"
     claims: dict[str, Any] = field(default_factory=dict)
     userinfo: dict[str, Any] = field(default_factory=dict)
-    key: RSAKey = FIRST
+    key: RSAKey = field(default_factory=lambda: FIRST)
     published: list[RSAKey] = field(default_factory=list)
     url: str = ""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
@@ -50,7 +51,8 @@ class Runs:
     ) -> Document:
         """Accept a job, once everything that can be known before is right.
 
-        It belongs to the project, else to the one that the asker works in, else to their own. Raises `NotFound` (nearest ids), `NotExecutable` (reasons) or `InvalidInputs` (each wrong input).
+        It belongs to the project, else to the one that the asker works in, else to their own.
+        Raises `NotFound` (nearest ids), `NotExecutable` (reasons) or `InvalidInputs` (each wrong input).
         """
         if bool(id) == bool(file):
             raise InvalidInput("A job needs the id of an experiment or workflow, or a file; not both.", where="id")
@@ -86,8 +88,8 @@ class Runs:
         text = json.dumps(dict(request.inputs), default=str)
         key = self._objects.key_of(request.file) if request.file else None
         if key:
-            text += self._objects.get(key).decode("utf-8", "replace")
-        for name in set(_JOB.findall(text)):
+            text += plain(self._objects.get(key))
+        for name in set(_JOB.findall(unquote(text))):
             self._jobs.check_readable(name)
 
     def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
@@ -179,3 +181,12 @@ class Runs:
         collection = self._objects.url(job.results.collection) if job.results.collection else ""
         owner = {**asdict(job.owner), "visibility": job.owner.visibility.value}
         return {**job_document(job), **owner, "collection": collection, "usage": asdict(job.usage)}
+
+
+def plain(content: bytes) -> str:
+    """A document's text without JSON's ways of writing a letter otherwise."""
+    text = content.decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text

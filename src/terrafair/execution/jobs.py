@@ -114,6 +114,12 @@ class Jobs:
         with reading(self._engine) as connection:
             return [_job(row) for row in connection.execute(query)]
 
+    def states(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        query = sa.select(TABLE.c.state, sa.func.count()).group_by(TABLE.c.state).order_by(TABLE.c.state)
+        with reading(self._engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(self._seen(query))}
+
     def check_readable(self, id: str) -> None:  # noqa: A002
         """Raise `NotFound` for a job that is there and that the asker may not see."""
         query = sa.select(TABLE.c.id).where(TABLE.c.id == id)

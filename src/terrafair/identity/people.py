@@ -82,6 +82,11 @@ class People:
             raise NotFound(f"Nobody here has the id {id[:60]!r}.", where="person")
         return _profile(row)
 
+    def listing(self) -> list[Profile]:
+        """Everybody, by name."""
+        with reading(self._engine) as connection:
+            return [_profile(row) for row in connection.execute(sa.select(TABLE).order_by(TABLE.c.name, TABLE.c.id))]
+
     def actor(self, id: str, scopes: frozenset[Scope] | None = None) -> Actor:  # noqa: A002
         """The person with roles and neighbours, as `access.may` wants it."""
         own = sa.select(MEMBERS.c.project).where(MEMBERS.c.person == id)
