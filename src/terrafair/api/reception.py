@@ -19,6 +19,7 @@ from terrafair.api.problems import answer
 from terrafair.api.rates import Rate
 from terrafair.errors import Refused, TerrafairError
 from terrafair.events import Asked, Event
+from terrafair.identity.access import Scope as Allowed
 from terrafair.identity.asking import Asker, asking
 from terrafair.identity.person import NotSignedIn
 from terrafair.identity.sessions import COOKIE, Session, guarded
@@ -109,6 +110,10 @@ class Reception:
                 if not own:
                     raise
                 return VISITOR
+        scopes = found.actor.scopes
+        if own and scopes is not None and scope.get("method", "GET") not in SAFE and Allowed.RUN not in scopes:
+            # Its routes know people, not what their tokens are for.
+            return VISITOR
         if found.profile is None and found.actor.operator and any(name in headers for name in FORWARDED):
             # Somebody else's request, passed on by a proxy on this machine.
             return VISITOR
