@@ -304,7 +304,7 @@ def test_a_browser_needs_the_sessions_token(world: World, browser: TestClient) -
         (form, {"Sec-Fetch-Site": "same-site"}),
     ):
         reply = browser.post("/account/tokens", data=data, headers=headers)
-        assert (reply.status_code, reply.json()["code"]) == (403, "csrf"), reply.text
+        assert (reply.status_code, reply.json()["problems"][0]["code"]) == (403, "csrf")
     made = browser.post("/account/tokens", data={**form, "csrf": csrf_of(page.text)})
     assert "tfp_" in made.text
     secret = made.text.split('id="token">')[1].split("<")[0]
