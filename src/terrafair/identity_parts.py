@@ -72,7 +72,7 @@ def install(
     identity = Identity.of(parts.config, engine)
     # Not the key itself: what signs links must not sign reports.
     key = hmac.digest(secret(engine), b"usage report", "sha256")
-    app.include_router(account_api.router(identity.personal, identity.actors.forget))
+    app.include_router(account_api.router(identity.personal, parties(parts.config), identity.actors.forget))
     app.include_router(projects_api.router(identity.projects, identity.actors.forget))
     app.include_router(allocations_api.router(identity.allocations, parts.budget, engine, key))
     app.include_router(administration_api.router(identity.people, engine))

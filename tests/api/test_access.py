@@ -288,7 +288,7 @@ def browser(world: World) -> Iterator[TestClient]:
 
 
 def csrf_of(text: str) -> str:
-    return text.split('name="csrf" value="')[1].split('"')[0]
+    return text.split('name="csrf" value="')[1].split('"', maxsplit=1)[0]
 
 
 def test_a_browser_needs_the_sessions_token(world: World, browser: TestClient) -> None:

@@ -35,7 +35,7 @@ class Place:
     def browser(self) -> TestClient:
         return TestClient(self.platform.app, base_url=HOME, raise_server_exceptions=False)
 
-    def back(self, browser: TestClient, provider: str, person: str = "", next: str = "/projects") -> str:  # noqa: A002
+    def back(self, browser: TestClient, provider: str, person: str = "", next: str = "/projects") -> str:
         """Where the provider sends the browser back to."""
         reply = browser.get(f"/account/sign-in/{provider}?next={next}", follow_redirects=False)
         assert reply.status_code == 303, reply.text

@@ -1,6 +1,6 @@
 """Routes about oneself: who is asking, and their personal tokens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from terrafair.identity.asking import asker
 from terrafair.identity.people import Profile
 from terrafair.identity.person import absent
 from terrafair.identity.personal_tokens import PersonalToken, PersonalTokens
+from terrafair.identity.providers import Protocol, RelyingParty
 
 Document = dict[str, Any]
 
@@ -27,8 +28,8 @@ class NewToken(BaseModel):
     days: int = Field(90, ge=1, le=366)
 
 
-def router(tokens: PersonalTokens, changed: Callable[[], None]) -> APIRouter:
-    """`/api/me` and `/api/tokens`; `changed` is called when a token ends."""
+def router(tokens: PersonalTokens, parties: Sequence[RelyingParty], changed: Callable[[], None]) -> APIRouter:
+    """`/api/me`, `/api/providers`, `/api/tokens`; `changed` is called when a token ends."""
     routes = APIRouter(prefix="/api", tags=["account"])
 
     @routes.get("/me")
@@ -45,6 +46,15 @@ def router(tokens: PersonalTokens, changed: Callable[[], None]) -> APIRouter:
             "projects": {name: role.value for name, role in sorted(who.actor.roles.items())},
             "scopes": None if scopes is None else sorted(scopes),
         }
+
+    @routes.get("/providers")
+    def providers() -> list[Document]:
+        """Where programs can sign people in by OpenID Connect, with the client to name there."""
+        return [
+            {"id": party.id, "title": party.title, "issuer": party.provider.issuer, "client": party.provider.client}
+            for party in parties
+            if party.protocol is Protocol.OIDC
+        ]
 
     @routes.get("/tokens")
     def listing() -> list[Document]:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from terrafair import __version__
-from terrafair.cli import catalogue, data, jobs, platform, schemas, validate
+from terrafair.cli import account, catalogue, data, jobs, platform, schemas, validate
 from terrafair.cli.terminal import report
 from terrafair.errors import TerrafairError
 
@@ -28,7 +28,15 @@ def main() -> None:
     """Find, run, reproduce and publish open Earth science."""
 
 
-for verb in (*catalogue.VERBS, *validate.VERBS, *schemas.VERBS, *jobs.VERBS, *data.VERBS, *platform.VERBS):
+for verb in (
+    *catalogue.VERBS,
+    *validate.VERBS,
+    *schemas.VERBS,
+    *jobs.VERBS,
+    *data.VERBS,
+    *account.VERBS,
+    *platform.VERBS,
+):
     main.add_command(verb)
 
 
