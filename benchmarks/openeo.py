@@ -85,14 +85,26 @@ def polygons() -> dict[str, object]:
     for number in range(POLYGONS):
         west, north = 500200 + number % 20 * 480, 5099800 - number // 20 * 950
         size = 40 + number * 7 % 80
-        ring = [[west, north], [west + size, north - 20], [west + size, north - size], [west, north - size], [west, north]]
-        features.append({"type": "Feature", "properties": {"id": number}, "geometry": {"type": "Polygon", "coordinates": [ring]}})
+        ring = [
+            [west, north],
+            [west + size, north - 20],
+            [west + size, north - size],
+            [west, north - size],
+            [west, north],
+        ]
+        features.append(
+            {"type": "Feature", "properties": {"id": number}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        )
     crs = {"type": "name", "properties": {"name": "EPSG:32633"}}
     return {"type": "FeatureCollection", "crs": crs, "features": features}
 
 
 def graph(task: str) -> dict[str, object]:
-    mean = {"process_graph": {"m": {"process_id": "mean", "arguments": {"data": {"from_parameter": "data"}}, "result": True}}}
+    mean = {
+        "process_graph": {
+            "m": {"process_id": "mean", "arguments": {"data": {"from_parameter": "data"}}, "result": True}
+        }
+    }
     load = {"process_id": "load_stac", "arguments": {"url": "items", "bands": ["B04", "B08"]}}
     if task == "zones":
         return {
@@ -196,7 +208,9 @@ def processes_dask(task: str, data: Path, out: Path) -> None:
     nodes.pop("load"), nodes.pop("save")
     nodes["ndvi"]["arguments"]["data"] = {"from_parameter": "cube"}
     nodes["month"]["result"] = True
-    found = OpenEOProcessGraph(pg_data={"process_graph": nodes}).to_callable(process_registry=registry)(named_parameters={"cube": cube})
+    found = OpenEOProcessGraph(pg_data={"process_graph": nodes}).to_callable(process_registry=registry)(
+        named_parameters={"cube": cube}
+    )
     for number in range(found.sizes["t"]):
         found.isel(t=number).rio.to_raster(out / f"{number}.tif", driver="COG", compress="ZSTD", level=1)
 

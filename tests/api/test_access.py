@@ -1,5 +1,6 @@
 """Nobody reaches another project's things by any interface, guessed ids included; and how a request says who asks."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -42,7 +43,7 @@ class NoQueue:
 
 @dataclass
 class World:
-    """A platform whose visitors are nobody; Ada owns `glaciers`, where Cy may look; Dee owns `forests`; Eve operates."""
+    """A platform for people who sign in: Ada owns `glaciers`, where Cy may look; Dee owns `forests`; Eve operates."""
 
     app: FastAPI
     engine: sa.Engine
@@ -184,7 +185,7 @@ def test_no_job_reads_anothers_results(world: World, text: str) -> None:
     reply = world.client("dee").post("/api/jobs", json=order)
     assert reply.status_code == 404
     assert "There is no job" in reply.json()["title"]
-    graph = ('{"process_graph": {"a": "%s"}}' % reference).replace("/", "\\u002f").encode()
+    graph = json.dumps({"process_graph": {"a": reference}}).replace("/", "\\u002f").encode()
     uploaded = world.client("dee").post("/api/uploads?name=graph.json", content=graph).json()["reference"]
     reply = world.client("dee").post("/api/jobs", json={"file": uploaded})
     assert "There is no job" in reply.json()["title"], reply.text
@@ -280,11 +281,11 @@ def test_scopes_of_a_token(world: World) -> None:
 
 
 @pytest.fixture
-def browser(world: World) -> Iterator[TestClient]:
+def browser(world: World) -> TestClient:
     cookie = Sessions(world.engine).begin(world.ids["ada"], "local")
     client = world.client()
     client.cookies.set(COOKIE, cookie)
-    yield client
+    return client
 
 
 def csrf_of(text: str) -> str:
@@ -351,7 +352,7 @@ def test_everything_asked_for_is_in_the_audit_trail(world: World) -> None:
     ]
     assert len(entries) == 1
     for part in (
-        '"by": "%s"' % world.ids["dee"],
+        f'"by": "{world.ids["dee"]}"',
         '"method": "POST"',
         '"status": 409',
         '"thing": "/api/projects"',
@@ -418,6 +419,6 @@ def test_a_job_over_budget_is_refused_with_what_is_missing(world: World) -> None
     Projects(world.engine).create(eve, "deserts", "Deserts")
     asked = allocations.request(eve, "deserts", MilliCredits(100), today, today)
     allocations.decide(eve, asked.id, Approved("NoR-2"))
-    with pytest.raises(ledger.OverBudget, match="0.228 credits, and 0.1 are free. 0.128 credits are missing"):
+    with pytest.raises(ledger.OverBudget, match=r"0\.228 credits, and 0\.1 are free\. 0\.128 credits are missing"):
         world.jobs.submit(JobRequest("dear"), Owner("deserts", world.ids["eve"]))
     assert world.jobs.listing(subject="dear") == []

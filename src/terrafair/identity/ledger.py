@@ -4,7 +4,7 @@ Reserve in the transaction that accepts a job, settle when it ends. Each entry c
 `reserved` and `spent`; the sums are kept beside the allocation and can be checked against the entries at any time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -95,7 +95,7 @@ def reserve(connection: sa.Connection, project: str, job: str, amount: MilliCred
             "budget",
         )
     _enter(connection, chosen.allocation, project, job, EntryKind.RESERVE, reserved=amount)
-    return _balance(connection, chosen.allocation)
+    return replace(chosen, reserved=MilliCredits(chosen.reserved + amount))
 
 
 def settle(connection: sa.Connection, job: str, cost: MilliCredits) -> MilliCredits | None:
