@@ -34,7 +34,8 @@ def main() -> None:
         rows.insert(2, ("processes_dask", "ndvi", other))
     for way, task, python in rows:
         print(f"{way:16} {task:6} ", end="", flush=True)
-        done = subprocess.run([python, __file__, "--run", way, task, str(folder)], capture_output=True, text=True)
+        command = [python, __file__, "--run", way, task, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         print(done.stdout.strip() or done.stderr.strip()[-500:])
 
 
@@ -85,13 +86,8 @@ def polygons() -> dict[str, object]:
     for number in range(POLYGONS):
         west, north = 500200 + number % 20 * 480, 5099800 - number // 20 * 950
         size = 40 + number * 7 % 80
-        ring = [
-            [west, north],
-            [west + size, north - 20],
-            [west + size, north - size],
-            [west, north - size],
-            [west, north],
-        ]
+        east, south = west + size, north - size
+        ring = [[west, north], [east, north - 20], [east, south], [west, south], [west, north]]
         features.append(
             {"type": "Feature", "properties": {"id": number}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
         )
@@ -114,7 +110,8 @@ def graph(task: str) -> dict[str, object]:
                 "arguments": {"data": {"from_node": "load"}, "geometries": polygons(), "reducer": mean},
             },
             "save": {
-                "process_id": "save_result", "arguments": {"data": {"from_node": "zones"}, "format": "CSV"}, "result": True,
+                "process_id": "save_result", "result": True,
+                "arguments": {"data": {"from_node": "zones"}, "format": "CSV"},
             },
         }  # fmt: skip
     return {
@@ -125,7 +122,8 @@ def graph(task: str) -> dict[str, object]:
             "arguments": {"data": {"from_node": "ndvi"}, "period": "month", "reducer": mean},
         },
         "save": {
-            "process_id": "save_result", "arguments": {"data": {"from_node": "month"}, "format": "GTiff"}, "result": True,
+            "process_id": "save_result", "result": True,
+            "arguments": {"data": {"from_node": "month"}, "format": "GTiff"},
         },
     }  # fmt: skip
 
@@ -151,7 +149,7 @@ def engine(task: str, data: Path, out: Path) -> None:
         raise SystemExit(str(outcome.problems))
 
 
-def floor(task: str, data: Path, out: Path) -> None:
+def floor(_task: str, data: Path, out: Path) -> None:
     """The least that anybody could do: read, compute and write with numpy and rasterio, a month at a time."""
     import numpy as np
     import rasterio
@@ -181,16 +179,17 @@ def floor(task: str, data: Path, out: Path) -> None:
                 copy(file, out / f"{month}.tif", driver="COG", compress="ZSTD", level=1, predictor="YES")
 
 
-def processes_dask(task: str, data: Path, out: Path) -> None:
+def processes_dask(_task: str, data: Path, out: Path) -> None:
     """The same with the functions of openeo-processes-dask, on a cube that rioxarray opens."""
+    import importlib
+    import inspect
+
     import numpy as np
     import rioxarray
     import xarray as xr
     from openeo_pg_parser_networkx import OpenEOProcessGraph, ProcessRegistry
     from openeo_pg_parser_networkx.process_registry import Process
     from openeo_processes_dask.process_implementations.core import process
-    import importlib
-    import inspect
 
     registry = ProcessRegistry(wrap_funcs=[process])
     specs = importlib.import_module("openeo_processes_dask.specs")
@@ -198,10 +197,8 @@ def processes_dask(task: str, data: Path, out: Path) -> None:
     for name, function in inspect.getmembers(module, inspect.isfunction):
         registry[name] = Process(spec=getattr(specs, name), implementation=function)
     dates = sorted({path.name[:10] for path in data.glob("*.tif")})
-    layers = [
-        [rioxarray.open_rasterio(data / f"{date}-{band}.tif", chunks={"x": 2048, "y": 2048})[0] for band in ("B04", "B08")]
-        for date in dates
-    ]  # fmt: skip
+    chunks, bands = {"x": 2048, "y": 2048}, ("B04", "B08")
+    layers = [[rioxarray.open_rasterio(data / f"{d}-{b}.tif", chunks=chunks)[0] for b in bands] for d in dates]
     cube = xr.concat([xr.concat(line, "bands") for line in layers], "t").astype("float32")
     cube = cube.assign_coords(t=np.array(dates, "datetime64[ns]"), bands=["B04", "B08"])
     nodes = graph("ndvi")

@@ -52,7 +52,7 @@ def test_every_command_has_help_and_an_example() -> None:
                 walk(child, f"{path} {name}")
 
     walk(main, "terrafair")
-    for name in ("find", "experiments", "explain", "run", "reproduce", "serve"):
+    for name in ("find", "experiments", "explain", "run", "reproduce", "publish", "publications", "serve"):
         assert "Example" in (main.commands[name].help or ""), name
 
 

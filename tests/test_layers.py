@@ -19,6 +19,7 @@ STEPS: tuple[frozenset[str], ...] = (
     frozenset({"identity", "catalogue", "workflows"}),
     frozenset({"data"}),
     frozenset({"execution"}),
+    frozenset({"publishing"}),
     frozenset({"api", "portal", "operations", "demo"}),
     frozenset({"app", "server", "openeo_parts", "identity_parts"}),
     frozenset({"cli"}),

@@ -45,14 +45,15 @@ def fetch(program: str, name: str, asset: dict[str, object]) -> None:
 
 
 def provider(program: str | None) -> None:
-    """Put the packages of the local identity provider in place, as its lock says; without them it says so at its start."""
-    lock = (PROVIDER / "package-lock.json").read_bytes()
+    """Put the packages of the local identity provider in place, as its lock says; it misses them at its start."""
+    lock = (PROVIDER / "pins.json").read_bytes()
     stamp = VENDOR / "packages.sha256"
     if program is None or (stamp.exists() and stamp.read_text() == hashlib.sha256(lock).hexdigest()):
         return
     VENDOR.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(PROVIDER / name, VENDOR / name)
+    shutil.copy(PROVIDER / "package.json", VENDOR / "package.json")
+    # Names, versions and hashes alone, under the name by which npm takes them as binding.
+    shutil.copy(PROVIDER / "pins.json", VENDOR / "package-lock.json")
     command = [program, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     try:
         subprocess.run(command, cwd=VENDOR, check=True, capture_output=True, timeout=300)

@@ -6,6 +6,11 @@ missing=""
 for package in $wanted; do
     command -v "$(echo "$package" | sed s/bubblewrap/bwrap/)" >/dev/null 2>&1 || missing="$missing $package"
 done
+# Items in PostgreSQL: any version that the system has, with its PostGIS.
+if ! ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1; then
+    version=$(apt-cache search --names-only '^postgresql-[0-9]+-postgis-3$' 2>/dev/null | sed 's/^postgresql-\([0-9]*\).*/\1/' | sort -n | tail -1)
+    [ -n "$version" ] && missing="$missing postgresql-$version postgresql-$version-postgis-3"
+fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "Not installed (no root or no apt):$missing. Tests that need them are skipped."

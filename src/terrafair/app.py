@@ -1,6 +1,7 @@
 """The composition root: settings in, running services out. The only module that wires."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,13 +10,15 @@ from typing import Any
 
 from terrafair.api import shapes
 from terrafair.api.openeo.datasets import Datasets
+from terrafair.catalogue import osc
 from terrafair.catalogue.catalogue import Catalogue
+from terrafair.catalogue.items.search import ItemStore
 from terrafair.catalogue.records import data_reference
 from terrafair.config import Config
 from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
-from terrafair.errors import Problem
+from terrafair.errors import NotFound, Problem, Unreachable
 from terrafair.execution.budget import Budget
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
@@ -27,7 +30,7 @@ from terrafair.execution.engines.notebook.engine import NotebookEngine
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
-from terrafair.execution.job import Job, JobRequest
+from terrafair.execution.job import Job, JobRequest, Results, Usage
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.painters import Near, Painters
 from terrafair.execution.podman import Podman
@@ -35,10 +38,31 @@ from terrafair.execution.provenance import Platform
 from terrafair.execution.reproduction import Reproduction
 from terrafair.execution.results import Packager
 from terrafair.execution.sandbox import Sandbox, probe
+from terrafair.execution.shelves import Shelves
+from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.worker import Runner
 from terrafair.identity.credits import Prices
+from terrafair.publishing.answers import Answers
+from terrafair.publishing.archive import Addresses, Archive, ManualArchive, PrrAccess, PrrArchive
+from terrafair.publishing.credentials import AppCredentials, Credentials, TokenCredentials, secret
+from terrafair.publishing.git_files import FolderFiles, GitFiles
+from terrafair.publishing.github import GitHub, Patience, exchange
+from terrafair.publishing.publisher import Publisher, Services
+from terrafair.publishing.review import GitHubReview
+from terrafair.publishing.standins.archive.library import ArchiveWeb, Library
+from terrafair.publishing.standins.embedded import (
+    ARCHIVE_BASE,
+    PRODUCTION,
+    STAGE_BUCKET,
+    TESTING,
+    ArchiveAccess,
+    ForgeAccess,
+)
+from terrafair.publishing.store import Store
+from terrafair.publishing.validation import Rules
+from terrafair.publishing.zarr_version import ZarrToVersion2
 from terrafair.repositories import Repositories
-from terrafair.web import SafeWeb
+from terrafair.web import SafeWeb, Web
 from terrafair.workflows.check import bind
 from terrafair.workflows.resolve import Resolver
 from terrafair.workflows.workflow import Resolution, WorkflowType
@@ -64,9 +88,27 @@ class Parts:
         return Repositories(self.config.home / "repositories", self.config.repositories, web=self.web)
 
     @cached_property
-    def web(self) -> SafeWeb:
+    def web(self) -> Web:
         """The client for addresses that people give."""
-        return SafeWeb(allow_private=self.config.allow_private_addresses)
+        safe = SafeWeb(allow_private=self.config.allow_private_addresses)
+        return safe if self.config.archive_url else ArchiveWeb(safe, self.library)
+
+    @cached_property
+    def library(self) -> Library:
+        """What the embedded archive holds."""
+        config = self.config
+        if config.store_url:
+            access = S3Access(config.store_url, config.store_key, config.store_secret, STAGE_BUCKET)
+            return Library(ARCHIVE_BASE, self.objects, S3Objects(access))
+        return Library(ARCHIVE_BASE, self.objects, _LateObjects(config.home, STAGE_BUCKET))
+
+    @property
+    def store_access(self) -> S3Access:
+        """How the object store is reached."""
+        config = self.config
+        if config.store_url:
+            return S3Access(config.store_url, config.store_key, config.store_secret, config.store_bucket)
+        return remembered(config.home, config.store_bucket)
 
     @cached_property
     def objects(self) -> ObjectStore:
@@ -147,7 +189,7 @@ class Parts:
             bind=bind,
             engines=self.engines,
             sandbox=self.sandbox,
-            package=self.packager.package,
+            package=self.package,
             compare=self.reproduction.compare,
             limits=self.limits,
         )
@@ -164,6 +206,23 @@ class Parts:
         return Packager(self.objects, self.sandbox, Platform())
 
     @cached_property
+    def shelves(self) -> Shelves:
+        """STAC items and features."""
+        config = self.config
+        return Shelves(config.home, config.items_database, self.catalogue, self.objects, self.sandbox)
+
+    @property
+    def items(self) -> ItemStore:
+        """STAC collections and items."""
+        return self.shelves.items
+
+    def package(self, job: Job, resolution: Resolution, folder: JobFolder, outcome: Outcome, usage: Usage) -> Results:
+        """Store a job's results, then show them."""
+        results = self.packager.package(job, resolution, folder, outcome, usage)
+        self.shelves.put(job, results, folder)
+        return results
+
+    @cached_property
     def reproduction(self) -> Reproduction:
         """Compares results with published products."""
         return Reproduction(self.objects, self.stager, self.sandbox, self.product, self.config.home / "jobs")
@@ -177,6 +236,89 @@ class Parts:
     def budget(self) -> Budget:
         """What jobs cost."""
         return Budget(Prices.read(self.config.prices), self.limits)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The catalogue's rules, with their schemas compiled once."""
+        from terrafair.catalogue.schemas import Store as Schemas
+
+        return Rules(Schemas(self.config.schemas))
+
+    def catalogue_files(self) -> Mapping[str, bytes]:
+        """The files of the catalogue as it is indexed; raises `NotFound` before the first sync."""
+        catalogue, known = self.catalogue, self.__dict__.get("_files")
+        commit = catalogue.commit
+        if not commit:
+            raise NotFound("There is no catalogue yet.", remedy="Bring one in with `terrafair catalogue sync`.")
+        if known is None or known[0] != commit:
+            mirror = self.config.home / "catalogue/mirror.git"
+            source = osc.reopen(catalogue.source, commit, catalogue.branch, mirror)
+            files: Mapping[str, bytes]
+            if isinstance(source, osc.GitSource):
+                files = GitFiles(source.repository, commit)
+            else:
+                files = FolderFiles(Path(source.address))
+            known = self.__dict__["_files"] = (commit, files)
+        found: Mapping[str, bytes] = known[1]
+        return found
+
+    def publisher(
+        self, engine: Any, job: Callable[[str], Job], forge: ForgeAccess | None, archive: ArchiveAccess | None
+    ) -> Publisher:
+        """What carries results into the catalogue; without the embedded stand-ins their steps say why they fail."""
+        config = self.config
+        embedded = not config.github_url
+        contract = config.archive_contract or ("" if config.archive_url else "none (demonstration)")
+        services = Services(
+            store=Store(engine),
+            objects=self.objects,
+            job=job,
+            resolve=self.resolve_job,
+            catalogue=self.catalogue_files,
+            check=self.rules,
+            archive=functools.cache(lambda: self._archive(archive)),
+            addresses=Addresses(config.archive_url.rstrip("/") or ARCHIVE_BASE),
+            review=functools.cache(lambda: self._review(forge)),
+            production=PRODUCTION if embedded else config.github_production,
+            testing=TESTING if embedded else config.github_testing,
+            folder=config.home / "publications",
+            author=config.publish_author,
+            to_zarr2=ZarrToVersion2(Converter(self.sandbox)),
+            defaults=Answers(contract=contract),
+        )
+        return Publisher(services)
+
+    def _archive(self, embedded: ArchiveAccess | None) -> Archive:
+        config = self.config
+        if config.archive_route == "manual":
+            return ManualArchive()
+        if config.archive_url:
+            password = secret(config.archive_password_file, "TERRAFAIR_ARCHIVE_PASSWORD", "the archive's password")
+            bucket = config.archive_bucket or f"sg-{config.archive_user}-generic"
+            stage = S3Access(config.archive_url, config.archive_user, password, bucket)
+            return PrrArchive(PrrAccess(config.archive_url, config.archive_user, password, stage))
+        if embedded is None:
+            raise Unreachable(
+                "The embedded archive does not run.", remedy="Start the platform again; its log says why."
+            )
+        return PrrArchive(PrrAccess(embedded.url, embedded.user, embedded.password, embedded.stage_in))
+
+    def _review(self, embedded: ForgeAccess | None) -> GitHubReview:
+        config = self.config
+        if config.github_url:
+            credentials: Credentials = TokenCredentials(config.github_token_file, "TERRAFAIR_GITHUB_TOKEN")
+            if config.github_app and config.github_app_key:
+                credentials = AppCredentials(
+                    config.github_app,
+                    config.github_app_key,
+                    config.github_app_installation,
+                    lambda path, authorization: exchange(config.github_url, path, authorization),
+                )
+            return GitHubReview(GitHub(config.github_url, credentials), config.github_account)
+        if embedded is None:
+            raise Unreachable("The embedded forge does not run.", remedy="Start the platform again; its log says why.")
+        patience = Patience(between_writes=0)
+        return GitHubReview(GitHub(embedded.url, TokenCredentials(value=embedded.token), patience))
 
     @property
     def limits(self) -> Limits:
@@ -220,6 +362,29 @@ def examine(config: Config) -> list[dict[str, Any]]:
 
     parts = Parts(config)
     return [dataclasses.asdict(finding) for finding in look(config, parts.sandbox)]
+
+
+def mark_published(config: Config) -> int:
+    """Mark publications that the catalogue now has; gives how many. A home without a database has none."""
+    from terrafair.database import migrate, open_engine
+
+    if not config.database and not (config.home / "platform.db").exists():
+        return 0
+    parts, engine = Parts(config), open_engine(config.database_url)
+    try:
+        migrate(engine)
+        jobs = Jobs(engine, NoQueue(), config.home / "jobs")
+        return len(parts.publisher(engine, jobs.get, None, None).seen(parts.catalogue_files()))
+    finally:
+        engine.dispose()
+
+
+class NoQueue:
+    """For services that only look at jobs."""
+
+    def enqueue(self, connection: Any, job: str) -> None:  # noqa: ARG002 - the protocol's names
+        """Nothing is accepted here."""
+        raise Unreachable(f"Job {job} cannot be accepted here.")
 
 
 def serve(config: Config, say: Callable[[str], None]) -> None:

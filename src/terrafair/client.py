@@ -217,6 +217,31 @@ class Client:
         """What a run may cost at the most, in milli-credits, and what the project has left."""
         return self._json("POST", "/api/estimate", json={"id": id, "project": project})
 
+    def publish(self, job: str, answers: Mapping[str, Any] | None = None, *, dry_run: bool = False) -> Document:
+        """Begin to publish a job's result, or add answers to the publication that it has.
+
+        With `dry_run` nothing is kept: `{answers, entries, problems, warnings, files, diff}`.
+        """
+        body = {"job": job, "answers": dict(answers or {}), "dry_run": dry_run}
+        return self._json("POST", "/api/publications", json=body, timeout=300)
+
+    def publications(self, **filters: Any) -> list[Document]:
+        """Publications, newest first; filters: `state`, `limit`."""
+        rows: list[Document] = self._send("GET", "/api/publications", params=filters or None).json()
+        return rows
+
+    def publication(self, id: str) -> Document:  # noqa: A002
+        """One publication, by its id or its job's."""
+        return self._json("GET", f"/api/publications/{_segment(id)}")
+
+    def advance(self, id: str) -> Document:  # noqa: A002
+        """Do a publication's next step; answers once that is done or has failed."""
+        return self._json("POST", f"/api/publications/{_segment(id)}/advance", timeout=24 * 3600)
+
+    def merge(self, id: str) -> Document:  # noqa: A002
+        """Play the reviewer, on a platform whose forge is the embedded one."""
+        return self._json("POST", f"/api/publications/{_segment(id)}/merge", timeout=300)
+
     def _json(self, method: str, path: str, **options: Any) -> Document:
         document: Document = self._send(method, path, **options).json()
         return document

@@ -30,6 +30,8 @@ class Config:
     """Address of the platform that the client and the command line talk to; empty: the one that runs on this home."""
     database: str = ""
     """SQLAlchemy URL of the control database and the job queue; empty: SQLite in the home folder."""
+    items_database: str = ""
+    """PostgreSQL URL for STAC items (pgSTAC; first `terrafair items prepare`); empty: SQLite in the home folder."""
     schemas: Path | None = None
     """Folder of JSON Schemas for offline validation (`terrafair schemas sync` fills one)."""
     catalogue: str = ""
@@ -66,6 +68,36 @@ class Config:
     """Bucket that holds job results and uploads."""
     allow_private_addresses: bool = False
     """Let references point into private networks; only for a platform whose users are all trusted."""
+    github_url: str = ""
+    """GitHub's REST address, https://api.github.com; empty: the platform's own forge stands in, and you review."""
+    github_production: str = "ESA-EarthCODE/open-science-catalog-metadata"
+    """Repository of the catalogue, `owner/name`."""
+    github_testing: str = "ESA-EarthCODE/open-science-catalog-metadata-testing"
+    """Repository where publications are tried first; empty: nowhere."""
+    github_account: str = ""
+    """Account that forks; empty: the token's own. A GitHub App needs it."""
+    github_token_file: Path | None = None
+    """File with the token of a person or bot; TERRAFAIR_GITHUB_TOKEN goes before it."""
+    github_app: str = ""
+    """Id of a GitHub App, instead of a token."""
+    github_app_key: Path | None = None
+    """The App's private key, PEM."""
+    github_app_installation: str = ""
+    """Id of the App's installation."""
+    publish_author: str = "terrafair <publishing@terrafair.example>"
+    """Author of commits, `Name <address>`, where a publication names no contact."""
+    archive_route: str = "machine"
+    """`machine`: deliver to the archive; `manual`: pack a delivery folder that a person hands over."""
+    archive_url: str = ""
+    """Address of the Project Results Repository, https://eoresults.esa.int; empty: a stand-in with its rules."""
+    archive_user: str = ""
+    """User name at the archive; also the key of its stage-in bucket."""
+    archive_password_file: Path | None = None
+    """File with the password; TERRAFAIR_ARCHIVE_PASSWORD goes before it."""
+    archive_bucket: str = ""
+    """Stage-in bucket; empty: `sg-USER-generic`."""
+    archive_contract: str = ""
+    """Number of the ESA contract that publications name unless they say another."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """Local accounts for openEO's Basic sign-in: name -> `scrypt:SALT:DIGEST`, see docs/openeo-api.md."""
     issuers: Mapping[str, str] = field(default_factory=dict)
@@ -136,6 +168,7 @@ _CHOICES = {
     "isolation": ("auto", "require", "none"),
     "containers": ("auto", "podman", "none"),
     "anonymous": ("auto", "operator", "visitor"),
+    "archive_route": ("machine", "manual"),
 }
 
 

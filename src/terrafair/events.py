@@ -62,7 +62,23 @@ class Warned:
     per_cent: int
 
 
-Event = JobAccepted | JobStarted | JobFinished | Asked | Warned
+@dataclass(frozen=True, slots=True)
+class PublicationOpened:
+    """Somebody began to publish a job's result."""
+
+    thing: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationMoved:
+    """A publication reached another state."""
+
+    thing: str
+    state: str
+
+
+Event = JobAccepted | JobStarted | JobFinished | Asked | Warned | PublicationOpened | PublicationMoved
 ORIGIN: ContextVar[Mapping[str, str]] = ContextVar("origin", default=MappingProxyType({}))
 """Who is behind what happens now: `by`, `name`, `from`, `request`; empty for the platform itself."""
 

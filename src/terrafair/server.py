@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from terrafair.app import Parts
+    from terrafair.publishing.standins.embedded import ArchiveAccess, ForgeAccess
 
 SERVING = "serving.json"
 WORKER_WATCH_SECONDS = 1.0
+CATALOGUE_WATCH_SECONDS = 5.0
 SLOT = "worker-0"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -36,6 +38,8 @@ class Server:
         self._config = parts.config
         self._say = say
         self._ending = threading.Event()
+        self._forge: ForgeAccess | None = None
+        self._archive: ArchiveAccess | None = None
 
     def run(self) -> None:
         """Start everything, serve, and end everything; raises `Conflict` when a platform runs on this home already."""
@@ -47,6 +51,7 @@ class Server:
             self._start_objects(stack)
             self._prepare_database()
             self._seed()
+            self._start_standins(stack)
             self._warn()
             self._provide(stack)
             self._start_worker(stack)
@@ -94,6 +99,10 @@ class Server:
         try:
             report = catalogue.sync(source, config.branch)
             self._say(f"Catalogue: {report.documents} documents at {report.commit[:12]} from {report.source}.")
+            if report.changed:
+                from terrafair.app import mark_published
+
+                mark_published(config)
         except TerrafairError as error:
             self._say(f"The catalogue was not brought up to date: {error}")
 
@@ -114,6 +123,18 @@ class Server:
             issuers={**self._config.issuers, "local": provider.issuer},
             clients={**self._config.clients, "local": provider.client},
         )
+
+    def _start_standins(self, stack: ExitStack) -> None:
+        """The forge and the archive, where the settings name no real ones."""
+        from terrafair.publishing.standins.embedded import Embedded, ForgeCheck, begin
+
+        config, parts = self._config, self._parts
+        embedded = Embedded(config.home, stack)
+        if not config.github_url and parts.catalogue.source:
+            mirror, check = config.home / "catalogue/mirror.git", ForgeCheck(parts.rules)
+            self._forge = begin(self._say, lambda: embedded.forge(parts.catalogue.source, mirror, check))
+        if not config.archive_url and config.archive_route == "machine":
+            self._archive = begin(self._say, lambda: embedded.archive(parts.objects, parts.store_access))
 
     def _warn(self) -> None:
         sandbox = self._parts.sandbox
@@ -164,7 +185,7 @@ class Server:
 
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        app = build(self._parts, stack)
+        app = build(self._parts, stack, self._forge, self._archive)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
         announced = threading.Thread(target=self._announce, args=(server, url), daemon=True)
         announced.start()
@@ -188,24 +209,31 @@ class Server:
         self._say("Ctrl-C ends it.")
 
 
-def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
+def build(
+    parts: "Parts", stack: ExitStack, forge: "ForgeAccess | None" = None, archive: "ArchiveAccess | None" = None
+) -> "FastAPI":
     """The ASGI application on these parts."""
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
 
     from terrafair import __version__, identity_parts
-    from terrafair.api import catalogue, files, jobs, problems, tiles
+    from terrafair.api import catalogue, files, jobs, problems, publications, tiles
+    from terrafair.api.features import application as features
     from terrafair.api.guard import guard
     from terrafair.api.openeo.capabilities import well_known
     from terrafair.api.runs import Runs
     from terrafair.api.shapes import resolution
+    from terrafair.api.stac import application as stac_application
+    from terrafair.api.stac import service as stac_service
     from terrafair.api.verdicts import Verdicts
     from terrafair.database import open_engine
     from terrafair.execution.jobs import Jobs
     from terrafair.execution.queue import DurableQueue
+    from terrafair.identity.asking import actor
     from terrafair.openeo_parts import openeo
     from terrafair.portal import pages
     from terrafair.portal.backend import PortalBackend
+    from terrafair.publishing.store import Store
     from terrafair.workflows.check import bind
 
     config = parts.config
@@ -216,6 +244,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     all_jobs = Jobs(engine, queue, config.home / "jobs", parts.budget)
     seen_jobs = Jobs(engine, queue, config.home / "jobs", parts.budget, guarded=True)
     runs = Runs(seen_jobs, parts.resolve, bind, parts.objects)
+    publisher = parts.publisher(engine, seen_jobs.get, forge, archive)
     verdicts = Verdicts(parts.catalogue, parts.resolver)
     app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
     guard(app, config.host)
@@ -223,6 +252,7 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     app.include_router(catalogue.router(parts.catalogue, parts.resolver, verdicts))
     app.include_router(jobs.router(runs))
     app.include_router(files.router(runs))
+    app.include_router(publications.router(publisher, Store(engine), forge.forge if forge else None, seen_jobs.admit))
 
     @app.get("/health", tags=["operations"])
     def health() -> dict[str, Any]:
@@ -237,6 +267,15 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
     painters = parts.painters
     stack.callback(painters.close)
     app.include_router(tiles.router(painters.paint, lambda _, job, name: runs.located(job, name)))
+
+    stac = stac_service.Service(
+        parts.items, may_write=lambda _: actor().operator, belongs_elsewhere=parts.shelves.owner
+    )
+    stac_application.mount(app, "/stac", stac_application.application(stac))
+    stac_application.mount(app, "/features", features.application(parts.shelves.features))
+    stack.callback(parts.shelves.close)
+    follow = threading.Thread(target=_follow_catalogue, args=(parts, stack), name="products", daemon=True)
+    follow.start()
 
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     backend = PortalBackend(
@@ -254,6 +293,24 @@ def build(parts: "Parts", stack: ExitStack) -> "FastAPI":
         return JSONResponse(document, headers={"Access-Control-Allow-Origin": "*"})
 
     return app
+
+
+def _follow_catalogue(parts: "Parts", stack: ExitStack) -> None:
+    """Show the products of each state of the catalogue, which another process may bring in."""
+    import structlog
+
+    ended = threading.Event()
+    stack.callback(ended.set)
+    while True:
+        try:
+            _, faults = parts.shelves.mirror_products()
+            for fault in faults:
+                structlog.get_logger().warning("products.refused", reason=fault[:500])
+        except Exception as fault:
+            # The catalogue is being written, or the store is away: the next turn may find it well.
+            structlog.get_logger().warning("products.failed", reason=str(fault)[:500])
+        if ended.wait(CATALOGUE_WATCH_SECONDS):
+            return
 
 
 def work(parts: "Parts", slot: str) -> None:

@@ -204,6 +204,29 @@ def test_visitors_run_and_bring_nothing(world: World) -> None:
     assert (page.status_code, page.headers["location"]) == (303, "/account/sign-in?next=%2Fadmin")
 
 
+@pytest.mark.parametrize("who", ["dee", "", "cy"])
+def test_nobody_publishes_what_is_anothers(world: World, who: str) -> None:
+    job = world.job()
+    begun = world.client(who).post("/api/publications", json={"job": job})
+    assert begun.status_code in {401, 403, 404}, begun.text
+    looked = world.client(who).post("/api/publications", json={"job": job, "dry_run": True})
+    assert looked.status_code != 200 or who == "cy"
+    mine = world.client("ada").post("/api/publications", json={"job": job})
+    if mine.status_code == 201:
+        for path in ("", "/diff"):
+            reply = world.client(who).get(f"/api/publications/{mine.json()['id']}{path}")
+            assert reply.status_code == 404 or who == "cy"
+        assert who == "cy" or world.client(who).get("/api/publications").json() == []
+        assert not world.client(who).post(f"/api/publications/{mine.json()['id']}/advance").is_success
+
+
+@pytest.mark.parametrize("who", ["dee", ""])
+def test_what_is_not_public_stays_off_the_shelves(world: World, who: str) -> None:
+    for path in ("/stac/collections", "/stac/search", "/features/collections"):
+        assert "secret" not in world.client(who).get(path).text
+    assert world.client(who).post("/stac/collections", json={"id": "x"}).status_code in {401, 403}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

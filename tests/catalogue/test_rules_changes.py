@@ -25,7 +25,7 @@ def errors(report: Report) -> set[tuple[str, str, str]]:
 
 def retitled(path: str) -> dict[str, Any]:
     found = document(path)
-    (found["properties"] if "properties" in found else found)["title"] = "Another title"
+    found.get("properties", found)["title"] = "Another title"
     return found
 
 

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Callable
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from terrafair.catalogue.rules import Documents, Folder, Overlay, mend, validate
+from terrafair.catalogue.schemas import Store
 
 from .catalogues import EXPERIMENT, FILES, MISSION, PRODUCT, PROJECT, THEME, VARIABLE, link, number, patched, without
 
@@ -137,3 +139,16 @@ def test_mended_mutants_of_the_real_catalogue(osc: Path, shared: Path) -> None:
         if mended is not None and validate(Overlay(tree, {path: mended}), [path]).valid:
             same += json.loads(mended) == json.loads(original)
     assert same > 15
+
+
+def test_the_mended_real_catalogue_stays_valid_and_needs_no_second_time(osc: Path, shared: Path) -> None:
+    store, base = Store(shared / "schemas"), Folder(osc)
+    mended = mend(base, store=store)
+    tree = Overlay(base, mended)
+    assert validate(tree, store=store).errors == ()
+    assert mend(tree, store=store) == {}
+    assert len(mended) > 50
+    for path, content in mended.items():
+        before, after = (base.read(path) or b"").splitlines(), content.splitlines()
+        kept = sum(block.size for block in SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks())
+        assert kept >= len(before) - 12, path

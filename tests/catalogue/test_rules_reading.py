@@ -127,7 +127,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
 
 
 TREES = {
-    "folder": lambda root: Folder(root),
+    "folder": Folder,
     "documents": lambda _: Documents(FILES),
     "overlay": lambda root: Overlay(Folder(root), {}),
 }

@@ -73,6 +73,7 @@ class Store:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
+        self._read: dict[tuple[str, str], Any] = {}
         self._compiled: dict[tuple[str, str], Validator | Unavailable] = {}
         if folder is not None and not folder.is_dir():
             raise InvalidInput(
@@ -109,6 +110,11 @@ class Store:
     def read(self, address: str, official: str = OFFICIAL_FOLDER) -> Any:
         """The schema of an address, parsed; raises `Unavailable`."""
         plain = address.partition("#")[0]
+        if (official, plain) not in self._read:
+            self._read[official, plain] = self._parse(plain, official)
+        return self._read[official, plain]
+
+    def _parse(self, plain: str, official: str) -> Any:
         path = self._path(plain, official)
         try:
             return _beside_references(orjson.loads(path.read_bytes())) if path else self._missing(plain)

@@ -9,7 +9,7 @@ import sys
 import click
 
 from terrafair import __version__
-from terrafair.cli import account, catalogue, data, jobs, platform, schemas, validate
+from terrafair.cli import account, catalogue, data, items, jobs, platform, publish, schemas, validate
 from terrafair.cli.terminal import report
 from terrafair.errors import TerrafairError
 
@@ -19,6 +19,7 @@ First minute:
   terrafair find ndvi                   look for it
   terrafair run demo-ndvi               run the published experiment again
   terrafair reproduce demo-ndvi         ... and compare with what was published
+  terrafair publish JOB                 publish its result, as a pull request
 Shell completion: eval "$(_TERRAFAIR_COMPLETE=bash_source terrafair)"   (zsh_source, fish_source)"""
 
 
@@ -30,11 +31,13 @@ def main() -> None:
 
 for verb in (
     *catalogue.VERBS,
+    *account.VERBS,
+    *items.VERBS,
     *validate.VERBS,
     *schemas.VERBS,
     *jobs.VERBS,
+    *publish.VERBS,
     *data.VERBS,
-    *account.VERBS,
     *platform.VERBS,
 ):
     main.add_command(verb)

@@ -45,12 +45,20 @@ def sync(source: str, branch: str, *, meanings: bool, as_json: bool) -> None:
         report = index.sync(chosen, branch or (config.branch if not source else ""), _progress(as_json=as_json))
         if meanings:
             index.embed(_progress(as_json=as_json))
+    published = 0
+    if report.changed or report.removed:
+        # Later than the rest: an unchanged sync does not pay for these imports.
+        from terrafair.app import mark_published
+
+        published = mark_published(config)
     if as_json:
-        print_json(report.document())
+        print_json(report.document() | {"published": published})
     else:
         click.echo(
             f"{report.documents} documents at {report.commit[:12]}, {report.changed} read, {report.removed} gone."
         )
+        if published:
+            click.echo(f"{published} publication{'s' * (published > 1)} arrived: see `terrafair publications`.")
         for broken in report.broken:
             print_problem(Problem(broken.reason, "", broken.remedy, broken.path), label="Skipped")
     sys.exit(1 if report.broken else 0)

@@ -4,7 +4,7 @@ from typing import Any
 
 from terrafair.demo import stac
 from terrafair.demo.entries import CODE, INTERVAL, PROJECT, PROJECT_TITLE, THEME, THEME_TITLE, THEMES, Product, Workflow
-from terrafair.demo.links import framed, link, related
+from terrafair.demo.links import child, framed, link, related
 
 Document = dict[str, Any]
 
@@ -78,7 +78,7 @@ def workflow_record(workflow: Workflow, commit: str) -> Document:
             [
                 related("projects", PROJECT, PROJECT_TITLE),
                 related("themes", THEME, THEME_TITLE),
-                related("experiments", workflow.experiment, workflow.experiment_title),
+                child("experiments", workflow.experiment, workflow.experiment_title),
                 application,
                 {
                     "rel": "vcs",
@@ -113,7 +113,7 @@ def experiment_record(workflow: Workflow, product: Product, commit: str) -> Docu
                 related("workflows", workflow.id, workflow.title),
                 related("projects", PROJECT, PROJECT_TITLE),
                 related("themes", THEME, THEME_TITLE),
-                related("products", product.id, product.title),
+                child("products", product.id, product.title),
                 link("input", "./input.yaml", "Input parameters", "application/yaml"),
                 link("environment", "./environment.yaml", "Execution environment", "application/yaml"),
             ],

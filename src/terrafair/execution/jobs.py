@@ -114,6 +114,12 @@ class Jobs:
         with reading(self._engine) as connection:
             return [_job(row) for row in connection.execute(query)]
 
+    def admit(self, id: str, action: Action) -> None:  # noqa: A002
+        """Raise `NotFound` for a job that the asker may not see, `Refused` for what they may not do with it."""
+        job = self.get(id)
+        if self._guarded:
+            require(asking.actor(), action, job.owner.thing)
+
     def states(self) -> dict[str, int]:
         """How many jobs are in each state."""
         query = sa.select(TABLE.c.state, sa.func.count()).group_by(TABLE.c.state).order_by(TABLE.c.state)

@@ -1,7 +1,7 @@
 """The local OpenID Connect provider: `oidc-provider` on Node.js, for one machine and its demo people.
 
 It asks for no password, so it listens on the loopback address only. Its packages are pinned by hash in
-`requirements/oidc-provider/package-lock.json`; `make assets` puts them below this folder.
+`requirements/oidc-provider/pins.json`; `make assets` puts them below this folder.
 """
 
 import json

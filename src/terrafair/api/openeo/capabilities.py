@@ -1,6 +1,6 @@
 """What this back-end is and can do: `/`, `/conformance`, `/.well-known/openeo`, formats, runtimes, service types."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -66,7 +66,7 @@ def router(routes_of: list[BaseRoute]) -> APIRouter:
     @routes.get("/file_formats")
     def file_formats() -> Document:
         """What can be read and written."""
-        return dict(offer.formats())
+        return {way: {name: _inlined(about) for name, about in known.items()} for way, known in offer.formats().items()}
 
     @routes.get("/udf_runtimes")
     def udf_runtimes() -> Document:
@@ -84,6 +84,15 @@ def router(routes_of: list[BaseRoute]) -> APIRouter:
         return well_known(base(request))
 
     return routes
+
+
+def _inlined(about: Mapping[str, Any]) -> Document:
+    """A format whose parameters are schemas themselves, as the API has them, not objects that hold one."""
+    parameters = {
+        name: {**each.get("schema", {}), **{key: value for key, value in each.items() if key != "schema"}}
+        for name, each in about.get("parameters", {}).items()
+    }
+    return {**about, "parameters": parameters}
 
 
 def well_known(here: str) -> Document:

@@ -63,8 +63,7 @@ def _naming(snapshot: Snapshot, paths: Iterable[str]) -> Iterator[str]:
     lists = tuple(
         path.removesuffix("catalog.json") for path in paths if path.endswith("catalog.json") and path.count("/") < 2
     )
-    for path in snapshot.tree.paths():
-        raw = snapshot.tree.read(path) or b""
+    for path, raw in snapshot.tree.contents():
         beside = path.rpartition("/")[0] in folders
         if (
             any(path.startswith(folder) for folder in lists)

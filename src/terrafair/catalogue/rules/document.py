@@ -62,7 +62,7 @@ def read(path: str, raw: bytes) -> Document:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as refusal:
         return _read_tolerantly(path, raw, refusal)
-    if raw.count(b"[") + raw.count(b"{") > DEPTH_LIMIT and _too_deep(data):
+    if not _is_shallow(raw) and _too_deep(data):
         return Document(path, raw, None, _DEEP)
     return Document(path, raw, data)
 
@@ -124,6 +124,24 @@ def without_mark(raw: bytes) -> bytes:
 
 def _refuse(name: str) -> Any:
     raise ValueError(name)
+
+
+_NOT_BRACKETS = bytes(value for value in range(256) if value not in b"{}[]")
+
+
+def _is_shallow(raw: bytes) -> bool:
+    """Whether the brackets alone tell that nothing is nested deeply; those in texts may hide it."""
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH_LIMIT:
+        return True
+    brackets = raw.translate(None, _NOT_BRACKETS)
+    for _ in range(DEPTH_LIMIT):
+        less = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not less:
+            return True
+        if less == brackets:
+            return False
+        brackets = less
+    return False
 
 
 def _too_deep(data: Any) -> bool:

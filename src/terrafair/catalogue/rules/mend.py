@@ -10,7 +10,7 @@ from terrafair.catalogue.rules.findings import Drop, Edit, Put, Rewrite
 from terrafair.catalogue.rules.official.check import Official
 from terrafair.catalogue.rules.snapshot import Snapshot
 from terrafair.catalogue.rules.tree import Overlay, Tree
-from terrafair.catalogue.rules.validate import findings
+from terrafair.catalogue.rules.validate import concerns, findings
 from terrafair.catalogue.rules.versions import LATEST, rule_set
 from terrafair.catalogue.schemas import Store
 from terrafair.errors import InvalidInput
@@ -35,6 +35,8 @@ def mend(
         paths = list(snapshot.tree.paths()) if wanted is None else affected(Snapshot(tree), wanted)
         edits: dict[str, list[Edit]] = {}
         for finding in findings(official, snapshot, paths):
+            if wanted is not None and not concerns(finding.problem, wanted):
+                continue
             for edit in finding.edits:
                 if edit not in edits.setdefault(edit.file, []):
                     edits[edit.file].append(edit)

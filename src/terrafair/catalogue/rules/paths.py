@@ -2,6 +2,7 @@
 
 import posixpath
 from functools import lru_cache
+from urllib.parse import unquote
 
 PUBLISHED = "https://esa-earthcode.github.io/open-science-catalog-metadata/"
 """Where the catalogue is on the web; every `self` link starts with it."""
@@ -11,6 +12,25 @@ OUTSIDE = "\0/"
 _ABOVE = "/\0" * 64
 
 
+def _step(folder: str, href: str) -> str | None:
+    """Where an ordinary relative reference leads; None: it takes the whole way to tell."""
+    href = href.removeprefix("./")
+    while href.startswith("../"):
+        if not folder:
+            return None
+        folder, href = folder.rpartition("/")[0], href[3:]
+    if (
+        not href
+        or href in (".", "..")
+        or "./" in href
+        or "//" in href
+        or href.startswith("/")
+        or href.endswith(("/", "/..", "/."))
+    ):
+        return None
+    return f"{folder}/{href}" if folder else href
+
+
 @lru_cache(8192)
 def resolve(folder: str, href: str, name: str) -> str:
     """The path that `href` leads to from a folder; `name` is that of the catalogue's own folder.
@@ -18,6 +38,8 @@ def resolve(folder: str, href: str, name: str) -> str:
     The published address counts as a relative one, taken from the *document's* folder: so does the official validator,
     and absolute links to the catalogue's own files fail there. Other addresses become paths that never exist.
     """
+    if (plain := _step(folder, href)) is not None:
+        return plain
     root = f"{_ABOVE}/{name}/"
     if href.startswith("/"):
         return OUTSIDE + href
@@ -30,11 +52,12 @@ def local(folder: str, href: str) -> str:
     if href.startswith(("https://", "http://")) and not href.startswith(PUBLISHED):
         return ""
     plain = href.partition("#")[0].partition("?")[0]
+    plain = unquote(plain) if "%" in plain else plain
     if plain.startswith(PUBLISHED):
         return posixpath.normpath(plain[len(PUBLISHED) :])
     if not plain or "://" in plain or plain.startswith(("/", "mailto:", "urn:", "doi:")):
         return ""
-    path = posixpath.normpath(f"{folder}/{plain}" if folder else plain)
+    path = _step(folder, plain) or posixpath.normpath(f"{folder}/{plain}" if folder else plain)
     return "" if path.startswith("..") else path
 
 

@@ -107,7 +107,7 @@ OFFICIAL = (
     ),
     (
         "link-object",
-        "Each link is an object with an `href`.",
+        "Each link is an object with a `rel` and an `href`.",
         "A link without an address leads nowhere.",
         "Write `rel`, `href`, `type` and `title`, or remove it.",
     ),

@@ -1,6 +1,6 @@
 """What a JSON Schema finds, in words: the place, what is there, and what should be."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SHOWN = 80
 FEW = 12
 CHOICES = frozenset({"const", "enum", "not"})
-SELECTORS = frozenset({"rel", "scheme"})
+SELECTORS = frozenset({"rel", "scheme", "osc:type"})
 """Fields that say which of several alternatives is meant."""
 
 
@@ -77,9 +77,17 @@ def _miss(error: "ValidationError", branch: list["ValidationError"]) -> Miss:
 
 def _fault(error: "ValidationError") -> SchemaFault:
     pointer = "".join(f"/{escape(str(part))}" for part in error.instance_path)
-    field = f"`{error.instance_path[-1]}`" if error.instance_path else "It"
+    field = f"`{_name(error.instance_path)}`" if error.instance_path else "It"
     what, fix = _words(error, field)
     return SchemaFault(pointer, what, fix)
+
+
+def _name(path: Sequence[str | int]) -> str:
+    """The last field of a path, with the numbers after it: `links[3]`."""
+    end = len(path)
+    while end and isinstance(path[end - 1], int):
+        end -= 1
+    return str(path[end - 1] if end else "") + "".join(f"[{part}]" for part in path[end:])
 
 
 def _words(error: "ValidationError", field: str) -> tuple[str, str]:
@@ -99,7 +107,9 @@ def _words(error: "ValidationError", field: str) -> tuple[str, str]:
     return f"{field}: {error.message[:300]}", "See its schema."
 
 
-def _choice(field: str, value: str, _: Any) -> tuple[str, str]:
+def _choice(field: str, value: str, kind: Any) -> tuple[str, str]:
+    if not all(getattr(kind, "context", ())):
+        return f"{field} is {value}, which fits several forms that exclude each other.", "Write it as one of them."
     return f"{field} is {value}, which fits none of the allowed forms.", "See its schema for the forms."
 
 
@@ -150,6 +160,8 @@ def _bound(name: str) -> str:
 def shown(value: Any) -> str:
     """A value, cut to what a message can hold."""
     if isinstance(value, dict):
+        if isinstance(value.get("rel"), str) and "href" in value:
+            return f"a link with the relation {value['rel']!r}"
         return f"an object with {', '.join(map(str, list(value)[:6])) or 'no fields'}"
     if isinstance(value, list):
         return f"an array of {len(value)}"

@@ -1,7 +1,10 @@
 """The files of a catalogue as validation sees them: a folder, a mapping, or changes laid over either."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +16,7 @@ from terrafair.errors import InvalidInput
 
 DOCUMENT_ENDINGS = (".json", ".geojson")
 ENTITY_FOLDERS = ("eo-missions", "products", "projects", "themes", "variables", "workflows", "experiments")
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FILE_LIMIT = 32 * 2**20
 """A larger document is reported and not read; the largest real one has 0.2 MB."""
 
@@ -43,6 +47,10 @@ class Tree(Protocol):
 
     def below(self, path: str) -> Iterable[str]:
         """Every file in a folder and the folders in it, documents or not."""
+        ...
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """(path, content) of every document; empty for one that cannot be read."""
         ...
 
 
@@ -79,48 +87,80 @@ class Folder:
 
     def paths(self) -> Iterable[str]:
         """Sorted; symbolic links to folders are not followed."""
-        return sorted(self._walk(""))
+        return sorted(path for path, _ in self._walk(""))
 
-    def _walk(self, prefix: str) -> Iterator[str]:
+    def _walk(self, prefix: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
         with os.scandir(f"{self._root}/{prefix}") as entries:
             for entry in entries:
                 path = f"{prefix}{entry.name}"
                 if is_document(entry.name):
                     # A folder of that name, too: the official validator fails to read it as a file.
-                    yield path
+                    yield path, entry
                 elif entry.is_dir(follow_symlinks=False) and entry.name != ".git":
                     yield from self._walk(f"{path}/")
 
-    def _place(self, path: str) -> str | None:
-        """Where the path leads, unless a symbolic link leads it out of the folder."""
-        place = f"{self._root}/{path}"
-        if os.path.islink(place) and not os.path.realpath(place).startswith(self._root + os.sep):  # noqa: PTH114 - thousands of times
-            return None
-        return place
+    def _listing(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+        for path, entry in self._walk(prefix):
+            with suppress(OSError):
+                yield path, entry.stat(follow_symlinks=False)
+
+    def _outside(self, place: str) -> bool:
+        """Whether a symbolic link leads out of the folder."""
+        return not os.path.realpath(place).startswith(self._root + os.sep)
 
     def read(self, path: str) -> bytes | None:
         """A file inside the folder."""
-        place = self._place(path)
-        if place is None:
-            return None
+        place = f"{self._root}/{path}"
         try:
-            with open(place, "rb", buffering=0) as file:  # noqa: PTH123 - thousands of times
-                content = file.read(FILE_LIMIT + 1)
-                if len(content) > FILE_LIMIT:
-                    raise too_large(path, os.fstat(file.fileno()).st_size)
-                return content
+            try:
+                handle = os.open(place, _READ)
+            except OSError as fault:
+                if fault.errno != errno.ELOOP or self._outside(place):
+                    raise
+                handle = os.open(place, os.O_RDONLY)
+            try:
+                size = os.fstat(handle).st_size
+                if size > FILE_LIMIT:
+                    raise too_large(path, size)
+                return os.read(handle, size)
+            finally:
+                os.close(handle)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except (OSError, ValueError) as fault:
+            if getattr(fault, "errno", 0) == errno.ELOOP:
+                return None
             raise InvalidInput(f"It cannot be read: {fault}.", where=path) from None
 
     def exists(self, path: str) -> bool:
         """Files and folders count."""
-        place = self._place(path)
+        place = f"{self._root}/{path}"
         try:
-            return place is not None and os.path.exists(place)  # noqa: PTH110 - thousands of times
-        except ValueError:
+            about = os.lstat(place)
+        except (OSError, ValueError):
             return False
+        return not stat.S_ISLNK(about.st_mode) or (os.path.exists(place) and not self._outside(place))  # noqa: PTH110
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Remembered by size and time of change."""
+        known, now = self._remembered, {}
+        for path, about in self._listing(""):
+            seen = known.get(path)
+            mark = (about.st_mtime_ns, about.st_size, about.st_ino)
+            now[path] = seen if seen is not None and seen[0] == mark else (mark, self._content(path))
+        known.clear()
+        known.update(now)
+        return ((path, content) for path, (_, content) in now.items())
+
+    def _content(self, path: str) -> bytes:
+        try:
+            return self.read(path) or b""
+        except InvalidInput:
+            return b""
+
+    @cached_property
+    def _remembered(self) -> dict[str, tuple[tuple[int, int, int], bytes]]:
+        return {}
 
     def folders(self, path: str) -> Iterable[str]:
         """Hidden ones count, as they do officially."""
@@ -174,6 +214,10 @@ class Documents:
     def below(self, path: str) -> Iterable[str]:
         """All with that beginning."""
         return (file for file in self.files if file.startswith(f"{path}/"))
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """In order."""
+        return ((path, self.read(path) or b"") for path in self.paths())
 
 
 def content_of(path: str, value: Any) -> bytes:
@@ -232,3 +276,10 @@ class Overlay:
         """The base's that are left, and new ones."""
         left = (file for file in self.base.below(path) if file not in self.changes)
         return sorted({*left, *self._added.below(path)})
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """The base's that are left, then the new ones."""
+        for path, content in self.base.contents():
+            if path not in self.changes:
+                yield path, content
+        yield from self._added.contents()

@@ -52,7 +52,7 @@ def validate(
     paths = list(tree.paths()) if given is None else affected(snapshot, given)
     found = [finding.problem for finding in findings(official, snapshot, paths)]
     if given is not None:
-        found = [problem for problem in found if _concerns(problem, given)]
+        found = [problem for problem in found if concerns(problem, given)]
     if official.unchecked:
         found.append(_missing(official.unchecked))
     return Report.of(len(paths), found, strict=strict)
@@ -74,7 +74,7 @@ def findings(official: Official, snapshot: Snapshot, paths: Iterable[str]) -> It
         yield from review(document, snapshot, told)
 
 
-def _concerns(problem: Problem, changed: Collection[str]) -> bool:
+def concerns(problem: Problem, changed: Collection[str]) -> bool:
     """Whether a problem belongs to a change: all of the changed files', and what others have with one of these."""
     if problem.file in changed or problem.layer is Layer.OFFICIAL:
         return True

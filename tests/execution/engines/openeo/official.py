@@ -214,3 +214,14 @@ def _moment(text: Any) -> Any:
         return str(instants.instant(text))
     except Exception:
         return text
+
+
+def filled(data: Any, nodata: float) -> Any:
+    """Nested lists with the no-data value in the place of not-a-number."""
+    if isinstance(data, list):
+        return [filled(each, nodata) for each in data]
+    return nodata if isinstance(data, float) and math.isnan(data) else data
+
+
+def same_moment(one: Any, other: Any) -> bool:
+    return isinstance(one, str) and isinstance(other, str) and _moment(one) == _moment(other)

@@ -1,7 +1,8 @@
 """One document under the official rules: which schemas, which rules, in the official order."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from terrafair.catalogue.rules.document import Document, without_mark
 from terrafair.catalogue.rules.findings import Finding, Rewrite
@@ -35,28 +36,27 @@ class Official:
             yield subject.finding(fault.rule, "", fault.message, fault.fix, *edits)
         elif not isinstance(document.data, dict):
             yield subject.finding("not-an-object", "", f"It is {shown(document.data)}, not an object.")
+        elif "stac_version" in document.data:
+            yield from self._stac(subject)
         else:
-            subject = self._extended(subject)
-            if "stac_version" in document.data:
-                yield from self._stac(subject)
-            else:
-                yield from self._record(subject)
+            yield from self._record(subject)
 
-    def _extended(self, subject: Subject) -> Subject:
+    def _extended(self, subject: Subject) -> dict[str, Any]:
         """With the release's own schema among the extensions; what is no array there is replaced by one."""
         own = own_schema(subject.path, every_file=self.rules.schemas_for_every_file)
         if not own:
-            return subject
+            return subject.data
         declared = subject.data.get("stac_extensions")
-        extensions = [*(declared if isinstance(declared, list) else ()), OFFICIAL + own]
-        return Subject(
-            replace(subject.document, data={**subject.data, "stac_extensions": extensions}), subject.snapshot
-        )
+        return {**subject.data, "stac_extensions": [*(declared if isinstance(declared, list) else ()), OFFICIAL + own]}
 
     def _record(self, subject: Subject) -> Iterator[Finding]:
         role = subject.role
+        if subject.data.get("type") in ("Catalog", "Collection"):
+            message = f"It is a {subject.data['type']} without `stac_version`, so it counts as a record."
+            yield subject.finding("stac-version", "", message)
         schemas = ["records.json"] + ([_RECORD_SCHEMAS[role]] if role in _RECORD_SCHEMAS else [])
-        yield from self._schemas(subject, [OFFICIAL + schema for schema in schemas], "schema-record")
+        addresses = [OFFICIAL + schema for schema in schemas]
+        yield from self._schemas(subject, self._extended(subject), addresses, "schema-record", set())
         yield from RULES_OF[role](subject)
 
     def _stac(self, subject: Subject) -> Iterator[Finding]:
@@ -83,12 +83,12 @@ class Official:
         yield from RULES_OF[subject.role](subject)
 
     def _stac_schemas(self, subject: Subject) -> Iterator[Finding]:
-        data = subject.data
-        name = STAC_TYPES[data["type"]]
+        data = self._extended(subject)
+        name, told = STAC_TYPES[data["type"]], set[tuple[str, str]]()
         version = data["stac_version"]
         core = f"https://schemas.stacspec.org/v{version}/{name}-spec/json-schema/{name}.json"
         if version in CHECKED:
-            yield from self._schemas(subject, [core], "schema-core")
+            yield from self._schemas(subject, data, [core], "schema-core", told)
         declared = data.get("stac_extensions")
         for number, address in enumerate(declared if isinstance(declared, list) else ()):
             if not isinstance(address, str) or not address.lower().startswith(("http://", "https://")):
@@ -96,9 +96,17 @@ class Official:
                 yield subject.finding("extension-address", f"/stac_extensions/{number}", message)
                 continue
             rule = "schema-osc" if address.startswith(OFFICIAL) else "schema-extension"
-            yield from self._schemas(subject, [address], rule, f"/stac_extensions/{number}")
+            yield from self._schemas(subject, data, [address], rule, told, f"/stac_extensions/{number}")
 
-    def _schemas(self, subject: Subject, addresses: Sequence[str], rule: str, pointer: str = "") -> Iterator[Finding]:
+    def _schemas(
+        self,
+        subject: Subject,
+        data: dict[str, Any],
+        addresses: Sequence[str],
+        rule: str,
+        told: set[tuple[str, str]],
+        pointer: str = "",
+    ) -> Iterator[Finding]:
         for address in addresses:
             try:
                 validator = self.store.validator(address, self.rules.schemas)
@@ -109,12 +117,15 @@ class Official:
                     self.unchecked.add(address)
                 continue
             try:
-                if validator.is_valid(subject.data):
+                if validator.is_valid(data):
                     continue
             except ValueError as fault:
                 yield subject.finding(rule, "", f"It cannot be checked against {address}: {fault}")
                 continue
-            for found in faults(validator, subject.data):
+            for found in faults(validator, data):
+                if (found.pointer, found.message) in told:
+                    continue
+                told.add((found.pointer, found.message))
                 yield subject.finding(rule, found.pointer, f"{found.message} (Schema {_named(address)})", found.fix)
 
 

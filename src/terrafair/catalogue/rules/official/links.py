@@ -20,8 +20,10 @@ def shape(subject: Subject) -> Iterator[Finding]:
     for number, link in enumerate(links):
         if not isinstance(link, dict):
             yield subject.finding("link-object", f"/links/{number}", f"Link {number} is {_kind(link)}, not an object.")
-        elif not isinstance(link.get("href"), str):
+        elif not isinstance(link.get("href"), str) or not link["href"]:
             yield subject.finding("link-object", f"/links/{number}", f"Link {number} has no `href` with an address.")
+        elif not isinstance(link.get("rel"), str):
+            yield subject.finding("link-object", f"/links/{number}", f"Link {number} to {link['href']} has no `rel`.")
 
 
 def _kind(value: Any) -> str:

@@ -61,16 +61,19 @@ def _webp(content: bytes) -> list[int] | None:
     if content[:4] != b"RIFF" or content[8:12] != b"WEBP":
         return None
     chunk = content[12:16]
+    # Which of the marks are looked at is the official validator's choice.
     if chunk == b"VP8X":
+        if content[20] & 0xC1:
+            return None
         columns, rows = (int.from_bytes(content[start : start + 3], "little") + 1 for start in (24, 27))
         return [rows, columns]
     if chunk == b"VP8L":
-        if content[20] != 0x2F:
+        if content[23:26] == b"\x9d\x01\x2a":
             return None
         bits = int.from_bytes(content[21:25], "little")
         return [(bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1]
     if chunk == b"VP8 ":
-        if content[23:26] != b"\x9d\x01\x2a":
+        if content[20] == 0x2F:
             return None
         columns, rows = struct.unpack_from("<HH", content, 26)
         return [rows & 0x3FFF, columns & 0x3FFF]

@@ -41,5 +41,5 @@ def _before_first(found: re.Match[str]) -> bool:
         return False
     parts = [*suffix.split("."), "0"]
     if parts[0] != "rc":
-        return parts[0] < "rc"
-    return parts[1].isdigit() and int(parts[1]) < 1
+        return bool(parts[0] < "rc")
+    return bool(parts[1].isdigit() and int(parts[1]) < 1)

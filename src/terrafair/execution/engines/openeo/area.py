@@ -67,7 +67,8 @@ class Box:
         )
         if not np.all(np.isfinite(moved)):
             raise InvalidInput(f"The bounding box {self} cannot be expressed in {crs}.", code="bounding-box")
-        return Box(*map(float, moved), crs)
+        west, south, east, north = map(float, moved)
+        return Box(west, south, east, north, crs)
 
 
 def reference_system(value: Any) -> Any:
@@ -200,7 +201,8 @@ class Geometries:
         bounds = shapely.total_bounds(np.array(self.shapes, object))
         if not np.all(np.isfinite(bounds)):
             raise InvalidInput("The geometries are empty.", code="geometry-invalid")
-        return Box(*map(float, bounds), self.crs)
+        west, south, east, north = map(float, bounds)
+        return Box(west, south, east, north, self.crs)
 
 
 def _features(value: Mapping[str, Any], argument: str) -> Iterator[tuple[Any, Mapping[str, Any]]]:

@@ -34,9 +34,8 @@ def apply_each(cube: xr.DataArray, process: Callback, context: Any) -> xr.DataAr
     data = cube.data
     if isinstance(data, da.Array):
         sample = work(np.ones((1,) * cube.ndim, cube.dtype))
-        data = data.map_blocks(
-            _in_slabs(work, None, 0), dtype=sample.dtype, meta=np.empty((0,) * cube.ndim, sample.dtype)
-        )
+        meta = np.empty((0,) * cube.ndim, sample.dtype)
+        data = da.map_blocks(_in_slabs(work, None, 0), data, dtype=sample.dtype, meta=meta)
     else:
         data = work(np.asarray(data))
     return dimensions.rebuilt(cube, data, [str(d) for d in cube.dims])
@@ -121,6 +120,23 @@ def transform_along(
     return result, sample.labels
 
 
+def pixelwise(function: Callable[[Block, Block], Block], one: xr.DataArray, two: xr.DataArray) -> Any:
+    """Values of two rasters of equal shape put together by a function that knows no neighbours, in slabs."""
+
+    def work(first: Block, second: Block) -> Block:
+        step = max(1, SLAB // max(1, first.dtype.itemsize))
+        flat, other = first.reshape(-1), second.reshape(-1)
+        if flat.size <= step:
+            return function(first, second)
+        parts = [function(flat[n : n + step], other[n : n + step]) for n in range(0, flat.size, step)]
+        return np.concatenate(parts).reshape(first.shape)
+
+    if isinstance(one.data, da.Array):
+        kind = function(np.ones(1, one.dtype), np.ones(1, two.dtype)).dtype
+        return da.map_blocks(work, one.data, two.data, dtype=kind)
+    return work(np.asarray(one.data), np.asarray(two.data))
+
+
 def combine(first: Any, second: Any, resolver: Callback, context: Any) -> Any:
     """Resolve two arrays of equal shape element by element (parameters `x` and `y`)."""
 
@@ -160,8 +176,7 @@ def _in_slabs(work: Callable[[Block], Block], size: int | None = None, core: int
             if result is None:
                 result = np.empty((*before, pixels), found.dtype)
             result[..., start : start + step] = found
-        assert result is not None
-        return result.reshape(*before, *outer)
+        return np.empty((*before, *outer)) if result is None else result.reshape(*before, *outer)
 
     return on_slabs
 
@@ -228,15 +243,11 @@ def _shaped(value: Any, shape: tuple[int, ...]) -> Block:
         raise InvalidInput(what, code="result-type") from None
 
 
-class quiet:  # noqa: N801
+@contextmanager
+def quiet() -> Iterator[None]:
     """Division by zero and empty slices are no news in pixel arithmetic: IEEE 754 says what comes out."""
-
-    def __enter__(self) -> None:
-        self._errors = np.errstate(all="ignore")
-        self._errors.__enter__()
-
-    def __exit__(self, *fault: object) -> None:
-        self._errors.__exit__(*fault)
+    with np.errstate(all="ignore"):
+        yield
 
 
 @contextmanager

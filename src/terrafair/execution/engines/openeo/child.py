@@ -2,12 +2,14 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from terrafair.errors import Problem, TerrafairError
+from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.execution.engines.openeo.graph import Graph, read
+from terrafair.execution.engines.openeo.save import Results
 from terrafair.execution.engines.report import Report
 from terrafair.execution.task import JobFolder, Outcome, Task
 
@@ -30,7 +32,7 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     started = time.monotonic()
     try:
         graph = read(Path(task.application).read_bytes(), tuple(task.values))
-        outputs = evaluate(graph, task, folder, report)
+        results = evaluate(graph, task, folder, report)
     except TerrafairError as fault:
         return Outcome(False, fault.problems)
     except MemoryError:
@@ -43,30 +45,51 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
         problem = Problem(f"The process graph failed: {type(fault).__name__}: {text}", code="process-failed")
         return Outcome(False, (problem,))
     report.progress(1, "Done.")
-    details = {"seconds": round(time.monotonic() - started, 3), "versions": versions(), "nodes": len(graph.nodes)}
-    return Outcome(True, (), outputs, details)
+    details: dict[str, Any] = {
+        "seconds": round(time.monotonic() - started, 3),
+        "versions": versions(),
+        "nodes": len(graph.nodes),
+    }
+    if results.changes:
+        details["stac_changes"] = results.changes
+    return Outcome(True, (), results.outputs, details)
 
 
-def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Mapping[str, str]:
-    """Run the graph and give the outputs that it left."""
-    import dask
-
+def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Results:
+    """Run the graph and give the results that it left."""
     from terrafair.execution.engines.openeo.blocks import silent
     from terrafair.execution.engines.openeo.evaluate import Definitions, Environment, Evaluator
     from terrafair.execution.engines.openeo.progress import Progress
     from terrafair.execution.engines.openeo.registry import processes
-    from terrafair.execution.engines.openeo.save import Results
 
     results = Results(folder.outputs)
     progress = Progress(report)
     environment = Environment(task.sources, results, report.say, progress.node, strict=False)
     definitions = Definitions(task.options.get("udps") or {})
     evaluator = Evaluator(processes(), definitions, environment)
-    threads = int(task.options.get("threads") or THREADS)
-    with dask.config.set(scheduler="threads", num_workers=threads), progress, silent():
+    with _scheduler(task), progress, silent():
         values = evaluator.run(graph, task.values)
         _save_rest(graph, values, environment)
-    return results.outputs
+    return results
+
+
+@contextmanager
+def _scheduler(task: Task) -> Iterator[None]:
+    """Threads of this process, or the Dask cluster at the address that the operator set; the values are the same."""
+    import dask
+
+    if address := str(task.options.get("scheduler") or ""):
+        try:
+            from distributed import Client
+        except ImportError:
+            what = f"The Dask scheduler {address} cannot be used: the package distributed is not installed."
+            raise InvalidInput(what, remedy="Install terrafair with the extra `cluster`.") from None
+        with Client(address, timeout=20):
+            yield
+        return
+    threads = int(task.options.get("threads") or THREADS)
+    with dask.config.set(scheduler="threads", num_workers=threads):
+        yield
 
 
 def _save_rest(graph: Graph, values: Mapping[str, Any], environment: Any) -> None:

@@ -156,7 +156,7 @@ def positions(cube: xr.DataArray, dimension: str, label: Any) -> list[int]:
     return own or [n for n, each in enumerate(found) if names.get(each) == label]
 
 
-def coordinate(dimension: str, values: Sequence[Any], attributes: Mapping[str, Any]) -> xr.DataArray:
+def coordinate(dimension: str, values: Any, attributes: Mapping[str, Any]) -> xr.DataArray:
     """A coordinate with labels of any type."""
     array: Any = values if isinstance(values, np.ndarray) else _label_array(values)
     return xr.DataArray(array, dims=(dimension,), attrs=dict(attributes), name=dimension)
@@ -173,7 +173,7 @@ def _label_array(values: Sequence[Any]) -> Any:
     return array
 
 
-def with_labels(cube: xr.DataArray, dimension: str, values: Sequence[Any], **attributes: Any) -> xr.DataArray:
+def with_labels(cube: xr.DataArray, dimension: str, values: Any, **attributes: Any) -> xr.DataArray:
     """The cube with other labels of a dimension; its attributes stay."""
     old = dict(cube.coords[dimension].attrs) if dimension in cube.coords else {}
     old.setdefault("type", kind(cube, dimension))

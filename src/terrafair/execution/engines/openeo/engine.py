@@ -1,6 +1,7 @@
 """Prepares an openEO process graph for the sandbox: checks it, stages what it loads."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,8 +37,10 @@ class OpenEOEngine:
 
     type = WorkflowType.OPENEO
 
-    def __init__(self, stager: Stager, collections: Callable[[str], str | None]) -> None:
+    def __init__(self, stager: Stager, collections: Callable[[str], str | None], scheduler: str = "") -> None:
         self._stager = stager
+        self._scheduler = scheduler
+        """Address of a Dask scheduler whose workers see the job folders; empty: threads of the job's own process."""
         self._collections = collections
         """Collection id -> its STAC reference, or None."""
 
@@ -51,7 +54,8 @@ class OpenEOEngine:
             graph = read(resolution.application.content, _names(resolution))
             problems = _call_problems(graph, definitions)
             found = sources.find(graph, resolution.values, definitions)
-            return [*problems, *self._unknown_collections(found.needs)]
+            problems = [*problems, *self._unknown_collections(found.needs)]
+            return problems or _static_problems(resolution)
         except TerrafairError as fault:
             return list(fault.problems)
 
@@ -82,12 +86,13 @@ class OpenEOEngine:
             values=staged.values,
             sources=staged.sources,
             folder=str(folder.path),
-            options={"udps": dict(resolution.configuration.get("udps") or {})},
+            options={"udps": dict(resolution.configuration.get("udps") or {}), "scheduler": self._scheduler},
         )
         # Sidecar files beside a raster could change what it says, or point elsewhere.
         environment = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
         readable = staged.readable(folder.path)
-        return child_command("openeo", task, folder, limits, readable, environment=environment)
+        command = child_command("openeo", task, folder, limits, readable, environment=environment)
+        return replace(command, network=True) if self._scheduler else command
 
     def _unknown_collections(self, needs: Iterable[Need]) -> list[Problem]:
         problems = []
@@ -181,6 +186,17 @@ def _days(extent: Any) -> tuple[str | None, str | None]:
 def _definitions(resolution: Resolution) -> Definitions:
     documents = resolution.configuration.get("udps")
     return Definitions(documents if isinstance(documents, Mapping) else {})
+
+
+def _static_problems(resolution: Resolution) -> list[Problem]:
+    """What the metadata of cubes tell before anything is loaded."""
+    from terrafair.execution.engines.openeo.abstract import ANY
+    from terrafair.execution.engines.openeo.validation import Context, validate
+
+    documents = resolution.configuration.get("udps")
+    values = {**dict.fromkeys(_names(resolution), ANY), **resolution.values}
+    context = Context(definitions=documents if isinstance(documents, Mapping) else {}, values=values)
+    return validate(resolution.application.content if resolution.application else b"", context)
 
 
 def _names(resolution: Resolution) -> tuple[str, ...]:

@@ -150,6 +150,11 @@ class Evaluator:
         self._definitions = definitions or Definitions({})
         self.environment = environment or Environment()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Callbacks travel to other processes without what reaches out of the graph."""
+        known = Environment(self.environment.sources, strict=self.environment.strict)
+        return Evaluator, (self._processes, self._definitions, known)
+
     def run(self, graph: Graph, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Evaluate all result nodes of a graph: node id -> value.
 

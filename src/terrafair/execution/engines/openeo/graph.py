@@ -346,7 +346,7 @@ class _Place:
 
 def needs(node: Node) -> Iterator[str]:
     """The nodes that a node refers to; callbacks see their own nodes only."""
-    stack: list[Any] = list(reversed(node.arguments.values()))
+    stack: list[Any] = list(reversed(list(node.arguments.values())))
     while stack:
         value = stack.pop()
         if isinstance(value, NodeReference):
@@ -354,7 +354,7 @@ def needs(node: Node) -> Iterator[str]:
         elif isinstance(value, list):
             stack.extend(reversed(value))
         elif isinstance(value, Mapping):
-            stack.extend(reversed(value.values()))
+            stack.extend(reversed(list(value.values())))
 
 
 def _graphs(value: Any) -> Iterator[Graph]:

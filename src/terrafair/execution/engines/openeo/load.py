@@ -58,8 +58,10 @@ def load_uploaded_files(environment: Environment, paths: Any, format: Any = None
 
 def load_geojson(data: Any, properties: Any = ()) -> xr.DataArray:
     """A vector cube: geometries, and the wanted properties as bands."""
-    shapes = Geometries.of(data, "data")
-    names = list(properties or [])
+    return _vector(Geometries.of(data, "data"), list(properties or []))
+
+
+def _vector(shapes: Geometries, names: list[str]) -> xr.DataArray:
     values = [[_number(about.get(name)) for name in names] for about in shapes.properties]
     attributes = {"type": "geometry", "reference_system": shapes.crs}
     coords = {"geometry": dimensions.coordinate("geometry", list(shapes.shapes), attributes)}
@@ -90,6 +92,8 @@ def _file(environment: Environment, reference: Any, form: str) -> Any:
     if not isinstance(reference, str):
         raise InvalidInput(f"The reference is {describe(reference)}, not a text.", code="argument-type")
     path = staged(environment, reference)
+    if path.is_file() and _starts(path, b"PAR1"):
+        return _geoparquet(path, reference)
     if form.lower() in {"geojson", "json"} or path.suffix.lower() in VECTORS:
         try:
             document = json.loads(path.read_bytes())
@@ -98,6 +102,32 @@ def _file(environment: Environment, reference: Any, form: str) -> Any:
             raise InvalidInput(what, where=reference, code="asset-unreadable") from None
         return load_geojson(document) if isinstance(document, Mapping) and "type" in document else document
     return read.cube_of(path, reference)
+
+
+def _starts(path: Path, wanted: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(wanted)) == wanted
+
+
+def _geoparquet(path: Path, reference: str) -> xr.DataArray:
+    """A vector cube with the numbers of the table as properties."""
+    try:
+        import geopandas
+    except ImportError:
+        what = f"{reference} is GeoParquet, for which the package geopandas is not installed here."
+        raise InvalidInput(what, remedy="Give it as GeoJSON.", where=reference, code="asset-unreadable") from None
+    try:
+        table = geopandas.read_parquet(path)
+    except (ValueError, OSError) as fault:
+        raise InvalidInput(
+            f"{reference} is no GeoParquet: {fault}.", where=reference, code="asset-unreadable"
+        ) from None
+    names = [str(name) for name in table.columns if table[name].dtype.kind in "iufb"]
+    rows = table[names].to_numpy(float).tolist()
+    properties = tuple(dict(zip(names, values, strict=True)) for values in rows)
+    crs = table.crs.to_wkt() if table.crs is not None else dimensions.WGS84
+    epsg = table.crs.to_epsg() if table.crs is not None else None
+    return _vector(Geometries(tuple(table.geometry), properties, f"EPSG:{epsg}" if epsg else crs), names)
 
 
 def _load(

@@ -11,13 +11,13 @@ from terrafair.execution.engines.openeo.udf.run import python_version
 _LIBRARIES = ("numpy", "xarray", "scipy", "pandas", "shapely", "pyproj", "rasterio", "scikit-learn", "onnxruntime")
 _PREFIX = {
     "filename_prefix": {
-        "description": "Begins the names of the files.", "type": "string", "required": False, "default": "",
+        "description": "Begins the names of the files.", "schema": {"type": "string"}, "required": False, "default": "",
     },
 }  # fmt: skip
 _COMPRESS = {
     "compress": {
         "description": "How the pixels are compressed, without loss.",
-        "type": "string", "enum": ["ZSTD", "DEFLATE", "LZW", "NONE"], "required": False, "default": "ZSTD",
+        "schema": {"type": "string", "enum": ["ZSTD", "DEFLATE", "LZW", "NONE"]}, "required": False, "default": "ZSTD",
     },
 }  # fmt: skip
 
@@ -46,7 +46,7 @@ def formats() -> dict[str, dict[str, Any]]:
         "output": {
             "GTiff": _format("Cloud-Optimised GeoTIFF", raster, {**_PREFIX, **_COMPRESS}),
             "COG": _format("Cloud-Optimised GeoTIFF", raster, {**_PREFIX, **_COMPRESS}),
-            "netCDF": _format("netCDF 4 by the CF conventions", [*raster, *vector], _PREFIX),
+            "netCDF": _format("netCDF 4 by the CF conventions", raster, _PREFIX),
             "Zarr": _format("Zarr, version 2", raster, _PREFIX),
             "PNG": _format("PNG", raster, _PREFIX),
             "GeoParquet": _format("GeoParquet", [*vector, *table], _PREFIX),

@@ -50,7 +50,8 @@ def start(label_with_year: str, period: str) -> np.datetime64:
 
 
 def _month(year: str, month: int) -> np.datetime64:
-    return np.datetime64(f"{int(year) + (month - 1) // 12:04d}-{(month - 1) % 12 + 1:02d}", "M").astype("datetime64[D]")
+    text = f"{int(year) + (month - 1) // 12:04d}-{(month - 1) % 12 + 1:02d}"
+    return np.datetime64(f"{text}-01", "D")
 
 
 def _dekad(moment: dt.datetime) -> str:

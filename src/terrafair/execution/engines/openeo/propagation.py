@@ -5,75 +5,12 @@ definition names.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from terrafair.execution.engines.openeo import array_rules
 from terrafair.execution.engines.openeo.abstract import ANY, Cube, Dimension, Items, Some, nearest
-
-Report = Callable[..., None]
-"""what, why, remedy, argument, code."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call with its arguments as far as they are known."""
-
-    process: str
-    arguments: Mapping[str, Any]
-    report: Report
-    inside: Mapping[str, Any]
-    """Argument -> what the callback given there would give."""
-
-    def cube(self, argument: str = "data") -> Cube:
-        """The cube given as an argument; one of which nothing is known for anything else."""
-        value = self.arguments.get(argument)
-        return value if isinstance(value, Cube) else Cube()
-
-    def get(self, argument: str) -> Any:
-        """A literal argument; None for what only the run will tell."""
-        value = self.arguments.get(argument)
-        return None if isinstance(value, Cube | Items | Some) else value
-
-    def dimension(self, cube: Cube, argument: str, kind: str = "") -> Dimension | None:
-        """The dimension that an argument names, reported where it is missing or of another kind."""
-        name = self.get(argument)
-        if cube.dimensions is None or not isinstance(name, str):
-            return None
-        found = cube.find(name)
-        if found is None:
-            known = [each.name for each in cube.dimensions]
-            what = f"{self.process}: the cube has no dimension {name!r}."
-            self.report(what, f"It has: {', '.join(known)}.", nearest(name, known), argument, "dimension-not-available")
-        elif kind and found.kind != kind:
-            what = f"{self.process}: the dimension {name} is of type {found.kind}, not {kind}."
-            same = ", ".join(each.name for each in cube.of_kind(kind)) or "none"
-            self.report(what, f"Dimensions of that type: {same}.", "", argument, "dimension-not-available")
-        return found
-
-    def only(self, cube: Cube, kind: str) -> Dimension | None:
-        """The one dimension of a kind, reported where there is none or several."""
-        if cube.dimensions is None:
-            return None
-        found = cube.of_kind(kind)
-        names = ", ".join(each.name for each in cube.dimensions)
-        if not found:
-            code = "dimension-missing" if kind == "bands" else "dimension-not-available"
-            self.report(f"{self.process}: the cube has no {kind} dimension.", f"It has: {names}.", "", "data", code)
-        elif len(found) > 1 and kind != "spatial":
-            what = f"{self.process}: the cube has {len(found)} {kind} dimensions."
-            self.report(what, f"It has: {names}.", "Name one.", "data", "too-many-dimensions")
-        return found[0] if len(found) == 1 else None
-
-    def plane(self, cube: Cube) -> list[Dimension]:
-        """The dimensions x and y."""
-        if cube.dimensions is None:
-            return []
-        found = cube.of_kind("spatial")
-        if not found:
-            names = ", ".join(each.name for each in cube.dimensions) or "none"
-            what = f"{self.process}: the cube has no x and y."
-            self.report(what, f"It has: {names}.", "It works on rasters.", "data", "dimension-missing")
-        return found
+from terrafair.execution.engines.openeo.call import Call, check_bands
 
 
 def result(call: Call, returns: str) -> Any:
@@ -156,21 +93,6 @@ def _filter_temporal(call: Call) -> Cube:
         call.only(cube, "temporal")
     found = [each.without_labels() if each.kind == "temporal" else each for each in cube.dimensions or ()]
     return cube if cube.dimensions is None else cube.with_dimensions(found)
-
-
-def check_bands(call: Call, found: Dimension | None, wanted: Any, argument: str) -> list[Any]:
-    """Report the bands that are not there; gives the others."""
-    kept = []
-    for band in wanted if isinstance(wanted, list) else [wanted]:
-        if isinstance(band, Cube | Items | Some) or found is None or found.labels is None:
-            continue
-        if band in found.labels or band in found.aliases:
-            kept.append(band)
-            continue
-        what = f"{call.process}: there is no band {band!r}."
-        why = f"Bands: {', '.join(map(str, found.labels[:30]))}."
-        call.report(what, why, nearest(band, found.labels), argument, "band-unknown")
-    return kept
 
 
 def _filter_bands(call: Call) -> Cube:
@@ -407,73 +329,6 @@ def _unflattened(call: Call) -> Cube:
     )
 
 
-def _dimension_labels(call: Call) -> Items:
-    found = call.dimension(call.cube(), "dimension")
-    return Items(None, found.count if found is not None else None)
-
-
-def _array_element(call: Call) -> Any:
-    array, label, index = call.arguments.get("data"), call.get("label"), call.get("index")
-    given = {"index", "label"} & {name for name, value in call.arguments.items() if value is not None}
-    if not given:
-        what = "array_element: neither `index` nor `label` is given."
-        call.report(what, "", "Give one of them.", "index", "array-element-parameter-missing")
-    elif len(given) > 1:
-        what = "array_element: `index` and `label` exclude each other."
-        call.report(what, "", "Give one of them.", "label", "array-element-parameter-conflict")
-    if not isinstance(array, Items) or call.get("return_nodata"):
-        return ANY
-    if label is not None and array.labels is not None and label not in array.labels:
-        what = f"array_element: there is no element labelled {label!r}."
-        why = f"Labels: {', '.join(map(str, array.labels[:30]))}."
-        call.report(what, why, nearest(label, array.labels), "label", "array-element-not-available")
-    size = array.size if array.size is not None or array.labels is None else len(array.labels)
-    if isinstance(index, int) and size is not None and index >= size:
-        what = f"array_element: there is no element {index}; the array has {size}."
-        call.report(what, "Indices start at 0.", "", "index", "array-element-not-available")
-    return ANY
-
-
-def _array_create(call: Call) -> Any:
-    data, repeat = call.arguments.get("data"), call.get("repeat")
-    size = len(data) if isinstance(data, list) else None
-    times = repeat if isinstance(repeat, int) else 1
-    if size is not None and size * times > ARRAY_LIMIT:
-        what = f"array_create: the array would have {size * times} elements."
-        call.report(what, f"The limit is {ARRAY_LIMIT}.", "Make it shorter.", "repeat", "graph-too-large")
-    return Items(None, None if size is None else size * times)
-
-
-ARRAY_LIMIT = 1_000_000
-
-
-def _array_same(call: Call) -> Any:
-    array = call.arguments.get("data")
-    if isinstance(array, list):
-        return Items(None, len(array))
-    return array if isinstance(array, Items) else Items()
-
-
-def _if(call: Call) -> Any:
-    accept, reject = call.arguments.get("accept"), call.arguments.get("reject")
-    return accept if type(accept) is type(reject) and isinstance(accept, Cube | Items) else ANY
-
-
-def _constant(call: Call) -> Any:
-    return call.arguments.get("x", ANY)
-
-
-def _elementwise(call: Call) -> Any:
-    """Arithmetic on arrays gives arrays."""
-    values = list(call.arguments.values())
-    return next((value for value in values if isinstance(value, Items)), Some("number"))
-
-
-def _run_udf(call: Call) -> Any:
-    data = call.arguments.get("data")
-    return Cube() if isinstance(data, Cube) else ANY
-
-
 RULES: Mapping[str, Callable[[Call], Any]] = {
     "add_dimension": _add_dimension,
     "aggregate_spatial": _aggregate_spatial,
@@ -488,19 +343,19 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "apply_polygon": _neighborhood,
     "ard_normalized_radar_backscatter": _same,
     "ard_surface_reflectance": _same,
-    "array_apply": _array_same,
-    "array_create": _array_create,
-    "array_element": _array_element,
-    "array_interpolate_linear": _array_same,
+    "array_apply": array_rules.array_same,
+    "array_create": array_rules.array_create,
+    "array_element": array_rules.array_element,
+    "array_interpolate_linear": array_rules.array_same,
     "atmospheric_correction": _same,
     "chunk_polygon": _neighborhood,
     "climatological_normal": _temporal,
-    "constant": _constant,
-    "cummax": _array_same,
-    "cummin": _array_same,
-    "cumproduct": _array_same,
-    "cumsum": _array_same,
-    "dimension_labels": _dimension_labels,
+    "constant": array_rules.constant,
+    "cummax": array_rules.array_same,
+    "cummin": array_rules.array_same,
+    "cumproduct": array_rules.array_same,
+    "cumsum": array_rules.array_same,
+    "dimension_labels": array_rules.dimension_labels,
     "drop_dimension": _drop_dimension,
     "filter_bands": _filter_bands,
     "filter_bbox": _cut,
@@ -508,7 +363,7 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "filter_spatial": _cut,
     "filter_temporal": _filter_temporal,
     "flatten_dimensions": _flattened,
-    "if": _if,
+    "if": array_rules.if_,
     "inspect": _same,
     "mask": _mask,
     "mask_polygon": _on_plane,
@@ -521,10 +376,10 @@ RULES: Mapping[str, Callable[[Call], Any]] = {
     "rename_labels": _rename_labels,
     "resample_cube_spatial": _resampled,
     "resample_spatial": _resampled,
-    "run_udf": _run_udf,
+    "run_udf": array_rules.run_udf,
     "sar_backscatter": _same,
     "to_scl_dilation_mask": _on_plane,
     "trim_cube": _same,
     "unflatten_dimension": _unflattened,
 }
-ELEMENTWISE: Callable[[Call], Any] = _elementwise
+ELEMENTWISE: Callable[[Call], Any] = array_rules.elementwise

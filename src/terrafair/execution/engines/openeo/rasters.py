@@ -145,7 +145,7 @@ def layer_stack(layers: Sequence[Layer], frame: Frame, kind: np.dtype[Any]) -> A
             left += width
         lines.append(line)
         top += height
-    return da.block(lines)  # type: ignore[no-untyped-call]
+    return da.block(lines)
 
 
 def _pieces(size: int) -> list[int]:
@@ -257,7 +257,7 @@ def cube_of(path: Path, reference: str) -> xr.DataArray:
     if len(set(names)) < len(names):
         names = [f"B{number}" for number in range(1, raster.count + 1)]
     planes = [layer_stack([Layer(raster, number)], frame, kind) for number in range(1, raster.count + 1)]
-    return assemble(da.stack(planes)[None], frame, names, []).isel(t=0, drop=True)  # type: ignore[no-untyped-call]
+    return assemble(da.stack(planes)[None], frame, names, []).isel(t=0, drop=True)
 
 
 def _by_time(
@@ -273,7 +273,7 @@ def _by_time(
         [layer_stack([Layer(raster, places[m, b])] if (m, b) in places else [], frame, kind) for b in bands]
         for m in moments
     ]
-    stacked = da.stack([da.stack(line) for line in data])  # type: ignore[no-untyped-call]
+    stacked = da.stack([da.stack(line) for line in data])
     return assemble(stacked, frame, bands, moments)
 
 

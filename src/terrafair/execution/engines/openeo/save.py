@@ -18,9 +18,10 @@ from terrafair.execution.engines.openeo.values import LabelledArray, Stack, desc
 FORMATS: Mapping[str, str] = {
     "gtiff": "tif", "geotiff": "tif", "cog": "tif", "tiff": "tif", "tif": "tif", "netcdf": "nc", "nc": "nc",
     "netcdf4": "nc", "zarr": "zarr", "json": "json", "csv": "csv", "png": "png", "geojson": "geojson",
+    "parquet": "parquet", "geoparquet": "parquet",
 }  # fmt: skip
 """Format name in lower case -> file name extension."""
-NAMES = "GTiff, COG, netCDF, Zarr, JSON, CSV, PNG, GeoJSON"
+NAMES = "GTiff, COG, netCDF, Zarr, JSON, CSV, PNG, GeoJSON, GeoParquet"
 
 
 KEPT = 64 * 2**20

@@ -1,6 +1,6 @@
 """What a graph loads, found without running it: references with the area, time and bands that they are wanted for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,7 +137,11 @@ def _computed(node: Node, graph: Graph, bound: Mapping[str, Any]) -> Any:
     """The value of a node that only puts texts and dates together; everything else waits for the run."""
     from terrafair.execution.engines.openeo.processes import dates, math, texts
 
-    own = {"constant": math.constant, "text_concat": texts.text_concat, "date_shift": dates.date_shift}
+    own: Mapping[str, Callable[..., Any]] = {
+        "constant": math.constant,
+        "text_concat": texts.text_concat,
+        "date_shift": dates.date_shift,
+    }
     if node.process not in own or node.namespace:
         return UNKNOWN
     arguments = {name: _literal(value, graph, bound) for name, value in node.arguments.items()}

@@ -133,9 +133,7 @@ def _from_rasters(items: Sequence[Item], box: Box | None, wanted: Sequence[Any])
     plan = {(moment, name): _layers(items, moment, name, headers) for moment in moments for name in names}
     gaps = any(not layers or not _covers(layers, frame) for layers in plan.values())
     kind = rasters.value_type(list(headers.values()), gaps=gaps)
-    data = da.stack(  # type: ignore[no-untyped-call]
-        [da.stack([rasters.layer_stack(plan[m, n], frame, kind) for n in names]) for m in moments]  # type: ignore[no-untyped-call]
-    )
+    data = da.stack([da.stack([rasters.layer_stack(plan[m, n], frame, kind) for n in names]) for m in moments])
     known = {band.name: band for item in items for band in item.bands if band.name in names}
     attributes = {
         "common_names": {name: known[name].common_name for name in names if known[name].common_name},

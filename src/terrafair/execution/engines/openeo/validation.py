@@ -11,6 +11,7 @@ from typing import Any
 from terrafair.errors import Problem, TerrafairError
 from terrafair.execution.engines.openeo import fitting, propagation
 from terrafair.execution.engines.openeo.abstract import ANY, Cube, Items, Some, cube_of, describe, nearest
+from terrafair.execution.engines.openeo.call import Call, Report, check_bands
 from terrafair.execution.engines.openeo.definition import Definition, definitions
 from terrafair.execution.engines.openeo.evaluate import (
     CALL_LIMIT,
@@ -34,6 +35,7 @@ from terrafair.execution.engines.openeo.graph import (
 from terrafair.execution.engines.openeo.processes.udfs import RUNTIMES
 from terrafair.execution.engines.openeo.registry import elementwise, processes
 from terrafair.execution.engines.openeo.save import FORMATS, NAMES
+from terrafair.execution.engines.openeo.sizes import with_sizes
 
 LOADED_LIMIT = 2 * 2**40
 """Bytes that one graph may load by default."""
@@ -230,7 +232,7 @@ class _Checker:
             self._check_format(arguments, where)
         if node.process == "run_udf":
             _check_runtime(arguments, report)
-        call = propagation.Call(node.process, arguments, report, inside)
+        call = Call(node.process, arguments, report, inside)
         if node.process not in propagation.RULES and elementwise(node.process):
             found = propagation.ELEMENTWISE(call)
             return found if isinstance(found, Items) else propagation.of_type(definition.returns)
@@ -278,7 +280,7 @@ class _Checker:
         if document is None:
             self.loaded = None
             return Cube()
-        cube = _with_sizes(cube_of(document), document, arguments)
+        cube = with_sizes(cube_of(document), document, arguments)
         own = next(iter(cube.of_kind("bands")), None)
         wanted = arguments.get("bands")
         if own is not None and isinstance(wanted, list) and not any(isinstance(b, Some | Items) for b in wanted):
@@ -286,7 +288,7 @@ class _Checker:
             def report(what: str, why: str = "", remedy: str = "", argument: str = "", code: str = "") -> None:
                 self.problems.append(Problem(what, why, remedy, f"{where}/{argument}", code))
 
-            propagation.check_bands(propagation.Call(process, arguments, report, {}), own, wanted, "bands")
+            check_bands(Call(process, arguments, report, {}), own, wanted, "bands")
             cube = cube.changed(own, replace(own, labels=tuple(wanted)))
         self.loaded = None if self.loaded is None or cube.bytes is None else self.loaded + cube.bytes
         return cube
@@ -365,7 +367,7 @@ class _Checker:
         return value
 
 
-def _check_runtime(arguments: Mapping[str, Any], report: propagation.Report) -> None:
+def _check_runtime(arguments: Mapping[str, Any], report: Report) -> None:
     runtime = arguments.get("runtime")
     if isinstance(runtime, str) and runtime.lower() not in RUNTIMES:
         what = f"run_udf: the runtime {runtime!r} is not here."
@@ -384,62 +386,3 @@ def _of_parameter(parameter: Parameter) -> Any:
     # Optional ones may be null.
     known = parameter.required and kind in {"number", "boolean", "string", "array"}
     return Some(str(kind)) if known else ANY
-
-
-def _with_sizes(cube: Cube, document: Mapping[str, Any], arguments: Mapping[str, Any]) -> Cube:
-    """Sizes from the extents asked for, the collection's own where nothing is asked, and its steps."""
-    about = document.get("cube:dimensions") or {}
-    found = []
-    for each in cube.dimensions or ():
-        entry = about.get(each.name) or {}
-        if each.kind == "spatial" and each.count is None:
-            found.append(replace(each, size=_pixels(entry, arguments.get("spatial_extent"))))
-        elif each.kind == "temporal" and each.count is None:
-            found.append(replace(each, size=_moments(entry, arguments.get("temporal_extent"))))
-        else:
-            found.append(each)
-    return cube.with_dimensions(found) if cube.dimensions is not None else cube
-
-
-def _pixels(entry: Mapping[str, Any], extent: Any) -> int | None:
-    from terrafair.execution.engines.openeo.area import Box
-
-    if extent is not None and not (isinstance(extent, Mapping) and "west" in extent):
-        return None
-    step, bounds = entry.get("step"), entry.get("extent")
-    axis = str(entry.get("axis", ""))
-    if not isinstance(step, int | float) or not step or axis not in {"x", "y"}:
-        return None
-    low, high = bounds if isinstance(bounds, list) and len(bounds) == 2 else (None, None)
-    if extent is not None:
-        try:
-            box = Box.of(extent).to(entry.get("reference_system") or 4326)
-        except TerrafairError:
-            return None
-        own = (box.west, box.east) if axis == "x" else (box.south, box.north)
-        low = own[0] if not isinstance(low, int | float) else max(low, own[0])
-        high = own[1] if not isinstance(high, int | float) else min(high, own[1])
-    if not isinstance(low, int | float) or not isinstance(high, int | float):
-        return None
-    return max(0, math.ceil((high - low) / abs(step) - 1e-6))
-
-
-def _moments(entry: Mapping[str, Any], extent: Any) -> int | None:
-    from terrafair.execution.engines.openeo import instants
-    from terrafair.execution.engines.openeo.processes.neighborhoods import seconds_of
-
-    values = entry.get("values")
-    if extent is not None and not (isinstance(extent, list) and all(isinstance(e, str | None) for e in extent)):
-        return None
-    span = entry.get("extent") if extent is None else extent
-    try:
-        start, end = instants.interval(span, same_day=True) if span is not None else (None, None)
-    except TerrafairError:
-        return None
-    if isinstance(values, list):
-        moments = [instants.instant(each) for each in values]
-        return sum((start is None or m >= start) and (end is None or m < end) for m in moments)
-    step = seconds_of(str(entry.get("step") or ""))
-    if not step or start is None or end is None:
-        return None
-    return max(1, math.ceil((end - start).astype("timedelta64[s]").astype(int) / step))

@@ -1,4 +1,4 @@
-"""Writes cubes to files: cloud-optimised GeoTIFF, CF netCDF, Zarr, PNG, JSON, CSV, GeoJSON."""
+"""Writes cubes to files: cloud-optimised GeoTIFF, CF netCDF, Zarr, PNG, JSON, CSV, GeoJSON, GeoParquet."""
 
 import csv
 import json
@@ -28,6 +28,8 @@ def cube(data: xr.DataArray, folder: Path, name: str, extension: str, options: M
         return _dataset(data, folder, name, extension)
     if extension == "geojson":
         return _features(data, folder, name)
+    if extension == "parquet":
+        return _geoparquet(data, folder, name)
     if extension == "csv":
         return _rows(data, folder, name)
     return document(_plain_cube(data), folder, f"{name}.json", name)
@@ -66,9 +68,9 @@ def _dataset(data: xr.DataArray, folder: Path, name: str, extension: str) -> Wri
     if raster:
         crs = area.reference_system(dimensions.reference_system(data))
         dataset["spatial_ref"] = ((), np.int32(0), {**crs.to_cf(), "spatial_ref": crs.to_wkt()})
-        for each in list(dataset.data_vars):
-            if each != "spatial_ref":
-                dataset[each].attrs["grid_mapping"] = "spatial_ref"
+        for variable in dataset.data_vars:
+            if variable != "spatial_ref":
+                dataset[variable].attrs["grid_mapping"] = "spatial_ref"
         dataset = dataset.set_coords("spatial_ref")
     dataset.attrs["Conventions"] = "CF-1.9"
     path = folder / f"{name}.{extension}"
@@ -94,7 +96,7 @@ def _variables(data: xr.DataArray) -> xr.Dataset:
         return bare.to_dataset(name="result")
     labels = [str(label) for label in dimensions.labels(data, bands[0])]
     units = data[bands[0]].attrs.get("units_of", {}) if bands[0] in data.coords else {}
-    found = {}
+    found: dict[str, xr.DataArray] = {}
     for number, label in enumerate(labels):
         variable = bare.isel({bands[0]: number}, drop=True)
         variable.attrs = {"units": units[label]} if label in units else {}
@@ -165,6 +167,43 @@ def _row_labels(data: xr.DataArray, name: str) -> list[Any]:
     return dimensions.labels(data, name)
 
 
+def _properties(data: xr.DataArray, count: int) -> list[Mapping[str, Any]]:
+    """What the features say of themselves; nothing where geometries have been picked since."""
+    known = list(data.attrs.get("properties") or ())
+    return known if len(known) == count else [{} for _ in range(count)]
+
+
+def _geoparquet(data: xr.DataArray, folder: Path, name: str) -> Written:
+    """One row for each geometry and label beside the bands, which are columns."""
+    try:
+        import geopandas
+    except ImportError:
+        what = "GeoParquet needs the package geopandas, which is not installed here."
+        raise InvalidInput(what, remedy="Save it as GeoJSON, or install terrafair with the extra `vectors`.") from None
+    geometries = dimensions.of_kind(data, "geometry")
+    if not geometries:
+        what = "A raster cube has no geometries to save as GeoParquet."
+        raise InvalidInput(
+            what, remedy="Aggregate it with aggregate_spatial, or save it as GTiff.", code="format-unsuitable"
+        )
+    shapes = area.Geometries.of(data)
+    bands = dimensions.of_kind(data, "bands")[:1]
+    others = [str(each) for each in data.dims if each not in (*geometries, *bands)]
+    moved = data.transpose(geometries[0], *others, *bands)
+    columns = [str(label) for label in dimensions.labels(data, bands[0])] if bands else ["value"]
+    known = _properties(data, len(shapes.shapes))
+    labels = {each: dimensions.labels(data, each) for each in others}
+    rows: list[dict[str, Any]] = []
+    for place in np.ndindex(*moved.shape[: 1 + len(others)]):
+        about = {str(key): value for key, value in known[place[0]].items() if isinstance(value, str | int | float)}
+        about |= {each: labels[each][n] for each, n in zip(others, place[1:], strict=True)}
+        values = np.atleast_1d(np.asarray(moved.values[place])).tolist()
+        rows.append({**about, **dict(zip(columns, values, strict=True)), "geometry": shapes.shapes[place[0]]})
+    crs = area.reference_system(shapes.crs)
+    geopandas.GeoDataFrame(rows, geometry="geometry", crs=crs).to_parquet(folder / f"{name}.parquet")
+    return {name: f"{name}.parquet"}
+
+
 def _features(data: xr.DataArray, folder: Path, name: str) -> Written:
     """Each geometry with its properties; values are named by their labels, as in `2024-06-01~B04`."""
     from terrafair.execution.engines.openeo.save import jsonable
@@ -178,7 +217,7 @@ def _features(data: xr.DataArray, folder: Path, name: str) -> Written:
     others = [str(each) for each in data.dims if each != names[0]]
     moved = data.transpose(names[0], *others)
     shapes = area.Geometries.of(data).to(dimensions.WGS84).shapes
-    known = data.attrs.get("properties") or [{} for _ in shapes]
+    known = _properties(data, len(shapes))
     features = []
     for number, (shape, about) in enumerate(zip(shapes, known, strict=True)):
         properties = dict(about)

@@ -139,8 +139,9 @@ def anomaly(data: Any, normals: Any, period: str) -> xr.DataArray:
             raise InvalidInput(f"The normals have no {period} {label!r}.", f"They have: {', '.join(known)}.")
         places.append(known[label])
     fitting = means.isel({along: places}).drop_vars(along).rename({along: name} if along != name else {})
-    with xr.set_options(arithmetic_join="override"):
-        return dimensions.rebuilt(cube, (cube - fitting).transpose(*cube.dims).data, [str(d) for d in cube.dims])
+    # By place: labels of equal grids may differ in their last digits.
+    one, two = (each.drop_vars(list(each.coords)) for each in (cube.astype(np.result_type(cube.dtype, "f4")), fitting))
+    return dimensions.rebuilt(cube, (one - two).transpose(*cube.dims).data, [str(d) for d in cube.dims])
 
 
 def _climatological(moment: np.datetime64, period: str) -> str:

@@ -100,6 +100,7 @@ def apply_kernel(
     if not number and border not in modes:
         what = f"`border` is {border!r}."
         raise InvalidInput(what, remedy=f"Give a number or one of {', '.join(modes)}.", code="argument-value")
+    mode: Any
     mode, fill = ("constant", float(border)) if number else (modes[border], 0.0)
 
     def work(plane: Any) -> Any:
@@ -112,7 +113,8 @@ def apply_kernel(
         work, _whole(cube, y, x), input_core_dims=[[y, x]], output_core_dims=[[y, x]], dask="parallelized",
         output_dtypes=[np.float32 if cube.dtype.itemsize <= 4 else np.float64], keep_attrs=True,
     )  # fmt: skip
-    return result.transpose(*cube.dims)
+    shaped: xr.DataArray = result.transpose(*cube.dims)
+    return shaped
 
 
 def _whole(cube: xr.DataArray, y: str, x: str) -> xr.DataArray:
@@ -135,10 +137,8 @@ def ndvi(data: Any, nir: str | None = None, red: str | None = None, target_band:
     cube = dimensions.as_cube(data)
     name = dimensions.bands(cube)
     near, far = _band(cube, name, nir, ("nir", "B08", "B8")), _band(cube, name, red, ("red", "B04", "B4"))
-    result = xr.apply_ufunc(
-        normalized_difference, cube.isel({name: near}, drop=True), cube.isel({name: far}, drop=True),
-        dask="parallelized", output_dtypes=[np.float64 if cube.dtype.itemsize > 4 else np.float32],
-    )  # fmt: skip
+    first, second = (cube.isel({name: number}, drop=True) for number in (near, far))
+    result = first.copy(data=blocks.pixelwise(normalized_difference, first, second))
     result.attrs = dict(cube.attrs)
     if target_band is None:
         return result

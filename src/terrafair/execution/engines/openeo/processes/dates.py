@@ -97,7 +97,7 @@ def date_replace_component(date: Any, value: Any, component: str) -> str:
     name, number = ("microsecond", int(value) * 1000) if component == "millisecond" else (component, int(value))
     parts = {"year": moment.year, "month": moment.month, "day": moment.day, name: number}
     parts["day"] = min(parts["day"], calendar.monthrange(parts["year"], parts["month"])[1])
-    moment = moment.replace(**parts)
+    moment = moment.replace(**parts)  # type: ignore[arg-type]
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + zone if has_time else moment.strftime("%Y-%m-%d")
 
 

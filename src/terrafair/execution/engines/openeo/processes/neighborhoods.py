@@ -199,7 +199,8 @@ def seconds_of(duration: str) -> float:
 def _count(cube: xr.DataArray, name: str, value: Any, unit: str) -> "int | Starts":
     labels = cube[name].values if name in cube.coords else np.arange(cube.sizes[name])
     if isinstance(value, str) and value in periods.PERIODS and labels.dtype.kind == "M":
-        own = [periods.label(moment, value) for moment in labels]
+        moments: Any = labels
+        own = [periods.label(moment, value) for moment in moments]
         return Starts(n for n, each in enumerate(own) if n == 0 or own[n - 1] != each)
     if isinstance(value, str) and labels.dtype.kind == "M" and (seconds := seconds_of(value)):
         step = (labels[-1] - labels[0]) / np.timedelta64(1, "s") / max(len(labels) - 1, 1) or 86400.0

@@ -132,7 +132,7 @@ def _random(shape: Any, count: int, random: np.random.Generator) -> list[Any]:
     west, south, east, north = shape.bounds
     found: list[Any] = []
     for _ in range(1000):
-        spots = shapely.points(random.uniform(west, east, 4 * count), random.uniform(south, north, 4 * count))
+        spots: Any = shapely.points(random.uniform(west, east, 4 * count), random.uniform(south, north, 4 * count))
         found += list(spots[shapely.contains(shape, spots)])
         if len(found) >= count:
             return found[:count]
@@ -165,7 +165,8 @@ def _regular(shape: Any, distance: float) -> list[Any]:
         raise InvalidInput(what, remedy="Choose a greater distance.", code="argument-value")
     grid_x, grid_y = (each.ravel() for each in np.meshgrid(columns, rows))
     inside = shapely.intersects_xy(shape, grid_x, grid_y)
-    spots = list(shapely.points(grid_x[inside], grid_y[inside]))
+    points: Any = shapely.points(grid_x[inside], grid_y[inside])
+    spots = list(points)
     return spots or [shapely.Point(shapely.get_coordinates(shape)[0])]
 
 

@@ -37,7 +37,7 @@ class DataCube:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the array as plain values."""
-        return self._array.to_dict()  # type: ignore[no-any-return]
+        return self._array.to_dict()
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> "DataCube":

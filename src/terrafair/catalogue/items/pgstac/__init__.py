@@ -1,0 +1,1 @@
+"""Items in PostgreSQL with pgSTAC: its tables and functions, our SQL."""
