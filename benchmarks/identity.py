@@ -52,7 +52,7 @@ def check() -> float:
     return per_call(lambda: may(actor, Action.READ, thing), 100_000) * 1e6
 
 
-async def _inner(scope: Scope, receive: Receive, send: Send) -> None:
+async def _inner(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 

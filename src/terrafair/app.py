@@ -19,7 +19,6 @@ from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.errors import NotFound, Problem, Unreachable
-from terrafair.execution.budget import Budget
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
 from terrafair.execution.conversion import Converter, Memory
@@ -41,7 +40,6 @@ from terrafair.execution.sandbox import Sandbox, probe
 from terrafair.execution.shelves import Shelves
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.worker import Runner
-from terrafair.identity.credits import Prices
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, Archive, ManualArchive, PrrAccess, PrrArchive
 from terrafair.publishing.credentials import AppCredentials, Credentials, TokenCredentials, secret
@@ -231,11 +229,6 @@ class Parts:
         """Title and STAC reference of a published product; None: there is no such product."""
         record = self.catalogue.record("product", id)
         return (record.title, data_reference(record)) if record else None
-
-    @cached_property
-    def budget(self) -> Budget:
-        """What jobs cost."""
-        return Budget(Prices.read(self.config.prices), self.limits)
 
     @cached_property
     def rules(self) -> Rules:

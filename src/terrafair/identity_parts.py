@@ -19,7 +19,9 @@ from terrafair.api.openeo.signing import secret
 from terrafair.api.reception import Reception
 from terrafair.config import Config
 from terrafair.database import transaction
+from terrafair.execution.budget import Budget
 from terrafair.identity.allocations import Allocations
+from terrafair.identity.credits import Prices
 from terrafair.identity.oidc import OidcTokens
 from terrafair.identity.people import People
 from terrafair.identity.personal_tokens import PersonalTokens
@@ -74,7 +76,7 @@ def install(
     key = hmac.digest(secret(engine), b"usage report", "sha256")
     app.include_router(account_api.router(identity.personal, parties(parts.config), identity.actors.forget))
     app.include_router(projects_api.router(identity.projects, identity.actors.forget))
-    app.include_router(allocations_api.router(identity.allocations, parts.budget, engine, key))
+    app.include_router(allocations_api.router(identity.allocations, budget(parts), engine, key))
     app.include_router(administration_api.router(identity.people, engine))
     desk = Desk(warning, lambda: parts.catalogue.commit)
     signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, identity.actors.forget)
@@ -83,6 +85,11 @@ def install(
     app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
     app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine))
     threading.Thread(target=_keep_days, args=(identity.allocations,), name="days", daemon=True).start()
+
+
+def budget(parts: "Parts") -> Budget:
+    """What jobs cost."""
+    return Budget(Prices.read(parts.config.prices), parts.limits)
 
 
 def note(engine: sa.Engine, event: events.Event) -> None:

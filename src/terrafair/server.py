@@ -218,18 +218,14 @@ def build(
 
     from terrafair import __version__, identity_parts
     from terrafair.api import catalogue, files, jobs, problems, publications, tiles
-    from terrafair.api.features import application as features
     from terrafair.api.guard import guard
     from terrafair.api.openeo.capabilities import well_known
     from terrafair.api.runs import Runs
     from terrafair.api.shapes import resolution
-    from terrafair.api.stac import application as stac_application
-    from terrafair.api.stac import service as stac_service
     from terrafair.api.verdicts import Verdicts
     from terrafair.database import open_engine
     from terrafair.execution.jobs import Jobs
     from terrafair.execution.queue import DurableQueue
-    from terrafair.identity.asking import actor
     from terrafair.openeo_parts import openeo
     from terrafair.portal import pages
     from terrafair.portal.backend import PortalBackend
@@ -241,8 +237,8 @@ def build(
     stack.callback(engine.dispose)
     queue = DurableQueue(config.database_url)
     stack.callback(queue.close)
-    all_jobs = Jobs(engine, queue, config.home / "jobs", parts.budget)
-    seen_jobs = Jobs(engine, queue, config.home / "jobs", parts.budget, guarded=True)
+    budget = identity_parts.budget(parts)
+    all_jobs, seen_jobs = (Jobs(engine, queue, config.home / "jobs", budget, guarded=it) for it in (False, True))
     runs = Runs(seen_jobs, parts.resolve, bind, parts.objects)
     publisher = parts.publisher(engine, seen_jobs.get, forge, archive)
     verdicts = Verdicts(parts.catalogue, parts.resolver)
@@ -268,15 +264,7 @@ def build(
     stack.callback(painters.close)
     app.include_router(tiles.router(painters.paint, lambda _, job, name: runs.located(job, name)))
 
-    stac = stac_service.Service(
-        parts.items, may_write=lambda _: actor().operator, belongs_elsewhere=parts.shelves.owner
-    )
-    stac_application.mount(app, "/stac", stac_application.application(stac))
-    stac_application.mount(app, "/features", features.application(parts.shelves.features))
-    stack.callback(parts.shelves.close)
-    follow = threading.Thread(target=_follow_catalogue, args=(parts, stack), name="products", daemon=True)
-    follow.start()
-
+    _shelves(parts, app, stack)
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     backend = PortalBackend(
         parts.catalogue, verdicts.table, lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)), runs
@@ -293,6 +281,23 @@ def build(
         return JSONResponse(document, headers={"Access-Control-Allow-Origin": "*"})
 
     return app
+
+
+def _shelves(parts: "Parts", app: "FastAPI", stack: ExitStack) -> None:
+    """STAC and Features over what everybody may see; operators alone write there."""
+    from terrafair.api.features import application as features
+    from terrafair.api.stac import application as stac_application
+    from terrafair.api.stac import service as stac_service
+    from terrafair.identity.asking import actor
+
+    stac = stac_service.Service(
+        parts.items, may_write=lambda _: actor().operator, belongs_elsewhere=parts.shelves.owner
+    )
+    stac_application.mount(app, "/stac", stac_application.application(stac))
+    stac_application.mount(app, "/features", features.application(parts.shelves.features))
+    stack.callback(parts.shelves.close)
+    follow = threading.Thread(target=_follow_catalogue, args=(parts, stack), name="products", daemon=True)
+    follow.start()
 
 
 def _follow_catalogue(parts: "Parts", stack: ExitStack) -> None:
@@ -321,11 +326,12 @@ def work(parts: "Parts", slot: str) -> None:
     from terrafair.database import open_engine
     from terrafair.execution import queue
     from terrafair.execution.jobs import Jobs
+    from terrafair.identity_parts import budget
 
     config = parts.config
     lock = _slot_lock(config.home, slot)
     engine = open_engine(config.database_url)
-    jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs", parts.budget)
+    jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs", budget(parts))
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())

@@ -31,6 +31,7 @@ from terrafair.identity.person import Person
 from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.projects import Projects
 from terrafair.identity.sessions import COOKIE, Sessions
+from terrafair.identity_parts import budget
 from terrafair.server import build
 
 MOMENT = "2026-01-01T00:00:00.000Z"
@@ -97,7 +98,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     vars(parts).update(objects=objects)
     with ExitStack() as stack:
         app = build(parts, stack)
-        jobs = Jobs(engine, NoQueue(), home / "jobs", parts.budget)
+        jobs = Jobs(engine, NoQueue(), home / "jobs", budget(parts))
         yield World(app, engine, jobs, objects, tokens, ids)
     parts.catalogue.close()
     engine.dispose()

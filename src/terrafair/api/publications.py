@@ -1,6 +1,7 @@
 """Routes about publications: begin, walk step by step, look."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import APIRouter
@@ -72,21 +73,34 @@ def preview(job: str, prepared: Prepared) -> Document:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Publications, for those who may see the jobs that they come from."""
+
+    store: Store
+    admit: Admit
+
+    def find(self, id: str, action: Action) -> Publication:  # noqa: A002 - the field's word
+        """One; raises `NotFound` or `Refused`."""
+        publication = self.store.get(id)
+        self.admit(publication.job, action)
+        return publication
+
+    def seen(self, publication: Publication) -> bool:
+        """Whether the asker may look at it."""
+        try:
+            self.admit(publication.job, Action.READ)
+        except NotFound:
+            return False
+        return True
+
+
 def router(publisher: Publisher, store: Store, forge: Forge | None, admit: Admit) -> APIRouter:
     """`/api/publications`; `admit` says who may look at what a job made, or publish it."""
     routes = APIRouter(prefix="/api", tags=["publications"])
 
-    def found(id: str, action: Action) -> Publication:  # noqa: A002
-        publication = store.get(id)
-        admit(publication.job, action)
-        return publication
-
-    def seen(publication: Publication) -> bool:
-        try:
-            admit(publication.job, Action.READ)
-        except NotFound:
-            return False
-        return True
+    gate = Gate(store, admit)
+    found = gate.find
 
     @routes.post("/publications", status_code=201)
     def begin(body: Request) -> JSONResponse:
@@ -100,7 +114,7 @@ def router(publisher: Publisher, store: Store, forge: Forge | None, admit: Admit
     @routes.get("/publications")
     def listing(state: str = "", limit: int = 100) -> list[Document]:
         """Publications, newest first."""
-        return [shape(publication) for publication in store.listing(state=state, limit=limit) if seen(publication)]
+        return [shape(publication) for publication in store.listing(state=state, limit=limit) if gate.seen(publication)]
 
     @routes.get("/publications/{id}")
     def get(id: str) -> Document:  # noqa: A002
