@@ -56,7 +56,7 @@ def test_two_people(own_platform: Platform, tmp_path: Path) -> None:
     assert "signed in" in refused.stderr
 
     platform.settings["TERRAFAIR_CREDENTIALS"] = str(ada)
-    job = platform.json("run", "demo-ndvi")["id"]
+    job = platform.json("run", "demo-ndvi")["job"]
     [row] = platform.json("jobs")
     assert (row["id"], row["status"], row["visibility"]) == (job, "successful", "project")
     [project] = platform.json("projects")
