@@ -21,7 +21,7 @@ STEPS: tuple[frozenset[str], ...] = (
     frozenset({"execution"}),
     frozenset({"publishing"}),
     frozenset({"api", "portal", "operations", "demo"}),
-    frozenset({"app", "server", "openeo_parts", "identity_parts"}),
+    frozenset({"app", "server", "interfaces", "openeo_parts", "identity_parts"}),
     frozenset({"cli"}),
 )
 OUTSIDE = {"client": frozenset({"errors"}), "migrations": frozenset({"database"})}
@@ -69,7 +69,7 @@ def test_imports_only_what_lies_below(module: str) -> None:
     for line, target in imported(MODULES[module], frozenset(MODULES) | {room(name) for name in MODULES}):
         other = room(target)
         place = f"{MODULES[module].relative_to(PACKAGE)}:{line} imports {target}"
-        if other == home or {other, home} <= {"app", "server", "openeo_parts", "identity_parts"}:
+        if other == home or {other, home} <= {"app", "server", "interfaces", "openeo_parts", "identity_parts"}:
             continue
         if home in OUTSIDE:
             assert other in OUTSIDE[home], f"{place}: {home} stands outside"
@@ -89,7 +89,7 @@ def test_the_check_sees_a_function_level_import(tmp_path: Path) -> None:
 
 def test_modules_stay_small() -> None:
     """Over 400 lines needs a reason; the reasons stand here."""
-    reasons: dict[str, str] = {}
+    reasons = {"app": "the composition root: a few lines for each service, and nowhere else"}
     long = {name for name, path in MODULES.items() if len(path.read_text("utf-8").splitlines()) > 400}
     assert long <= set(reasons), f"too long: {sorted(long - set(reasons))}"
 

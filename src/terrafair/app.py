@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from terrafair.api import shapes
 from terrafair.api.openeo.datasets import Datasets
 from terrafair.catalogue import osc
@@ -19,6 +21,7 @@ from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.errors import NotFound, Problem, Unreachable
+from terrafair.execution.builtin import Builtin
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
 from terrafair.execution.conversion import Converter, Memory
@@ -27,6 +30,8 @@ from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.notebook.engine import NotebookEngine
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
+from terrafair.execution.engines.remote.delegation import Delegation
+from terrafair.execution.engines.remote.engine import RemoteEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
 from terrafair.execution.job import Job, JobRequest, Results, Usage
@@ -62,7 +67,10 @@ from terrafair.publishing.zarr_version import ZarrToVersion2
 from terrafair.repositories import Repositories
 from terrafair.web import SafeWeb, Web
 from terrafair.workflows.check import bind
+from terrafair.workflows.deployments import Deployments
+from terrafair.workflows.processes import Processes
 from terrafair.workflows.resolve import Resolver
+from terrafair.workflows.table import Table
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
 DEMO_SUBSTITUTES = {"terrafair/demo-water:1.0": "platform"}
@@ -144,13 +152,33 @@ class Parts:
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
+            RemoteEngine(self.delegation, stager, self.only_here, allow_private=config.allow_private_addresses),
         )
         return {engine.type: engine for engine in engines}
+
+    @cached_property
+    def delegation(self) -> Delegation:
+        """Platforms elsewhere that execute jobs."""
+        config = self.config
+        return Delegation(config.targets, config.target_tokens, allow_private=config.allow_private_addresses)
+
+    def only_here(self, reference: str) -> bool:
+        """Whether a reference can be read on this platform only."""
+        return self.objects.key_of(reference) is not None or reference.startswith(("/", "file://"))
 
     @cached_property
     def resolver(self) -> Resolver:
         """Reads records down to what would run."""
         return Resolver(self.catalogue, self.repositories, self.web, self.config.documents, self.check)
+
+    @cached_property
+    def table(self) -> Table:
+        """The verdict on everything that is published, kept for a while."""
+        return Table(lambda: self.catalogue.commit, self.resolver)
+
+    def processes(self, database: sa.Engine) -> Processes:
+        """Everything that OGC API - Processes lists."""
+        return Processes(self.catalogue, self.table, Deployments(database, self.objects), self.resolver.resolve_file)
 
     def check(self, resolution: Resolution) -> tuple[Problem, ...]:
         """What the engine of a workflow's type says against running it here."""
@@ -169,15 +197,17 @@ class Parts:
     def resolve(self, request: JobRequest) -> Resolution:
         """What a request comes down to."""
         if request.file:
-            name = request.file.rpartition("/")[2]
-            key = self.objects.key_of(request.file)
-            content = self.objects.get(key) if key else self.web.get(request.file).content
-            return self.resolver.resolve_file(content, name)
+            address, _, entry = request.file.partition("#")
+            name = address.rpartition("/")[2]
+            key = self.objects.key_of(address)
+            content = self.objects.get(key) if key else self.web.get(address).content
+            return self.resolver.resolve_file(content, name, entry)
         return self.resolver.resolve(request.subject, request.kind or None)
 
     def resolve_job(self, job: Job) -> Resolution:
         """What a job comes down to."""
-        return self.resolve(job.request)
+        found = self.resolve(job.request)
+        return self.delegation.delegate(found, job.request.target) if job.request.target else found
 
     def runner(self, jobs: Jobs) -> Runner:
         """What carries jobs from their resolution to their stored results."""
@@ -190,6 +220,7 @@ class Parts:
             package=self.package,
             compare=self.reproduction.compare,
             limits=self.limits,
+            builtin=Builtin(self.objects),
         )
 
     @cached_property

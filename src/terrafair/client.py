@@ -109,17 +109,47 @@ class Client:
         file: Path | None = None,
         reproduce: bool = False,
         timeout: float | None = None,
+        target: str = "",
     ) -> Document:
         """Start a job from a published id, or from a local workflow file; gives the accepted job.
 
         `inputs` replace the published values one by one. `reproduce` compares the result with the published product.
+        `target` names a platform elsewhere that executes it.
         """
         body: Document = {"id": id, "kind": kind, "inputs": dict(inputs or {}), "reproduce": reproduce}
         if timeout is not None:
             body["timeout"] = timeout
+        if target:
+            body["target"] = target
         if file is not None:
             body["file"] = self.upload(file)
         return self._json("POST", "/api/jobs", json=body)
+
+    def processes(self) -> list[Document]:
+        """Everything that OGC API - Processes lists here."""
+        rows: list[Document] = self._send("GET", "/processes", timeout=300).json()["processes"]
+        return rows
+
+    def deploy(self, content: bytes, media_type: str, *, replace: str = "", entry: str = "") -> Document:
+        """Deploy a process from CWL or an application package; `replace` is the id of one whose place it takes."""
+        options: Document = {"content": content, "headers": {"Content-Type": media_type}}
+        if replace:
+            self._send("PUT", f"/processes/{_segment(replace)}", **options)
+            return self._json("GET", f"/processes/{_segment(replace)}")
+        return self._json("POST", "/processes", params={"w": entry} if entry else None, **options)
+
+    def undeploy(self, id: str) -> None:  # noqa: A002
+        """Take a deployed process away."""
+        self._send("DELETE", f"/processes/{_segment(id)}")
+
+    def capabilities(self) -> Document:
+        """Which workflows, data and interfaces the platform supports, within which limits."""
+        return self._json("GET", "/capabilities", headers={"Accept": "application/json"})
+
+    def targets(self) -> list[Document]:
+        """The platforms elsewhere that jobs can be handed on to."""
+        rows: list[Document] = self._send("GET", "/api/targets").json()
+        return rows
 
     def upload(self, file: Path) -> str:
         """Bring a local file to the platform; gives the reference that inputs can name."""

@@ -68,6 +68,10 @@ class Config:
     """Bucket that holds job results and uploads."""
     allow_private_addresses: bool = False
     """Let references point into private networks; only for a platform whose users are all trusted."""
+    targets: Mapping[str, str] = field(default_factory=dict)
+    """Name -> address of an OGC API - Processes server or openEO back-end that jobs can be handed on to."""
+    target_tokens: Mapping[str, str] = field(default_factory=dict)
+    """Name of a target -> bearer token, or `user:password`, that this platform shows there."""
     github_url: str = ""
     """GitHub's REST address, https://api.github.com; empty: the platform's own forge stands in, and you review."""
     github_production: str = "ESA-EarthCODE/open-science-catalog-metadata"

@@ -63,13 +63,13 @@ class InvalidInputs(InvalidInput):
 
     code = "invalid-inputs"
 
-    def __init__(self, problems: Sequence[Problem], what: str = "") -> None:
+    def __init__(self, problems: Sequence[Problem], what: str = "", code: str = "") -> None:
         self._problems = tuple(problems)
-        super().__init__(what or "; ".join(str(problem) for problem in self._problems))
+        super().__init__(what or "; ".join(str(problem) for problem in self._problems), code=code)
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:  # type: ignore[override]
         """Keep the list of problems across process boundaries."""
-        return type(self), (self._problems, self.problem.what)
+        return type(self), (self._problems, self.problem.what, self.problem.code)
 
     @property
     def problems(self) -> tuple[Problem, ...]:

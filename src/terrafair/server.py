@@ -18,14 +18,11 @@ from typing import TYPE_CHECKING, Any
 from terrafair.errors import Conflict, InvalidInput, TerrafairError, Unreachable
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from terrafair.app import Parts
     from terrafair.publishing.standins.embedded import ArchiveAccess, ForgeAccess
 
 SERVING = "serving.json"
 WORKER_WATCH_SECONDS = 1.0
-CATALOGUE_WATCH_SECONDS = 5.0
 SLOT = "worker-0"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -185,7 +182,10 @@ class Server:
 
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        from terrafair.interfaces import build
+
         app = build(self._parts, stack, self._forge, self._archive)
+        app.state.url = url
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
         announced = threading.Thread(target=self._announce, args=(server, url), daemon=True)
         announced.start()
@@ -207,115 +207,6 @@ class Server:
                 self._say(f"    {_command()} run {record.id:16} # {record.title}")
             self._say(f"and compare with what was published:  {_command()} reproduce demo-ndvi")
         self._say("Ctrl-C ends it.")
-
-
-def build(
-    parts: "Parts", stack: ExitStack, forge: "ForgeAccess | None" = None, archive: "ArchiveAccess | None" = None
-) -> "FastAPI":
-    """The ASGI application on these parts."""
-    from fastapi import FastAPI, Request
-    from fastapi.responses import JSONResponse
-
-    from terrafair import __version__, identity_parts
-    from terrafair.api import catalogue, files, jobs, problems, publications, tiles
-    from terrafair.api.guard import guard
-    from terrafair.api.openeo.capabilities import well_known
-    from terrafair.api.runs import Runs
-    from terrafair.api.shapes import resolution
-    from terrafair.api.verdicts import Verdicts
-    from terrafair.database import open_engine
-    from terrafair.execution.jobs import Jobs
-    from terrafair.execution.queue import DurableQueue
-    from terrafair.openeo_parts import openeo
-    from terrafair.portal import pages
-    from terrafair.portal.backend import PortalBackend
-    from terrafair.publishing.store import Store
-    from terrafair.workflows.check import bind
-
-    config = parts.config
-    engine = open_engine(config.database_url)
-    stack.callback(engine.dispose)
-    queue = DurableQueue(config.database_url)
-    stack.callback(queue.close)
-    budget = identity_parts.budget(parts)
-    all_jobs, seen_jobs = (Jobs(engine, queue, config.home / "jobs", budget, guarded=it) for it in (False, True))
-    runs = Runs(seen_jobs, parts.resolve, bind, parts.objects)
-    publisher = parts.publisher(engine, seen_jobs.get, forge, archive)
-    verdicts = Verdicts(parts.catalogue, parts.resolver)
-    app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
-    guard(app, config.host)
-    problems.install(app)
-    app.include_router(catalogue.router(parts.catalogue, parts.resolver, verdicts))
-    app.include_router(jobs.router(runs))
-    app.include_router(files.router(runs))
-    app.include_router(publications.router(publisher, Store(engine), forge.forge if forge else None, seen_jobs.admit))
-
-    @app.get("/health", tags=["operations"])
-    def health() -> dict[str, Any]:
-        """Whether the platform works, and what it is."""
-        return {
-            "status": "ok",
-            "version": __version__,
-            "isolation": parts.sandbox.reason if parts.sandbox.isolated else "none",
-            "catalogue": parts.catalogue.commit,
-        }
-
-    painters = parts.painters
-    stack.callback(painters.close)
-    app.include_router(tiles.router(painters.paint, lambda _, job, name: runs.located(job, name)))
-
-    _shelves(parts, app, stack)
-    warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
-    backend = PortalBackend(
-        parts.catalogue, verdicts.table, lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)), runs
-    )
-    app.include_router(pages.router(backend, pages.Surroundings(lambda: parts.catalogue.commit, warning)))
-    identity_parts.install(app, parts, engine, all_jobs.states, warning)
-    app.mount("/static", pages.static())
-    app.mount("/openeo", openeo(parts, engine, all_jobs, runs, verdicts.table))
-
-    @app.get("/.well-known/openeo", include_in_schema=False)
-    def versions(request: Request) -> JSONResponse:
-        """Where openEO clients find the API."""
-        document = well_known(f"{str(request.base_url).rstrip('/')}/openeo")
-        return JSONResponse(document, headers={"Access-Control-Allow-Origin": "*"})
-
-    return app
-
-
-def _shelves(parts: "Parts", app: "FastAPI", stack: ExitStack) -> None:
-    """STAC and Features over what everybody may see; operators alone write there."""
-    from terrafair.api.features import application as features
-    from terrafair.api.stac import application as stac_application
-    from terrafair.api.stac import service as stac_service
-    from terrafair.identity.asking import actor
-
-    stac = stac_service.Service(
-        parts.items, may_write=lambda _: actor().operator, belongs_elsewhere=parts.shelves.owner
-    )
-    stac_application.mount(app, "/stac", stac_application.application(stac))
-    stac_application.mount(app, "/features", features.application(parts.shelves.features))
-    stack.callback(parts.shelves.close)
-    follow = threading.Thread(target=_follow_catalogue, args=(parts, stack), name="products", daemon=True)
-    follow.start()
-
-
-def _follow_catalogue(parts: "Parts", stack: ExitStack) -> None:
-    """Show the products of each state of the catalogue, which another process may bring in."""
-    import structlog
-
-    ended = threading.Event()
-    stack.callback(ended.set)
-    while True:
-        try:
-            _, faults = parts.shelves.mirror_products()
-            for fault in faults:
-                structlog.get_logger().warning("products.refused", reason=fault[:500])
-        except Exception as fault:
-            # The catalogue is being written, or the store is away: the next turn may find it well.
-            structlog.get_logger().warning("products.failed", reason=str(fault)[:500])
-        if ended.wait(CATALOGUE_WATCH_SECONDS):
-            return
 
 
 def work(parts: "Parts", slot: str) -> None:

@@ -73,6 +73,25 @@ class SafeWeb:
         finally:
             partial.unlink(missing_ok=True)
 
+    def post(self, url: str, content: bytes, media_type: str) -> None:
+        """Send a document; redirects are not followed, and the answer is not read beyond its status.
+
+        Raises `Unreachable` when it is not taken, else as `Web.get`.
+        """
+        request = self._request(url, "POST", content, {"Content-Type": media_type})
+        try:
+            reply = self._http.send(request, stream=True)
+        except httpx2.TransportError as fault:
+            raise Unreachable(f"{_public(url)} does not answer.", str(fault) or type(fault).__name__) from None
+        status = reply.status_code
+        reply.close()
+        if not 200 <= status < 300:
+            raise Unreachable(f"{_public(url)} answers {status}.")
+
+    def admit(self, url: str) -> None:
+        """Raise what `get` would before it connects: `InvalidInput`, `Refused` or `Unreachable` (unknown host)."""
+        self._request(url)
+
     @contextmanager
     def _open(self, url: str) -> Iterator[tuple[httpx2.Response, str]]:
         current = url
@@ -96,13 +115,19 @@ class SafeWeb:
                 reply.close()
         raise Unreachable(f"{_public(url)} redirects more than {REDIRECTS} times.")
 
-    def _request(self, url: str) -> httpx2.Request:
+    def _request(
+        self, url: str, method: str = "GET", content: bytes | None = None, more: Mapping[str, str] | None = None
+    ) -> httpx2.Request:
         parsed = check(url)
         address = self._address(parsed)
         host = f"[{address}]" if ":" in address else address
         headers = {"Host": parsed.netloc.decode("ascii"), "User-Agent": "terrafair", "Accept-Encoding": "identity"}
         return self._http.build_request(
-            "GET", parsed.copy_with(host=host), headers=headers, extensions={"sni_hostname": parsed.raw_host.decode()}
+            method,
+            parsed.copy_with(host=host),
+            headers={**headers, **(more or {})},
+            content=content,
+            extensions={"sni_hostname": parsed.raw_host.decode()},
         )
 
     def _address(self, url: httpx2.URL) -> str:

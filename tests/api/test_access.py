@@ -32,7 +32,7 @@ from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.projects import Projects
 from terrafair.identity.sessions import COOKIE, Sessions
 from terrafair.identity_parts import budget
-from terrafair.server import build
+from terrafair.interfaces import build
 
 MOMENT = "2026-01-01T00:00:00.000Z"
 
@@ -60,7 +60,8 @@ class World:
 
     def job(self, name: str = "ada", project: str = "glaciers", visibility: str = "project") -> str:
         job = self.jobs.submit(
-            JobRequest("secret-workflow", inputs={"secret": 1}), Owner(project, self.ids[name], Visibility(visibility))
+            JobRequest("secret-workflow", inputs={"secret": 1}),
+            owner=Owner(project, self.ids[name], Visibility(visibility)),
         )
         prefix = f"jobs/{job.id}"
         self.objects.put(f"{prefix}/outputs/secret.txt", b"secret")
@@ -115,11 +116,21 @@ READS = [
     "/tiles/jobs/{id}/outputs/secret.txt/about",
     "/tiles/jobs/{id}/outputs/secret.txt/point?lon=1&lat=1",
     "/tiles/jobs/{id}/outputs/secret.txt/0/0/0.png",
+    "/jobs/{id}?f=json",
+    "/jobs/{id}/results",
+    "/jobs/{id}/results/secret.txt",
+    "/jobs/{id}/inputs",
+    "/jobs/{id}/log",
     "/openeo/jobs/{id}",
     "/openeo/jobs/{id}/results",
     "/openeo/jobs/{id}/logs",
 ]
-CHANGES = [("DELETE", "/api/jobs/{id}"), ("POST", "/jobs/{id}/cancel"), ("DELETE", "/openeo/jobs/{id}")]
+CHANGES = [
+    ("DELETE", "/jobs/{id}"),
+    ("DELETE", "/api/jobs/{id}"),
+    ("POST", "/jobs/{id}/cancel"),
+    ("DELETE", "/openeo/jobs/{id}"),
+]
 
 
 @pytest.mark.parametrize("path", READS)
@@ -142,7 +153,7 @@ def test_nobody_reads_what_is_anothers(world: World, path: str, visibility: str,
 @pytest.mark.parametrize(("method", "path"), CHANGES)
 @pytest.mark.parametrize("who", ["dee", ""])
 def test_nobody_changes_what_is_anothers(world: World, method: str, path: str, who: str) -> None:
-    job = world.jobs.submit(JobRequest("secret-workflow"), Owner("glaciers", world.ids["ada"])).id
+    job = world.jobs.submit(JobRequest("secret-workflow"), owner=Owner("glaciers", world.ids["ada"])).id
     assert world.client(who).request(method, path.format(id=job)).status_code in {401, 403, 404}
     assert world.jobs.get(job).state.value == "accepted"
 
@@ -156,7 +167,7 @@ def test_its_own_people_read_it(world: World, path: str) -> None:
 
 
 def test_a_viewer_looks_and_does_not_touch(world: World) -> None:
-    job = world.jobs.submit(JobRequest("x"), Owner("glaciers", world.ids["ada"])).id
+    job = world.jobs.submit(JobRequest("x"), owner=Owner("glaciers", world.ids["ada"])).id
     assert world.client("cy").get(f"/api/jobs/{job}").status_code == 200
     assert world.client("cy").delete(f"/api/jobs/{job}").status_code == 403
     assert world.client("ada").delete(f"/api/jobs/{job}").status_code == 200
@@ -444,5 +455,5 @@ def test_a_job_over_budget_is_refused_with_what_is_missing(world: World) -> None
     asked = allocations.request(eve, "deserts", MilliCredits(100), today, today)
     allocations.decide(eve, asked.id, Approved("NoR-2"))
     with pytest.raises(ledger.OverBudget, match=r"0\.228 credits, and 0\.1 are free\. 0\.128 credits are missing"):
-        world.jobs.submit(JobRequest("dear"), Owner("deserts", world.ids["eve"]))
+        world.jobs.submit(JobRequest("dear"), owner=Owner("deserts", world.ids["eve"]))
     assert world.jobs.listing(subject="dear") == []

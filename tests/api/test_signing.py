@@ -19,7 +19,7 @@ from terrafair.database import migrate, open_engine
 from terrafair.execution import queue
 from terrafair.identity.oidc_provider import LocalProvider, available
 from terrafair.identity.sessions import COOKIE
-from terrafair.server import build
+from terrafair.interfaces import build
 
 from ..identity.issuers import Issuer, serving
 

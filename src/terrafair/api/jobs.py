@@ -26,6 +26,7 @@ class Order(BaseModel):
     timeout: float | None = Field(None, ge=1, le=30 * 86400)
     project: str = Field("", max_length=64)
     visibility: str = Field("project", max_length=16)
+    target: str = Field("", max_length=200)
 
 
 def router(runs: Runs) -> APIRouter:
@@ -44,6 +45,7 @@ def router(runs: Runs) -> APIRouter:
             timeout=order.timeout,
             project=order.project,
             visibility=order.visibility,
+            target=order.target,
         )
         return JSONResponse(job, 201, headers={"Location": f"/api/jobs/{job['id']}"})
 

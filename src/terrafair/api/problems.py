@@ -21,19 +21,39 @@ STATUS: tuple[tuple[type[errors.TerrafairError], int], ...] = (
     (errors.Cancelled, 410),
 )
 """The first class that fits decides; all else is 500."""
+BY_CODE = {
+    "not-acceptable": 406,
+    "too-large": 413,
+    "unsupported-media-type": 415,
+    "method-not-allowed": 405,
+    "job-failed": 422,
+}
+"""Codes of single problems that HTTP has a status of its own for."""
+_PROCESSES = "http://www.opengis.net/def/exceptions/ogcapi-processes"
+TYPES = {
+    "no-such-process": f"{_PROCESSES}-1/1.0/no-such-process",
+    "no-such-job": f"{_PROCESSES}-1/1.0/no-such-job",
+    "result-not-ready": f"{_PROCESSES}-1/1.0/result-not-ready",
+    "duplicated-process": f"{_PROCESSES}-2/1.0/duplicated-process",
+    "immutable-process": f"{_PROCESSES}-2/1.0/immutable-process",
+    "workflow-not-found": f"{_PROCESSES}-2/1.0/workflow-not-found",
+    "unsupported-media-type": f"{_PROCESSES}-2/1.0/unsupported-media-type",
+}
+"""Codes that OGC API - Processes gives a type URI; all else has its place in docs/errors.md."""
 
 
 def status_of(error: errors.TerrafairError) -> int:
     """The HTTP status of an error of the tree."""
-    if error.code == "too-many-requests":
-        return 429
+    if status := BY_CODE.get(error.problem.code):
+        return status
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
 def answer(error: errors.TerrafairError, instance: str) -> JSONResponse:
     """The error as `application/problem+json`."""
+    code = error.problem.code
     document = {
-        "type": f"https://github.com/terrafair/terrafair/blob/main/docs/errors.md#{error.code}",
+        "type": TYPES.get(code) or f"https://github.com/terrafair/terrafair/blob/main/docs/errors.md#{error.code}",
         "title": error.problem.what,
         "status": status_of(error),
         "detail": str(error),

@@ -21,14 +21,15 @@ from terrafair.errors import Refused, TerrafairError
 from terrafair.events import Asked, Event
 from terrafair.identity.access import Scope as Allowed
 from terrafair.identity.asking import Asker, asking
-from terrafair.identity.person import NotSignedIn
+from terrafair.identity.person import NotSignedIn, absent
 from terrafair.identity.sessions import COOKIE, Session, guarded
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_ANSWERS = "/openeo"
 """An interface that says by itself, in its own words, that a token does not hold."""
-UNSIGNED = ("/account/back-channel",)
-"""Asked by servers that carry a signed message instead of a session."""
+OPEN = (f"{OWN_ANSWERS}/", "/account/", "/tiles/")
+"""Paths at which visitors may ask by other methods than GET, and whose routes check by themselves."""
+QUESTIONS = ("/search", "/aggregate", "/api/estimate")
 SIGN_IN = "/account/sign-in"
 GUESSABLE = ("/account/sign-in", "/openeo/credentials/basic")
 FORM_BYTES = 1_000_000
@@ -71,6 +72,7 @@ class Reception:
                     who, address=address, request=request, project=headers.get("x-terrafair-project", "")[:64]
                 )
                 self._pace(scope["path"], who)
+                _check_change(scope, who)
                 if who.csrf and scope.get("method", "GET") not in SAFE:
                     receive = await _check_form(who, headers, receive)
             except TerrafairError as error:
@@ -132,6 +134,17 @@ class TooMany(Refused):
     """Somebody asks more often than they may."""
 
     code = "too-many-requests"
+
+
+def _check_change(scope: Scope, who: Asker) -> None:
+    """Refuse changes by visitors, and by tokens that only read, whatever a route forgets to ask."""
+    path, actor = scope["path"], who.actor
+    if scope.get("method", "GET") in SAFE or path.startswith(OPEN) or path.endswith(QUESTIONS):
+        return
+    if not actor.person and not actor.operator:
+        raise absent()
+    if actor.scopes is not None and actor.scopes <= {Allowed.READ} and path != "/api/tokens":
+        raise Refused("The token only reads.", remedy="Make one with the scope 'run'.")
 
 
 async def _check_form(who: Asker, headers: Headers, receive: Receive) -> Receive:

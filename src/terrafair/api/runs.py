@@ -1,12 +1,10 @@
 """What routes and pages ask about runs, as the documents that they show."""
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
@@ -18,7 +16,6 @@ from terrafair.identity.asking import asker
 from terrafair.workflows.workflow import Resolution
 
 UPLOADS = "uploads"
-_JOB = re.compile(r"\b\d{8}-[0-9a-z]{10}\b")
 Document = dict[str, Any]
 
 
@@ -31,7 +28,12 @@ class Runs:
         resolve: Callable[[JobRequest], Resolution],
         bind: Callable[[Resolution, Mapping[str, Any]], Mapping[str, Any]],
         objects: ObjectStore,
+        locate: Callable[[JobRequest], JobRequest] = lambda request: request,
+        delegate: Callable[[Resolution, str], Resolution] = lambda resolution, _: resolution,
     ) -> None:
+        """Take what names the file of a deployed process, and what asks a target whether it would run something."""
+        self._locate = locate
+        self._delegate = delegate
         self._jobs = jobs
         self._resolve = resolve
         self._bind = bind
@@ -48,6 +50,7 @@ class Runs:
         timeout: float | None = None,
         project: str = "",
         visibility: str = "project",
+        target: str = "",
     ) -> Document:
         """Accept a job, once everything that can be known before is right.
 
@@ -58,18 +61,28 @@ class Runs:
             raise InvalidInput("A job needs the id of an experiment or workflow, or a file; not both.", where="id")
         name = file.rpartition("/")[2] if file else id
         request = JobRequest(
-            name, "file" if file else kind, file, dict(inputs or {}), reproduce=reproduce, timeout=timeout or 0.0
+            name,
+            "file" if file else kind,
+            file,
+            dict(inputs or {}),
+            reproduce=reproduce,
+            timeout=timeout or 0.0,
+            target=target,
         )
         owner = self._owner(project, visibility)
+        request = self._locate(request)
         self._check_jobs_named(request)
         resolution = self._resolve(request)
+        if target:
+            resolution = self._delegate(resolution, target)
         if reproduce and resolution.kind != "experiment":
             raise InvalidInput(f"{name} is a {resolution.kind}.", "Only an experiment has a product to compare with.")
         if not resolution.executable:
-            raise NotExecutable(resolution.reasons, f"{name} is not executable here.")
+            where = f"at {target}" if target else "here"
+            raise NotExecutable(resolution.reasons, f"{name} is not executable {where}.")
         self._bind(resolution, request.inputs)
-        settled = replace(request, kind="file" if file else resolution.kind)
-        return self._document(self._jobs.submit(settled, owner))
+        settled = replace(request, kind=request.kind if request.file else resolution.kind)
+        return self._document(self._jobs.submit(settled, owner=owner))
 
     def _owner(self, project: str, visibility: str) -> Owner:
         """Whose a new job is; raises `Refused` before anything is read for somebody who may not run it."""
@@ -84,13 +97,11 @@ class Runs:
         return owner
 
     def _check_jobs_named(self, request: JobRequest) -> None:
-        """Raise `NotFound` for inputs, or a workflow file, that name a job which the asker may not see."""
-        text = json.dumps(dict(request.inputs), default=str)
+        """Raise `NotFound` for a workflow file that names a job which the asker may not see; so with inputs."""
+        self._jobs.check_named(json.dumps(dict(request.inputs), default=str))
         key = self._objects.key_of(request.file) if request.file else None
         if key:
-            text += plain(self._objects.get(key))
-        for name in set(_JOB.findall(unquote(text))):
-            self._jobs.check_readable(name)
+            self._jobs.check_named(plain(self._objects.get(key)))
 
     def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
         """Jobs, newest first."""

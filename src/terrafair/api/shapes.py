@@ -59,6 +59,7 @@ def job_document(job: Job) -> dict[str, Any]:
         "seconds": job.seconds,
         "restarts": job.restarts,
         "reproduce": job.request.reproduce,
+        "target": job.request.target,
         "inputs": dict(job.request.inputs),
         "problems": [problem.document() for problem in job.problems],
     }

@@ -9,7 +9,7 @@ import sys
 import click
 
 from terrafair import __version__
-from terrafair.cli import account, catalogue, data, items, jobs, platform, publish, schemas, validate
+from terrafair.cli import account, catalogue, data, items, jobs, platform, processes, publish, schemas, validate
 from terrafair.cli.terminal import report
 from terrafair.errors import TerrafairError
 
@@ -36,6 +36,7 @@ for verb in (
     *validate.VERBS,
     *schemas.VERBS,
     *jobs.VERBS,
+    *processes.VERBS,
     *publish.VERBS,
     *data.VERBS,
     *platform.VERBS,

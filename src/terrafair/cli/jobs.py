@@ -24,6 +24,9 @@ kind_option = click.option(
     "--kind", default="", type=click.Choice(("", "experiment", "workflow")), help="If both have the id."
 )
 timeout_option = click.option("--timeout", type=click.FloatRange(min=1), help="Seconds after which the job is ended.")
+target_option = click.option(
+    "--on", "target", default="", metavar="TARGET", help="Let a platform elsewhere execute it."
+)
 detach_option = click.option("--detach", is_flag=True, help="Come back as soon as the job is accepted.")
 
 
@@ -32,9 +35,10 @@ detach_option = click.option("--detach", is_flag=True, help="Come back as soon a
 @input_option
 @kind_option
 @timeout_option
+@target_option
 @detach_option
 @json_option
-def run(id: str, inputs: tuple[str, ...], *, kind: str, timeout: float | None, detach: bool, as_json: bool) -> None:  # noqa: A002
+def run(id: str, inputs: tuple[str, ...], *, as_json: bool, **options: Any) -> None:  # noqa: A002
     """Run a published experiment or workflow again by its ID, or a local workflow file.
 
     The experiment's published inputs are used unless `--input` replaces them.
@@ -44,15 +48,17 @@ def run(id: str, inputs: tuple[str, ...], *, kind: str, timeout: float | None, d
       terrafair run demo-ndvi
       terrafair run demo-ndvi --input 'temporal_extent=["2024-06-01","2024-08-01"]'
       terrafair run ./graph.json --input data=@./cube.nc
+      terrafair run demo-water --on elsewhere
     """
-    _start(id, inputs, kind=kind, timeout=timeout, detach=detach, as_json=as_json, reproduce=False)
+    _start(id, inputs, as_json=as_json, reproduce=False, **options)
 
 
 @click.command("reproduce")
 @click.argument("id")
 @timeout_option
+@target_option
 @json_option
-def reproduce(id: str, *, timeout: float | None, as_json: bool) -> None:  # noqa: A002
+def reproduce(id: str, *, timeout: float | None, target: str, as_json: bool) -> None:  # noqa: A002
     """Run an experiment again and compare with the product that was published, asset by asset.
 
     Ends with 0 when the product is reproduced, 1 when it differs, 2 when nothing could be compared.
@@ -61,7 +67,7 @@ def reproduce(id: str, *, timeout: float | None, as_json: bool) -> None:  # noqa
     Example:
       terrafair reproduce demo-ndvi
     """
-    _start(id, (), kind="experiment", timeout=timeout, detach=False, as_json=as_json, reproduce=True)
+    _start(id, (), kind="experiment", timeout=timeout, target=target, detach=False, as_json=as_json, reproduce=True)
 
 
 def _start(
@@ -70,6 +76,7 @@ def _start(
     *,
     kind: str,
     timeout: float | None,
+    target: str,
     detach: bool,
     as_json: bool,
     reproduce: bool,
@@ -78,9 +85,8 @@ def _start(
         with connect(load()) as client:
             file = _local_file(id)
             values = dict(_input(client, text) for text in inputs)
-            job = client.run(
-                "" if file else id, kind=kind, inputs=values, file=file, reproduce=reproduce, timeout=timeout
-            )
+            options: dict[str, Any] = {"reproduce": reproduce, "timeout": timeout, "target": target}
+            job = client.run("" if file else id, kind=kind, inputs=values, file=file, **options)
             if not detach:
                 job = follow(client, job, quiet=as_json)
             document = _answer(client, job)

@@ -74,6 +74,8 @@ class Results:
     assets: tuple[Asset, ...] = ()
     crate: str = ""
     """Key of `ro-crate-metadata.json`."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Output name -> path relative to the job's outputs."""
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
@@ -99,6 +101,12 @@ class JobRequest:
     """Compare the result with the published product."""
     timeout: float = 0.0
     """Seconds of wall-clock time; 0: the platform's limit."""
+    process: str = ""
+    """Id of the OGC process that was executed; empty: none was named."""
+    delivery: Mapping[str, Any] = field(default_factory=dict)
+    """How its caller wants the results: `response` and `outputs` of an OGC execute request."""
+    target: str = ""
+    """Name of the platform that executes it; empty: this one."""
 
     def json(self) -> str:
         """For the database."""
@@ -207,7 +215,14 @@ class Ended:
     usage: Usage = Usage()
 
 
-Happening = Started | Progressed | Succeeded | Failed | CancelAsked | Ended
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """The results of a job that has ended were thrown away by a person."""
+
+    time: str
+
+
+Happening = Started | Progressed | Succeeded | Failed | CancelAsked | Ended | Discarded
 
 
 class Instruction(StrEnum):
@@ -220,9 +235,9 @@ class Instruction(StrEnum):
 
 
 def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
-    """The job after something happened, and what to do about it. Ended jobs stay as they are."""
+    """The job after something happened, and what to do about it. Ended jobs stay as they are, unless discarded."""
     if job.state in ENDED:
-        return job, ()
+        return _discarded(job) if isinstance(happening, Discarded) else job, ()
     match happening:
         case Started(time):
             return _started(job, time)
@@ -232,12 +247,10 @@ def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
             # In this order, since no number is greater than NaN nor less.
             further = min(max(job.progress, progress), 1.0)
             return replace(job, progress=further, message=message or job.message), ()
-        case Succeeded(time, results, usage):
-            if job.state is not State.RUNNING:
-                return job, ()
+        case Succeeded() if job.state is State.RUNNING:
             # What is done is done: a wish to cancel that comes too late does not throw results away.
-            done = replace(job, results=results, progress=1.0, message="", cancelling=False)
-            return _ended(done, State.SUCCESSFUL, time, usage)
+            done = replace(job, results=happening.results, progress=1.0, message="", cancelling=False)
+            return _ended(done, State.SUCCESSFUL, happening.time, happening.usage)
         case Failed():
             return _failed(job, happening)
         case CancelAsked(time):
@@ -246,6 +259,12 @@ def step(job: Job, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:
             return replace(job, cancelling=True, message="Being cancelled."), (Instruction.STOP,)
         case Ended(time, usage):
             return _ended(replace(job, message="Cancelled."), State.DISMISSED, time, usage)
+        case _:
+            return job, ()
+
+
+def _discarded(job: Job) -> Job:
+    return replace(job, state=State.DISMISSED, results=Results(), message="Its results were removed.")
 
 
 def _started(job: Job, time: str) -> tuple[Job, tuple[Instruction, ...]]:

@@ -1,20 +1,24 @@
 """Jobs as a service: accepted in one transaction, watched by anyone, changed only through the lifecycle."""
 
 import json
+import re
 import secrets
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 
 from terrafair import events
 from terrafair.database import reading, transaction
 from terrafair.errors import NotFound, Problem
-from terrafair.execution import logs
+from terrafair.execution import callbacks, logs
 from terrafair.execution.job import (
     CancelAsked,
+    Discarded,
     Happening,
     Instruction,
     Job,
@@ -32,13 +36,17 @@ from terrafair.identity.projects import visible
 
 TABLE = sa.table(
     "jobs",
-    *(sa.column(name, sa.String) for name in ("id", "state", "subject", "type", "created", "started", "finished")),
+    *(
+        sa.column(name, sa.String)
+        for name in ("id", "state", "subject", "process", "type", "created", "started", "finished")
+    ),
     *(sa.column(name, sa.String) for name in ("project", "author", "visibility")),
     *(sa.column(name, sa.Text) for name in ("request", "message", "problems", "results", "usage")),
     *(sa.column(name, sa.Integer) for name in ("number", "restarts")),
     sa.column("progress", sa.Float),
     sa.column("cancelling", sa.Boolean),
 )
+_NAMED = re.compile(r"\b\d{8}-[0-9a-z]{10}\b")
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -62,6 +70,18 @@ class Budget(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which jobs are wanted; empty fields do not restrict."""
+
+    states: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+    created: tuple[str, str] = ("", "")
+    """First and last instant, RFC 3339 in UTC."""
+    seconds: tuple[float | None, float | None] = (None, None)
+    """Shortest and longest time that an ended job took, or that a running one has taken so far."""
+
+
 class Jobs:
     """All jobs of one platform."""
 
@@ -75,21 +95,26 @@ class Jobs:
         self._budget = budget
         self._guarded = guarded
 
-    def submit(self, request: JobRequest, owner: Owner | None = None) -> Job:
-        """Accept a job: once this returns, no crash loses it.
+    def submit(
+        self, request: JobRequest, subscriber: Mapping[str, str] | None = None, owner: Owner | None = None
+    ) -> Job:
+        """Accept a job: once this returns, no crash loses it, nor the calls that its subscriber is owed.
 
-        Without an owner it is the asker's. Raises `Refused` where they may not run anything in the project, and
-        `OverBudget` where its allocations do not hold what the job may cost.
+        Without an owner it is the asker's. Raises `Refused` where they may not run anything in the project, `NotFound`
+        where its inputs name a job that they may not see, and `OverBudget` where the project's allocations do not hold
+        what it may cost.
         """
         owner = owner or own(asking.asker())
         if self._guarded:
             require(asking.actor(), Action.CREATE, owner.thing)
+            self.check_named(json.dumps(dict(request.inputs), default=str))
         job = Job(id=_new_id(), request=request, created=events.now(), owner=owner)
         with transaction(self._engine) as connection:
             connection.execute(TABLE.insert().values(**_row(job)))
             if self._budget:
                 self._budget.reserve(connection, job)
             events.record(connection, events.JobAccepted(job.id, request.subject))
+            callbacks.subscribe(connection, job.id, subscriber or {})
             self._queue.enqueue(connection, job.id)
         return job
 
@@ -126,13 +151,41 @@ class Jobs:
         with reading(self._engine) as connection:
             return {row[0]: row[1] for row in connection.execute(self._seen(query))}
 
-    def check_readable(self, id: str) -> None:  # noqa: A002
-        """Raise `NotFound` for a job that is there and that the asker may not see."""
-        query = sa.select(TABLE.c.id).where(TABLE.c.id == id)
+    def check_named(self, text: str) -> None:
+        """Raise `NotFound` for a text that names a job which is there and which the asker may not see."""
+        for id in set(_NAMED.findall(unquote(text))):  # noqa: A001 - the field's word
+            query = sa.select(TABLE.c.id).where(TABLE.c.id == id)
+            with reading(self._engine) as connection:
+                there = connection.execute(query).first() is not None
+                if there and connection.execute(self._seen(query)).first() is None:
+                    raise missing(id)
+
+    def select(self, wanted: Selection, limit: int, before: str = "") -> list[Job]:
+        """Jobs that fit, newest first; `before` as in `listing`."""
+        query = self._seen(sa.select(TABLE)).order_by(TABLE.c.number.desc())
+        query = query.where(TABLE.c.state.in_(wanted.states)) if wanted.states else query
+        query = query.where(TABLE.c.process.in_(wanted.processes)) if wanted.processes else query
+        start, end = wanted.created
+        # Milliseconds are compared as texts: what ends on a whole second includes all of it.
+        query = query.where(TABLE.c.created >= start.removesuffix("Z")) if start else query
+        query = query.where(TABLE.c.created <= end.removesuffix("Z") + "~") if end else query
+        if before:
+            last = sa.select(TABLE.c.number).where(TABLE.c.id == before).scalar_subquery()
+            query = query.where(TABLE.c.number < last)
+        found: list[Job] = []
         with reading(self._engine) as connection:
-            there = connection.execute(query).first() is not None
-            if there and connection.execute(self._seen(query)).first() is None:
-                raise missing(id)
+            # How long a job took is no column: rows are looked at until enough of them fit.
+            for row in connection.execute(query.execution_options(yield_per=200)):
+                job = _job(row)
+                if _took(job, wanted.seconds):
+                    found.append(job)
+                if len(found) == limit:
+                    break
+        return found
+
+    def discard(self, id: str) -> Job:  # noqa: A002
+        """Forget the results of a job that has ended; the job itself and its log stay."""
+        return self.apply(id, Discarded(events.now()))[0]
 
     def cancel(self, id: str) -> Job:  # noqa: A002
         """Ask for a job's end; one that waits is dismissed at once, one that runs as soon as its processes are gone."""
@@ -202,11 +255,23 @@ def _new_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d}-{''.join(secrets.choice(_LETTERS) for _ in range(10))}"
 
 
+def _took(job: Job, bounds: tuple[float | None, float | None]) -> bool:
+    shortest, longest = bounds
+    if shortest is None and longest is None:
+        return True
+    if not job.started:
+        return False
+    end = datetime.fromisoformat(job.finished) if job.finished else datetime.now(UTC)
+    seconds = (end - datetime.fromisoformat(job.started)).total_seconds()
+    return (shortest is None or seconds >= shortest) and (longest is None or seconds <= longest)
+
+
 def _row(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": job.state.value,
         "subject": job.request.subject[:500],
+        "process": job.request.process[:500],
         "request": job.request.json(),
         "progress": job.progress,
         "message": job.message,

@@ -125,7 +125,7 @@ def gather(
         usage=usage,
         platform=platform,
         steps=tuple(_steps(outcome.details)),
-        engine=_engine(resolution.type),
+        engine=_engine(resolution.type) | _elsewhere(outcome.details),
     )
 
 
@@ -212,6 +212,12 @@ _ENGINES = {
     WorkflowType.CWL: ("cwltool",),
     WorkflowType.NOTEBOOK: ("nbclient", "papermill"),
 }
+
+
+def _elsewhere(details: Mapping[str, Any]) -> dict[str, str]:
+    """The platform that executed it for us, with the address of its job as what identifies the run there."""
+    target, job = details.get("url"), details.get("remote_job")
+    return {target: job} if isinstance(target, str) and isinstance(job, str) and job else {}
 
 
 def _engine(kind: WorkflowType) -> dict[str, str]:

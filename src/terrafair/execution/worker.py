@@ -22,6 +22,7 @@ from terrafair.errors import (
 )
 from terrafair.events import now
 from terrafair.execution import logs
+from terrafair.execution.builtin import KIND as BUILTIN
 from terrafair.execution.command import Limits
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.job import (
@@ -75,6 +76,8 @@ class Runner:
     compare: Callable[[Job, Resolution, Results], None]
     """Compares with the published product; for jobs that ask for it."""
     limits: Limits
+    builtin: Callable[[Job, Callable[[], bool]], Results] | None = None
+    """Computes the jobs of the platform's own processes; its second argument asks whether to stop."""
     keep: bool = False
     """Keep the job's folders after its end, for looking into them."""
 
@@ -135,7 +138,19 @@ class Runner:
             # A full disk must not stop the job's end from being known.
             logging.getLogger(__name__).warning("The log of job %s cannot be written: %s", job.id, fault)
 
+    def _builtin(self, job: Job) -> Succeeded | Ended:
+        begun = time.monotonic()
+        try:
+            if self.builtin is None:
+                raise NotExecutable([Problem("This worker has no built-in processes.")])
+            results = self.builtin(job, lambda: self.jobs.get(job.id).cancelling)
+        except Cancelled:
+            return Ended(now(), Usage(time.monotonic() - begun))
+        return Succeeded(now(), results, Usage(time.monotonic() - begun))
+
     def _attempt(self, job: Job) -> Succeeded | Failed | Ended:
+        if job.request.kind == BUILTIN:
+            return self._builtin(job)
         folder = JobFolder(self.jobs.folder(job.id)).create()
         process = Process(folder.path, job.restarts)
         if process.launched:
@@ -150,6 +165,7 @@ class Runner:
             return Ended(now(), usage)
         outcome = self._outcome(job, folder, ended)
         results = self._patiently(job, lambda: self.package(job, resolution, folder, outcome, usage))
+        results = replace(results, outputs=dict(outcome.outputs))
         if not outcome.successful:
             return Failed(now(), outcome.problems, usage, results=results)
         if job.request.reproduce:

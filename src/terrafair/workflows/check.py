@@ -1,6 +1,7 @@
 """Binds input values: defaults, then what the experiment published, then what is asked for now."""
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -9,8 +10,8 @@ from terrafair.errors import InvalidInputs, Problem
 from terrafair.workflows.workflow import InputSpec, Resolution, WorkflowType
 
 
-def bind(resolution: Resolution, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a run gets.
+def bind(resolution: Resolution, overrides: Mapping[str, Any], *, exact: bool = False) -> dict[str, Any]:
+    """The values that a run gets; `exact` takes the types of JSON as they are (5 is no text).
 
     Raises `InvalidInputs` that names every input that is unknown (with the nearest), missing or of the wrong type.
     """
@@ -26,7 +27,8 @@ def bind(resolution: Resolution, overrides: Mapping[str, Any]) -> dict[str, Any]
             if spec.required:
                 problems.append(_missing(spec))
             continue
-        values[name] = _fitted(values[name], spec.schema)
+        if not (exact and name in overrides):
+            values[name] = _fitted(values[name], spec.schema)
         problems.extend(_faults(values[name], spec))
     if problems:
         raise InvalidInputs(problems)
@@ -81,28 +83,43 @@ def _fitted(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _faults(value: Any, spec: InputSpec) -> Iterable[Problem]:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
     schema = dict(spec.schema)
     if not schema:
         return
     if schema.get("format") and isinstance(value, Mapping) and isinstance(value.get("href"), str):
         # OGC API - Processes gives data by `{"href": ...}`.
         return
+    validator = _validator(json.dumps(schema, sort_keys=True, default=str))
+    for fault in _errors(validator, value)[:5] if validator is not None else ():
+        path = ".".join(str(part) for part in fault.absolute_path)
+        where = f"{spec.name}.{path}" if path else spec.name
+        yield Problem(f"The input {where!r} is {_shown(fault.instance)}.", _why(fault), "", where, "input-invalid")
+
+
+def _errors(validator: Any, value: Any) -> list[Any]:
+    from referencing.exceptions import Unresolvable
+
     try:
-        _checked(Draft202012Validator, schema)
-        for fault in list(Draft202012Validator(schema).iter_errors(value))[:5]:
-            path = ".".join(str(part) for part in fault.absolute_path)
-            where = f"{spec.name}.{path}" if path else spec.name
-            yield Problem(f"The input {where!r} is {_shown(fault.instance)}.", _why(fault), "", where, "input-invalid")
+        return list(validator.iter_errors(value))
+    except (Unresolvable, RecursionError):
+        # A schema that leads elsewhere is not followed there; the engine will say what it makes of the value.
+        return []
+
+
+@lru_cache(maxsize=512)
+def _validator(schema: str) -> Any:
+    """A validator by its schema's JSON; None where the author's own schema is broken: the engine will say."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+    from referencing import Registry
+
+    document = json.loads(schema)
+    try:
+        Draft202012Validator.check_schema(document)
     except SchemaError:
-        # The author's own schema is broken: the engine will say what it makes of the value.
-        return
-
-
-def _checked(validator: Any, schema: dict[str, Any]) -> None:
-    validator.check_schema(schema)
+        return None
+    # With a registry of its own, the validator fetches nothing by itself.
+    return Draft202012Validator(document, registry=Registry())
 
 
 def _why(fault: Any) -> str:

@@ -38,6 +38,27 @@ def inputs(document: Mapping[str, Any], entry: str) -> tuple[InputSpec, ...]:
     return tuple(_spec(name, about) for name, about in _pairs(process.get("inputs")))
 
 
+def outputs(document: Mapping[str, Any], entry: str) -> tuple[InputSpec, ...]:
+    """What the process that runs gives, described as inputs are."""
+    process = _process(document, entry)
+    return tuple(_spec(name, about) for name, about in _pairs(process.get("outputs")))
+
+
+def about(document: Mapping[str, Any], entry: str) -> dict[str, str]:
+    """What a document says of the process that runs: `id`, `title`, `description`, `version`; each may be empty."""
+    process = _process(document, entry)
+    label, doc, version = process.get("label"), process.get("doc"), ""
+    for place in (process, document):
+        found = next((place[key] for key in ("s:softwareVersion", "s:version", "version") if key in place), "")
+        version = version or (str(found) if isinstance(found, str | int | float) else "")
+    return {
+        "id": _bare(process.get("id")) or entry,
+        "title": label if isinstance(label, str) else "",
+        "description": "\n".join(map(str, doc)) if isinstance(doc, list) else str(doc or ""),
+        "version": version,
+    }
+
+
 def images(document: Mapping[str, Any]) -> list[str]:
     """Every container image that the document names."""
     found: dict[str, None] = {}
@@ -72,11 +93,11 @@ def _pairs(declared: Any) -> Iterator[tuple[str, Any]]:
             yield _bare(about["id"]).rpartition("/")[2], about
 
 
-def _spec(name: str, about: Any) -> InputSpec:
-    about = about if isinstance(about, Mapping) and not _is_type(about) else {"type": about}
-    schema, nullable = _schema(about.get("type", "Any"))
-    default = about.get("default")
-    label, doc = about.get("label"), about.get("doc")
+def _spec(name: str, said: Any) -> InputSpec:
+    said = said if isinstance(said, Mapping) and not _is_type(said) else {"type": said}
+    schema, nullable = _schema(said.get("type", "Any"))
+    default = said.get("default")
+    label, doc = said.get("label"), said.get("doc")
     return InputSpec(
         name=name,
         schema=schema,

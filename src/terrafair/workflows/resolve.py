@@ -87,14 +87,14 @@ class Resolver:
                     problem = Problem(what, type(fault).__name__, remedy, entry.path, "internal")
                     yield Resolution(entry.id, kind, entry.title, reasons=(problem,))
 
-    def resolve_file(self, content: bytes, name: str) -> Resolution:
-        """What a workflow file comes down to that somebody brings along."""
+    def resolve_file(self, content: bytes, name: str, fragment: str = "") -> Resolution:
+        """What a workflow file comes down to that somebody brings along; `fragment` names the process in it."""
         form = sniff(content)
         kind = FORMATS.get(form)
         if kind is None:
             reason = _not_a_workflow(content, name, form.value)
             return Resolution(name, "file", name, reasons=(reason,))
-        found = Found(kind, application_of(kind, CodeLocation(name, path=name), content))
+        found = Found(kind, application_of(kind, CodeLocation(name, path=name), content, fragment))
         draft = _Draft(name, "file", name, name, found)
         draft.read_inputs({})
         if kind is WorkflowType.OPENEO:

@@ -18,6 +18,10 @@ class WorkflowType(StrEnum):
     """A git repository and a command line in it."""
     ARGO = "argo"
     MLFLOW = "mlflow"
+    BUILTIN = "builtin"
+    """A process of the platform itself."""
+    REMOTE = "remote"
+    """Whatever it is, a platform elsewhere executes it."""
     UNKNOWN = "unknown"
 
 

@@ -149,6 +149,15 @@ class ArchiveWeb:
             return found
         return Document(url, answer(self._library, url), "application/json")
 
+    def admit(self, url: str) -> None:
+        """Whether it could be fetched; see `SafeWeb.admit`."""
+        if not url.startswith(f"{self._library.base}/"):
+            self._web.admit(url)
+
+    def post(self, url: str, content: bytes, media_type: str) -> None:
+        """Send a document; see `SafeWeb.post`."""
+        self._web.post(url, content, media_type)
+
     def download(self, url: str, target: Any, *, limit: int = DOWNLOAD_LIMIT) -> None:
         """A file; see `Web.download`."""
         if not url.startswith(f"{self._library.base}/"):

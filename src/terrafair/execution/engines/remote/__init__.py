@@ -1,0 +1,1 @@
+"""Platforms elsewhere as targets: OGC API - Processes servers and openEO back-ends execute what was developed here."""
