@@ -14,7 +14,7 @@ from terrafair.config import Config
 from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine
 from terrafair.execution import queue
-from terrafair.server import build
+from terrafair.interfaces import build
 from terrafair.web import SafeWeb
 
 from .servers import Files

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -21,7 +23,11 @@ def _templates() -> Jinja2Templates:
     made = Jinja2Templates(HERE / "templates")
     made.env.globals |= {"asker": asker, "version": __version__, "live": False, "maps": False}
     made.env.globals["asset"] = lambda name: f"/static/{name}"
-    made.env.filters["credits"] = shown
+    made.env.filters |= {
+        "credits": shown,
+        "path": partial(quote, safe=""),
+        "pairs": lambda texts: [(t, t) for t in texts],
+    }
     return made
 
 
