@@ -5,6 +5,7 @@ python benchmarks/identity.py
 
 import asyncio
 import json
+import subprocess
 import tempfile
 import threading
 import time
@@ -19,6 +20,7 @@ from terrafair.api.actors import VISITOR, Actors
 from terrafair.api.reception import Reception
 from terrafair.config import Config
 from terrafair.database import migrate, open_engine, reading, transaction
+from terrafair.execution.command import Command
 from terrafair.execution.sandbox import probe
 from terrafair.identity import ledger
 from terrafair.identity.access import Action, Actor, Kind, Role, Thing, Visibility, may
@@ -123,6 +125,18 @@ def reservations(home: Path, threads: int = 4, each: int = 250) -> float:
     return threads * each / seconds
 
 
+def sandbox_start(home: Path) -> float:
+    """Milliseconds from nothing to the end of `true` in isolation."""
+    found = probe(home, "auto")
+    folder = home / "jobs/bench"
+    for name in ("work", "outputs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    command = Command(("/bin/true",), directory=folder / "work", writable=(folder / "work", folder / "outputs"))
+    found.make_ready(command)
+    arguments, environment = found.arguments(command), found.environment(command)
+    return per_call(lambda: subprocess.run(arguments, env=environment, check=True), 10) * 1e3
+
+
 def main() -> None:
     """Print all figures as one JSON document."""
     with tempfile.TemporaryDirectory() as folder:
@@ -136,6 +150,7 @@ def main() -> None:
             "authenticated_request_ms": round(warm, 4),
             "actor_found_anew_ms": round(anew, 3),
             "reservations_per_second": round(reservations(home)),
+            "sandbox_start_ms": round(sandbox_start(home), 1),
             "isolation": probe(home, "auto").reason,
         }
     print(json.dumps(figures, indent=2))
