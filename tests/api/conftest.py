@@ -104,7 +104,7 @@ def files() -> Iterator[Files]:
 def real(osc: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """HTTP on a platform that shows the real Open Science Catalog; it has no worker."""
     home = tmp_path_factory.mktemp("real")
-    parts = Parts(Config(home=home, host="testserver"))
+    parts = Parts(Config(home=home, host="testserver", anonymous="operator"))
     parts.objects = MemoryObjects()
     database = open_engine(parts.config.database_url)
     migrate(database)
