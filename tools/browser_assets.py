@@ -6,6 +6,7 @@ Without npm nothing fails: the pages work without these files, and this says wha
 
 import base64
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import tarfile
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
+
+from topology import geojson
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "src/terrafair/portal/static/vendor"
@@ -26,7 +30,7 @@ def npm() -> str | None:
     return shutil.which("npm") or (str(beside) if beside.exists() else None)
 
 
-def fetch(program: str, name: str, asset: dict[str, object]) -> None:
+def fetch(program: str, name: str, asset: dict[str, Any]) -> None:
     """Put one package's files in place; raises ValueError when the archive is not the pinned one."""
     with tempfile.TemporaryDirectory() as folder:
         spec = f"{name}@{asset['version']}"
@@ -37,11 +41,20 @@ def fetch(program: str, name: str, asset: dict[str, object]) -> None:
         if digest != asset["integrity"]:
             raise ValueError(f"{spec} has the hash {digest}, not the pinned {asset['integrity']}")
         with tarfile.open(archive) as package:
-            for path in asset["take"]:  # type: ignore[attr-defined]
+            for path in asset["take"]:
                 member = package.extractfile(f"package/{path}")
                 if member is None:
                     raise ValueError(f"{spec} has no file {path}")
-                (TARGET / Path(str(path)).name).write_bytes(member.read())
+                (TARGET / Path(path).name).write_bytes(_local(member.read(), asset))
+
+
+def _local(content: bytes, asset: dict[str, Any]) -> bytes:
+    """A file as this server gives it: without the addresses of other hosts, and topologies as GeoJSON."""
+    for there, here in asset.get("rewrite", ()):
+        content = content.replace(there.encode(), here.encode())
+    if name := asset.get("topology"):
+        return json.dumps(geojson(json.loads(content), name), separators=(",", ":")).encode()
+    return content
 
 
 def provider(program: str | None) -> None:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the system packages that some tests need, where that is possible; the tests skip with a reason where it is not.
 set -u
-wanted="bubblewrap podman runc"
+wanted="bubblewrap podman runc chromium"
 missing=""
 for package in $wanted; do
     command -v "$(echo "$package" | sed s/bubblewrap/bwrap/)" >/dev/null 2>&1 || missing="$missing $package"

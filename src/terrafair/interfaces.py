@@ -144,12 +144,12 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
 def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     backend = PortalBackend(
-        parts.catalogue,
         services.verdicts.table,
         lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
         services.runs,
     )
-    app.include_router(pages.router(backend, pages.Surroundings(lambda: parts.catalogue.commit, warning)))
+    surroundings = pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of)
+    app.include_router(pages.router(parts.catalogue, backend, backend, surroundings))
     identity_parts.install(app, parts, services.engine, services.all_jobs.states, warning)
     app.mount("/static", pages.static())
 

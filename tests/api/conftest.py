@@ -41,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def platform(home: Path) -> Iterator[Platform]:
     """A platform with its demo and one worker."""
-    config = Config(home=home, host="testserver", workers=2, job_seconds=120)
+    config = Config(home=home, host="testserver", anonymous="operator", workers=2, job_seconds=120)
     parts = Parts(config)
     parts.objects = MemoryObjects()
     # References of the tests lead to servers on this machine; what is refused is tested with a strict client.

@@ -3,14 +3,16 @@
 import difflib
 import fcntl
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from terrafair.catalogue import index, osc
+from terrafair.catalogue.facets import Value
 from terrafair.catalogue.index import Broken, Progress
+from terrafair.catalogue.lineage import CHAIN, Lineage
 from terrafair.catalogue.query import Found, Query
 from terrafair.catalogue.records import Key, Kind, Record
 from terrafair.catalogue.search import Searcher
@@ -45,6 +47,7 @@ class Catalogue:
         self._mirror = self._folder / "mirror.git"
         self._threads = threading.local()
         self._searchers: list[Any] = []
+        self._lineage = Lineage()
 
     def __enter__(self) -> Self:
         return self
@@ -121,15 +124,28 @@ class Catalogue:
 
     def search(self, query: Query) -> Found:
         """Best matches first."""
-        if not hasattr(self._threads, "searcher"):
-            self._threads.searcher = Searcher(self._sql)
-        searcher: Searcher = self._threads.searcher
         extra: Iterable[tuple[int, float]] = ()
         if query.semantic and query.text.strip():
             from terrafair.catalogue.semantic import nearest
 
             extra = nearest(self._sql, query.text)
-        return searcher.search(query, self.commit, extra)
+        return self._searcher.search(query, self.commit, extra)
+
+    def facets(self, query: Query) -> Mapping[str, tuple[Value, ...]]:
+        """How all that a query finds spreads over kinds, themes, variables, missions and projects."""
+        return self._searcher.facets(query, self.commit)
+
+    def near(self, kind: str, id: str) -> dict[Kind, list[tuple[str, str]]]:  # noqa: A002 - the field's word
+        """(id, title) of the workflows, experiments and products that belong to one of them."""
+        records = (record for each in CHAIN for record in self.records(each.value))
+        return self._lineage.near(self.commit, records, (Kind(kind), id))
+
+    @property
+    def _searcher(self) -> Searcher:
+        if not hasattr(self._threads, "searcher"):
+            self._threads.searcher = Searcher(self._sql)
+        searcher: Searcher = self._threads.searcher
+        return searcher
 
     def embed(self, progress: Progress | None = None) -> int:
         """Make the vectors for search by meaning that are missing; gives how many."""

@@ -3,9 +3,10 @@
 import difflib
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from terrafair.catalogue.facets import Value, facets
 from terrafair.catalogue.query import TEXT_LIMIT, Found, Hit, Query
 from terrafair.catalogue.records import ENTITIES, Kind
 from terrafair.catalogue.spelling import Stemmer, Vocabulary
@@ -51,17 +52,31 @@ class Searcher:
         if not query.text.strip():
             return self._listing(query, allowed)
         terms = self._terms(query.text, commit)
+        ranked = self._ranked(query, terms, allowed, extra)
+        page = ranked[query.offset : query.offset + query.limit]
+        return Found(len(ranked), tuple(self._hit(number, score) for score, number in page), terms.corrected)
+
+    def facets(self, query: Query, commit: str) -> Mapping[str, tuple[Value, ...]]:
+        """How all that a query finds, beyond its page, spreads over each facet."""
+        return facets(self._sql, query, lambda wanted: self._matching(wanted, commit))
+
+    def _matching(self, query: Query, commit: str) -> set[int]:
+        """The numbers of all that a query finds."""
+        allowed = self._allowed(query)
+        if not query.text.strip():
+            return self._of_kinds(ENTITIES) if allowed is None else allowed
+        return {number for _, number in self._ranked(query, self._terms(query.text, commit), allowed)}
+
+    def _ranked(
+        self, query: Query, terms: Terms, allowed: set[int] | None, extra: Iterable[tuple[int, float]] = ()
+    ) -> list[tuple[float, int]]:
         scores = self._scores(terms)
         self._prefer_the_named(scores, query.text)
         for rank, (number, _) in enumerate(extra):
             scores[number] = scores.get(number, 0.0) + 20.0 / (1 + rank)
-        ranked = [(score, number) for number, score in scores.items() if allowed is None or number in allowed]
-        if allowed is None:
-            entities = self._of_kinds(ENTITIES)
-            ranked = [(score, number) for score, number in ranked if number in entities]
-        ranked.sort(key=lambda pair: (-pair[0], pair[1]))
-        page = ranked[query.offset : query.offset + query.limit]
-        return Found(len(ranked), tuple(self._hit(number, score) for score, number in page), terms.corrected)
+        wanted = self._of_kinds(ENTITIES) if allowed is None else allowed
+        ranked = [(score, number) for number, score in scores.items() if number in wanted]
+        return sorted(ranked, key=lambda pair: (-pair[0], pair[1]))
 
     def _terms(self, text: str, commit: str) -> Terms:
         words = re.findall(r"[^\W_]+", text[:TEXT_LIMIT].lower())[:TERM_LIMIT]

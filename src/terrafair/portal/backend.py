@@ -1,24 +1,30 @@
 """What the pages ask, answered from the same services as the API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
-from terrafair.catalogue.catalogue import Catalogue
-from terrafair.catalogue.query import Query
+from terrafair.data.objects import Content
 from terrafair.errors import NotFound
 
 Document = dict[str, Any]
-LOG_LINES = 500
 
 
 class Runs(Protocol):
     """The runs of the platform as documents; `api.runs.Runs` is one."""
 
-    def accept(self, id: str, *, kind: str = "") -> Document:  # noqa: A002
+    def accept(
+        self,
+        id: str,  # noqa: A002
+        *,
+        kind: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        reproduce: bool = False,
+    ) -> Document:
         """Accept a job."""
         ...
 
-    def listing(self) -> list[Document]:
+    def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
         """Jobs, newest first."""
         ...
 
@@ -38,25 +44,28 @@ class Runs(Protocol):
         """Its results."""
         ...
 
+    def file(self, id: str, name: str) -> Content:  # noqa: A002
+        """One file of them."""
+        ...
+
+    def reproduction(self, id: str) -> Document:  # noqa: A002
+        """The comparison with the published product."""
+        ...
+
+    def upload(self, path: Path, name: str, digest: str) -> str:
+        """Keep a file."""
+        ...
+
 
 class PortalBackend:
-    """Implements `pages.Backend`."""
+    """Implements `run.Running` and `results.Watching`."""
 
     def __init__(
-        self,
-        catalogue: Catalogue,
-        table: Callable[[], list[Document]],
-        explain: Callable[[str, str], Document],
-        runs: Runs,
+        self, table: Callable[[], list[Document]], explain: Callable[[str, str], Document], runs: Runs
     ) -> None:
-        self._catalogue = catalogue
         self._table = table
         self._explain = explain
         self._runs = runs
-
-    def find(self, text: str, kind: str) -> Document:
-        """Search all kinds."""
-        return self._catalogue.search(Query.parse(text=text, kinds=(kind,) if kind else (), limit=50)).document()
 
     def experiments(self) -> list[Document]:
         """Every experiment and workflow with its verdict."""
@@ -66,27 +75,46 @@ class PortalBackend:
         """What one comes down to."""
         return self._explain(id, kind)
 
-    def run(self, id: str, kind: str) -> str:  # noqa: A002
+    def run(self, id: str, kind: str, inputs: Mapping[str, Any], *, reproduce: bool = False) -> str:  # noqa: A002
         """Accept a job; gives its id."""
-        return str(self._runs.accept(id, kind=kind)["id"])
+        return str(self._runs.accept(id, kind=kind, inputs=inputs, reproduce=reproduce)["id"])
 
-    def jobs(self) -> list[Document]:
+    def upload(self, path: Path, name: str, digest: str) -> str:
+        """Keep a file; gives its reference."""
+        return self._runs.upload(path, name, digest)
+
+    def jobs(self, status: str, subject: str, limit: int) -> list[Document]:
         """Newest first."""
-        return self._runs.listing()
+        return self._runs.listing(status=status, subject=subject, limit=limit)
 
     def job(self, id: str) -> Document:  # noqa: A002
         """One job."""
         return self._runs.get(id)
 
-    def log(self, id: str) -> list[Document]:  # noqa: A002
-        """Its log's lines."""
-        lines: list[Document] = self._runs.log(id, 0, LOG_LINES)["lines"]
-        return lines
+    def log(self, id: str, since: int, limit: int) -> Document:  # noqa: A002
+        """Its log's lines, the number of the next, and the job."""
+        return self._runs.log(id, since, limit)
 
     def results(self, id: str) -> Document | None:  # noqa: A002
         """What it made, once it has."""
         try:
             return self._runs.results(id, "")
+        except NotFound:
+            return None
+
+    def content(self, id: str, name: str, limit: int) -> bytes:  # noqa: A002
+        """The beginning of one file."""
+        found = b""
+        for chunk in self._runs.file(id, name).chunks:
+            found += chunk
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def reproduction(self, id: str) -> Document | None:  # noqa: A002
+        """The comparison with the published product, where it was asked for."""
+        try:
+            return self._runs.reproduction(id)
         except NotFound:
             return None
 

@@ -1,0 +1,137 @@
+"""What all pages share: templates, the frame around the content, and errors as pages."""
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
+from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+from starlette.types import Scope
+
+from terrafair import __version__
+from terrafair.errors import InvalidInput, TerrafairError
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+YEAR = "public, max-age=31536000, immutable"
+MAP_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self' data:;"
+    " img-src 'self' data: blob:; worker-src 'self' blob:; frame-ancestors 'none'"
+)
+"""OpenLayers compiles its style expressions, and draws pictures that it has made itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every page shows beside its own content."""
+
+    commit: Callable[[], str]
+    """The catalogue's commit."""
+    warning: str
+    """Shown on every page, e.g. that isolation is missing."""
+    status: Callable[[TerrafairError], int]
+    """The HTTP status of an error."""
+
+
+class Static(StaticFiles):
+    """Style sheet, scripts and fetched browser files; kept for a year under an address that names their version."""
+
+    def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
+        """Kept long only where the address changes with the content."""
+        reply = super().file_response(full_path, stat_result, scope, status_code)
+        if b"v=" in scope.get("query_string", b""):
+            reply.headers["Cache-Control"] = YEAR
+        return reply
+
+
+def address(name: str) -> str:
+    """Where browsers find a static file; another version has another address."""
+    try:
+        about = (STATIC / name).stat()
+    except OSError:
+        return f"/static/{name}"
+    return f"/static/{name}?v={about.st_mtime_ns:x}{about.st_size:x}"
+
+
+class Pages:
+    """Renders pages."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._templates = Jinja2Templates(HERE / "templates")
+        self._templates.env.trim_blocks = self._templates.env.lstrip_blocks = True
+        self._templates.env.filters |= {"bytes": size, "moment": moment, "path": path, "pairs": pairs}
+        self._templates.env.globals |= {
+            "asset": address,
+            "version": __version__,
+            "live": (STATIC / "vendor/htmx.min.js").exists(),
+            "maps": (STATIC / "vendor/eox-map.js").exists(),
+        }
+
+    def show(
+        self, request: Request, name: str, content: Mapping[str, Any], *, status: int = 200, drawn: bool = False
+    ) -> Response:
+        """A page; `drawn`: there is a map on it."""
+        shown = {"warning": self._surroundings.warning, "commit": self._surroundings.commit()[:12]}
+        shown |= {"url": str(request.base_url).rstrip("/")}
+        headers = {"Content-Security-Policy": MAP_POLICY} if drawn else None
+        return self._templates.TemplateResponse(
+            request, name, {**shown, **content}, status_code=status, headers=headers
+        )
+
+    def problem(self, request: Request, error: TerrafairError) -> Response:
+        """An error as a page."""
+        status = self._surroundings.status(error)
+        return self.show(request, "problem.html", {"problems": error.problems, "code": status}, status=status)
+
+    def router(self) -> APIRouter:
+        """Routes whose errors are pages, too."""
+        pages = self
+
+        class PageRoute(APIRoute):
+            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+                proceed = super().get_route_handler()
+
+                async def handle(request: Request) -> Response:
+                    try:
+                        return await proceed(request)
+                    except TerrafairError as error:
+                        return pages.problem(request, error)
+                    except RequestValidationError as fault:
+                        first = fault.errors()[0]
+                        where = str(first["loc"][-1])
+                        return pages.problem(request, InvalidInput(f"{first['msg']}.", where=where))
+
+                return handle
+
+        return APIRouter(include_in_schema=False, default_response_class=HTMLResponse, route_class=PageRoute)
+
+
+def size(count: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def moment(text: str) -> str:
+    """An instant without what nobody reads."""
+    return text[:16].replace("T", " ") if text else ""
+
+
+def path(text: str) -> str:
+    """A text as one part of an address."""
+    return quote(text, safe="")
+
+
+def pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Each twice: as the value of an option and as its words."""
+    return [(each, each) for each in texts]

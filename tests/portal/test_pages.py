@@ -1,0 +1,226 @@
+"""The pages' routes over a real small catalogue and a backend that the test holds."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from terrafair.catalogue.catalogue import Catalogue
+from terrafair.demo.catalogue import catalogue_files
+from terrafair.errors import InvalidInputs, NotFound, Problem
+from terrafair.portal import pages
+
+Document = dict[str, Any]
+NUMBER = {"name": "cloud", "schema": {"type": "number"}, "required": True, "default": None, "title": "Cloud"}
+FILE = {"name": "parcels", "schema": {"type": "string", "format": "file"}, "required": False, "default": None}
+ENTRY: Document = {
+    "id": "demo-ndvi", "kind": "experiment", "title": "NDVI <b>", "type": "openeo", "executable": True, "reasons": [],
+    "workflow": "w", "application": None, "inputs": [NUMBER, FILE], "values": {"cloud": 20}, "remarks": [],
+    "environment": {"kind": "platform", "image": ""}, "products": ["p"],
+}  # fmt: skip
+JOB: Document = {
+    "id": "j1", "subject": "demo-ndvi", "kind": "experiment", "type": "openeo", "status": "running", "progress": 0.4,
+    "message": "", "created": "2026-01-01T00:00:00Z", "started": "", "finished": "", "seconds": None, "restarts": 0,
+    "inputs": {"cloud": 33}, "problems": [], "collection": "", "usage": {"cpu_seconds": 1.0, "peak_memory": 5},
+}  # fmt: skip
+
+
+class Backend:
+    """Answers from attributes, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.entry, self.job_now, self.asked = dict(ENTRY), dict(JOB), dict[str, Any]()
+        self.files: dict[str, bytes] = {}
+        self.wrong: list[Problem] = []
+
+    def experiments(self) -> list[Document]:
+        return [self.entry]
+
+    def explain(self, id: str, kind: str) -> Document:
+        if id != "demo-ndvi":
+            raise NotFound(f"There is no {id!r}.")
+        return self.entry
+
+    def run(self, id: str, kind: str, inputs: Mapping[str, Any], *, reproduce: bool = False) -> str:
+        if self.wrong:
+            raise InvalidInputs(self.wrong)
+        self.asked = {"id": id, "inputs": dict(inputs), "reproduce": reproduce}
+        return "j1"
+
+    def upload(self, path: Path, name: str, digest: str) -> str:
+        self.files[name] = path.read_bytes()
+        return f"s3://uploads/{name}"
+
+    def jobs(self, status: str, subject: str, limit: int) -> list[Document]:
+        return [self.job_now] if status in {"", self.job_now["status"]} else []
+
+    def job(self, id: str) -> Document:
+        if id != "j1":
+            raise NotFound(f"There is no job {id!r}.")
+        return self.job_now
+
+    def log(self, id: str, since: int, limit: int) -> Document:
+        self.job(id)
+        lines = [{"line": n, "time": "2026-01-01T00:00:00Z", "level": "info", "message": f"<i>{n}"} for n in range(3)]
+        return {"lines": lines[since:], "next": 3, "job": self.job_now}
+
+    def results(self, id: str) -> Document | None:
+        if self.job_now["status"] != "successful":
+            return None
+        rows = [{"name": name, "href": f"/api/jobs/j1/files/{name}", "size": len(content), "sha256": "ab" * 32,
+                 "type": "", "role": "data", "s3": ""} for name, content in self.files.items()]  # fmt: skip
+        return {"files": rows}
+
+    def content(self, id: str, name: str, limit: int) -> bytes:
+        return self.files[name][:limit]
+
+    def reproduction(self, id: str) -> Document | None:
+        return None
+
+    def cancel(self, id: str) -> None:
+        self.job_now["status"] = "dismissed"
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
+    folder = tmp_path_factory.mktemp("pages")
+    for name, content in catalogue_files("0" * 40).items():
+        file = folder / "catalogue" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    with Catalogue(folder / "home") as catalogue:
+        catalogue.sync(str(folder / "catalogue"))
+        yield catalogue
+
+
+@pytest.fixture
+def backend() -> Backend:
+    return Backend()
+
+
+@pytest.fixture
+def web(catalogue: Catalogue, backend: Backend) -> TestClient:
+    app = FastAPI()
+    about = pages.Surroundings(lambda: "abc", "", lambda error: 404 if isinstance(error, NotFound) else 400)
+    app.include_router(pages.router(catalogue, backend, backend, about))
+    return TestClient(app, follow_redirects=False)
+
+
+def test_the_five_words_and_old_addresses(web: TestClient) -> None:
+    for word in ("find", "develop", "run", "results", "publish", "patterns"):
+        reply = web.get(f"/{word}")
+        assert reply.status_code == 200 and len(reply.content) < 150_000
+        assert re.search(r"<title>[^<·]+ · terrafair</title>", reply.text)
+    assert web.get("/jobs").headers["location"] == "/results"
+    assert web.get("/jobs/j1").headers["location"] == "/results/j1"
+
+
+def test_facets_are_links_that_narrow(web: TestClient) -> None:
+    page = web.get("/find", params={"text": "ndvi"}).text
+    assert "/find?text=ndvi&amp;kind=product" in page
+    narrowed = web.get("/find", params={"text": "ndvi", "kind": "product"}).text
+    assert 'class="kind product"' in narrowed and 'class="kind experiment"' not in narrowed
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "west=1",
+        "page=0",
+        "page=x",
+        "kind=nothing",
+        "bbox=1,2,3",
+        "time=soon",
+        "theme=no-such",
+        "west=a&south=1&east=2&north=3",
+    ],
+)
+def test_a_wrong_search_says_so_on_its_page(web: TestClient, query: str) -> None:
+    reply = web.get(f"/find?{query}")
+    if query == "bbox=1,2,3":
+        assert reply.status_code == 200  # no box: the form shows that none was understood
+    else:
+        assert reply.status_code == 400 and 'role="alert"' in reply.text and 'id="text"' in reply.text
+
+
+def test_what_is_typed_comes_back_as_text(web: TestClient) -> None:
+    page = web.get("/find", params={"text": '"><script>alert(1)</script>'}).text
+    assert "<script>alert" not in page and "&lt;script&gt;alert" in page
+
+
+@pytest.mark.parametrize("path", ["/find/product/nix", "/find/nothing/x", "/run/experiment/nix", "/results/nix"])
+def test_unknown_things_are_pages(web: TestClient, path: str) -> None:
+    reply = web.get(path)
+    assert reply.status_code == 404 and "<h1>" in reply.text
+
+
+def test_an_entity_shows_where_it_comes_from(web: TestClient) -> None:
+    page = web.get("/find/product/demo-ndvi-composite").text
+    assert "/find/experiment/demo-ndvi" in page and "/find/workflow/demo-ndvi" in page
+    assert '<a class="button" href="/run/experiment/demo-ndvi"' in web.get("/find/experiment/demo-ndvi").text
+
+
+def test_a_form_runs_with_what_differs(web: TestClient, backend: Backend) -> None:
+    reply = web.post("/run/experiment/demo-ndvi", data={"in:cloud": "30", "reproduce": "yes"})
+    assert (reply.status_code, reply.headers["location"]) == (303, "/results/j1")
+    assert backend.asked == {"id": "demo-ndvi", "inputs": {"cloud": 30}, "reproduce": True}
+
+
+def test_a_mistake_loses_nothing_not_even_the_file(web: TestClient, backend: Backend) -> None:
+    files = {"file:parcels": ("my parcels.geojson", b"{}")}
+    reply = web.post("/run/experiment/demo-ndvi", data={"in:cloud": "much"}, files=files)
+    assert reply.status_code == 400 and "takes a number" in reply.text and 'value="much"' in reply.text
+    assert 'value="s3://uploads/my parcels.geojson"' in reply.text and 'aria-invalid="true"' in reply.text
+    assert backend.asked == {}
+
+
+def test_what_the_platform_finds_wrong_stands_beside_its_field(web: TestClient, backend: Backend) -> None:
+    backend.wrong = [Problem("The input 'cloud' is 900.", "It ends at 100.", where="cloud"), Problem("All is wrong.")]
+    reply = web.post("/run/experiment/demo-ndvi", data={"in:cloud": "900"})
+    assert reply.status_code == 400 and 'id="f-cloud-wrong">The input' in reply.text and "All is wrong." in reply.text
+
+
+def test_not_executable_says_why_and_has_no_button(web: TestClient, backend: Backend) -> None:
+    backend.entry |= {"executable": False, "reasons": [{"what": "Its code is gone.", "remedy": "Ask its authors."}]}
+    page = web.get("/run/experiment/demo-ndvi").text
+    assert "Its code is gone." in page and "<form method" not in page
+
+
+def test_run_again_starts_from_the_jobs_inputs(web: TestClient) -> None:
+    assert 'value="33"' in web.get("/run/experiment/demo-ndvi?from=j1").text
+
+
+def test_the_log_streams_on_from_a_line(web: TestClient, backend: Backend) -> None:
+    backend.job_now["status"] = "successful"
+    whole = web.get("/results/j1/log").text
+    assert [line for line in whole.splitlines() if line.startswith("id:")] == ["id: 1", "id: 2", "id: 3"]
+    assert whole.rstrip().endswith('data: {"status": "successful"}')
+    rest = web.get("/results/j1/log", headers={"Last-Event-ID": "2"}).text
+    assert "<i>2" in rest and "<i>1" not in rest
+    assert "&lt;i&gt;2" in web.get("/results/j1").text
+
+
+def test_cancel_goes_back_to_the_job(web: TestClient, backend: Backend) -> None:
+    assert web.post("/results/j1/cancel").headers["location"] == "/results/j1"
+    assert backend.job_now["status"] == "dismissed"
+
+
+def test_files_are_shown_by_what_they_are(web: TestClient, backend: Backend) -> None:
+    backend.job_now["status"] = "successful"
+    backend.files = {
+        "a.csv": b"x,y\n1,<b>\n",
+        "n.ipynb": b"no",
+        "m.geojson": b"{}",
+        "t.txt": b"<script>",
+        "z.bin": b"1",
+    }
+    assert "&lt;b&gt;" in web.get("/results/j1/files/a.csv").text
+    assert "cannot be shown" in web.get("/results/j1/files/n.ipynb").text
+    assert "&lt;script&gt;" in web.get("/results/j1/files/t.txt").text
+    assert "Download it" in web.get("/results/j1/files/z.bin").text
+    assert web.get("/results/j1/files/none").status_code == 404
+    assert "m.geojson" in web.get("/results/j1/map").text and web.get("/results/j1/map?file=no").status_code == 404

@@ -1,0 +1,104 @@
+"""Pictures of every page of a running platform, wide and narrow, light and dark, on one sheet.
+
+    python tools/contact_sheet.py http://127.0.0.1:8080 docs/pictures/portal.webp
+
+Needs playwright and the system's chromium. Each page's accessibility faults (axe) and console errors are printed.
+"""
+
+import io
+import json
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+AXE = ROOT / "src/terrafair/portal/static/vendor/axe.min.js"
+LOOKS = (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390))
+HEIGHT = 1000
+SHOWN = 0.25
+"""Size on the sheet."""
+
+
+def pages(url: str) -> list[str]:
+    """The fixed pages, and one of each kind that has an id."""
+    found = ["/find", "/find?text=ndvi", "/develop", "/run", "/results", "/publish", "/patterns", "/find/theme/none"]
+    for row in _json(f"{url}/api/experiments")[:1]:
+        found += [f"/find/{row['kind']}/{row['id']}", f"/run/{row['kind']}/{row['id']}"]
+    found += [f"/find/product/{hit['id']}" for hit in _json(f"{url}/api/find?kind=product&limit=1")["items"]]
+    for job in _json(f"{url}/api/jobs"):
+        if job["status"] == "successful":
+            return [*found, f"/results/{job['id']}", f"/results/{job['id']}/map"]
+    return found
+
+
+def _json(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=60) as reply:  # noqa: S310 - the platform's own address
+        return json.load(reply)
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds by WCAG 2.2 A and AA."""
+    page.evaluate(AXE.read_text("utf-8"))
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    run = "tags => axe.run(document, {runOnly: tags}).then(found => found.violations)"
+    found: list[dict[str, Any]] = page.evaluate(run, tags)
+    return [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in found]
+
+
+def take(browser: Browser, url: str, path: str, scheme: Any, width: int) -> tuple[Image.Image, list[str]]:
+    """One picture, and what is wrong on the page."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": HEIGHT}, bypass_csp=False)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda fault: said.append(str(fault)))
+    page.goto(url + path, wait_until="load", timeout=120_000)
+    if page.locator(".map:visible").count():
+        page.locator(".map:visible").first.scroll_into_view_if_needed()
+        page.locator(".map[data-ready=yes]").first.wait_for(timeout=40_000)
+        page.wait_for_timeout(2500)
+        page.evaluate("window.scrollTo(0, 0)")
+    wrong = [*faults(page), *(text for text in said if "404" not in text)]
+    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+        wrong.append("it scrolls sideways")
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    context.close()
+    return picture, wrong
+
+
+def main(url: str, target: Path, whole: Path | None = None) -> int:
+    """Make the sheet; 1 where a page is faulty."""
+    faulty, rows = 0, []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        for path in pages(url):
+            row = []
+            for scheme, width in LOOKS:
+                picture, wrong = take(browser, url, path, scheme, width)
+                for text in wrong:
+                    print(f"{path} {scheme} {width}: {text}", flush=True)
+                faulty += len(wrong)
+                if whole:
+                    name = path.strip("/").replace("/", "_").replace("?", "_")
+                    picture.save(whole / f"{name}.{scheme}.{width}.png")
+                row.append(picture.resize((int(picture.width * SHOWN), int(picture.height * SHOWN))))
+            rows.append(row)
+        browser.close()
+    sheet = Image.new("RGB", (sum(each.width + 8 for each in rows[0]), len(rows) * (rows[0][0].height + 8)), "#888")
+    for number, row in enumerate(rows):
+        across = 0
+        for picture in row:
+            sheet.paste(picture, (across, number * (picture.height + 8)))
+            across += picture.width + 8
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(target, quality=70)
+    print(f"{len(rows)} pages, {faulty} faults, {target} of {target.stat().st_size / 1000:.0f} kB")
+    return int(faulty > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1].rstrip("/"), Path(sys.argv[2]), *(Path(each) for each in sys.argv[3:4])))
