@@ -121,6 +121,7 @@ READS = [
     "/jobs/{id}/results/secret.txt",
     "/jobs/{id}/inputs",
     "/jobs/{id}/log",
+    "/results/{id}",
     "/openeo/jobs/{id}",
     "/openeo/jobs/{id}/results",
     "/openeo/jobs/{id}/logs",
