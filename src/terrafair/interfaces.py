@@ -68,6 +68,7 @@ def build(
     _stac(parts, app, stack)
     _portal(parts, app, services)
     _openeo(parts, app, services)
+    app.state.warm = services.verdicts.table
     return app
 
 
@@ -82,16 +83,7 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     locate = _Located(processes)
     runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)
     verdicts = Verdicts(parts.table)
-    # Before the first visitor asks: over a real catalogue the table may wait for absent hosts.
-    threading.Thread(target=_warmed, args=(verdicts,), name="verdicts", daemon=True).start()
     return Services(engine, own, stored, processes, runs, verdicts)
-
-
-def _warmed(verdicts: Verdicts) -> None:
-    try:
-        verdicts.table()
-    except Exception as fault:
-        structlog.get_logger().warning("verdicts.failed", reason=str(fault)[:500])
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,8 @@ class Server:
         app = build(self._parts, stack, self._forge, self._archive)
         app.state.url = url
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
+        # Before the first visitor asks: over a real catalogue the verdicts may wait for absent hosts.
+        threading.Thread(target=_quietly, args=(app.state.warm,), name="verdicts", daemon=True).start()
         announced = threading.Thread(target=self._announce, args=(server, url), daemon=True)
         announced.start()
         file = self._config.home / SERVING
@@ -207,6 +209,12 @@ class Server:
                 self._say(f"    {_command()} run {record.id:16} # {record.title}")
             self._say(f"and compare with what was published:  {_command()} reproduce demo-ndvi")
         self._say("Ctrl-C ends it.")
+
+
+def _quietly(compute: Callable[[], object]) -> None:
+    """Compute ahead; whoever asks for it later meets the fault, if there is one."""
+    with suppress(Exception):
+        compute()
 
 
 def work(parts: "Parts", slot: str) -> None:

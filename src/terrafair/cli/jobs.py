@@ -152,7 +152,7 @@ def _print_answer(url: str, document: dict[str, Any]) -> None:
         click.echo(f"  {asset['name']}  {size(asset['size'])}  {asset['href']}")
     if document["collection"]:
         click.echo(f"  STAC   {document['collection']}")
-    click.echo(f"  Page   {url}/jobs/{document['job']}")
+    click.echo(f"  Page   {url}/results/{document['job']}")
     if report := document.get("reproduction"):
         _print_reproduction(report)
 
