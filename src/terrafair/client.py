@@ -11,7 +11,7 @@
 It imports nothing of the platform but the error tree: `pip install terrafair` on a laptop is enough.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +38,7 @@ Document = dict[str, Any]
 _ERRORS: dict[str, type[InvalidInputs]] = {"invalid-inputs": InvalidInputs, "not-executable": NotExecutable}
 _BY_STATUS: dict[int, type[TerrafairError]] = {
     400: InvalidInput,
+    401: Refused,
     403: Refused,
     404: NotFound,
     408: TimedOut,
@@ -46,6 +47,7 @@ _BY_STATUS: dict[int, type[TerrafairError]] = {
     413: InvalidInput,
     415: InvalidInput,
     422: InvalidInput,
+    429: Refused,
     502: Unreachable,
     503: Unreachable,
 }
@@ -55,9 +57,14 @@ ENDED = frozenset({"successful", "failed", "dismissed"})
 class Client:
     """One connection to one platform; every method raises `TerrafairError` with the platform's own words."""
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, token: str = "", project: str = "", timeout: float = 30.0) -> None:
+        """`token` is a personal token (page /account); `project` is whose the jobs are, else your own."""
         self.url = url.rstrip("/")
         self._http = httpx2.Client(base_url=self.url, timeout=timeout, trust_env=False)
+        if token:
+            self.sign_in(token)
+        if project:
+            self._http.headers["X-Terrafair-Project"] = project
 
     def __enter__(self) -> Self:
         return self
@@ -208,6 +215,37 @@ class Client:
                         out.write(chunk)
             written.append(target)
         return written
+
+    def sign_in(self, token: str) -> None:
+        """Use a bearer token from here on."""
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def me(self) -> Document:
+        """Who is asking: `{id, name, operator, projects: {id: role}}`."""
+        return self._json("GET", "/api/me")
+
+    def providers(self) -> list[Document]:
+        """Where one can sign in: `[{id, title, issuer, client}]`."""
+        rows: list[Document] = self._send("GET", "/api/providers").json()
+        return rows
+
+    def make_token(self, name: str, scopes: Sequence[str], days: int) -> str:
+        """A new personal token; its secret is shown this once."""
+        body = {"name": name[:200], "scopes": list(scopes), "days": days}
+        return str(self._json("POST", "/api/tokens", json=body)["token"])
+
+    def projects(self) -> list[Document]:
+        """One's projects: `[{id, title, description}]`."""
+        rows: list[Document] = self._send("GET", "/api/projects").json()
+        return rows
+
+    def usage(self, month: str = "") -> Document:
+        """What was spent per allocation and month, in milli-credits, signed."""
+        return self._json("GET", "/api/usage", params={"month": month} if month else None)
+
+    def estimate(self, id: str, project: str = "") -> Document:  # noqa: A002
+        """What a run may cost at the most, in milli-credits, and what the project has left."""
+        return self._json("POST", "/api/estimate", json={"id": id, "project": project})
 
     def publish(self, job: str, answers: Mapping[str, Any] | None = None, *, dry_run: bool = False) -> Document:
         """Begin to publish a job's result, or add answers to the publication that it has.

@@ -3,6 +3,7 @@
 `TERRAFAIR_<FIELD>` overrides the key of the same name in `$TERRAFAIR_CONFIG`, else in `HOME/terrafair.toml`.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -107,6 +108,16 @@ class Config:
     """OpenID Connect providers: id (letters and digits) -> issuer URL."""
     clients: Mapping[str, str] = field(default_factory=dict)
     """Id of a provider in `issuers` -> client id that openEO clients use by default; tokens must be meant for it."""
+    providers: Mapping[str, Any] = field(default_factory=dict)
+    """Where people sign in: id -> table of issuer, client, secret_file, scopes, audience, title, claims, protocol."""
+    operators: frozenset[str] = frozenset()
+    """Who operates the platform: `ISSUER#SUBJECT`, e-mail address that the provider has checked, or `github:LOGIN`."""
+    anonymous: str = "auto"
+    """Who is it that has not signed in: `operator`, `visitor`; `auto`: operator where only this machine can ask."""
+    prices: Mapping[str, Any] = field(default_factory=dict)
+    """Milli-credits per cpu_second, memory_gb_second, storage_gb_month, egress_gb and job."""
+    local_provider: bool = False
+    """Start an OpenID Connect provider with two demo people, for trying out sign-in on this machine alone."""
     synchronous_seconds: int = 300
     """Wall-clock limit of what openEO computes while the caller waits, in seconds."""
     user_quota: int = 10 * 1024**3
@@ -160,6 +171,7 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 _CHOICES = {
     "isolation": ("auto", "require", "none"),
     "containers": ("auto", "podman", "none"),
+    "anonymous": ("auto", "operator", "visitor"),
     "archive_route": ("machine", "manual"),
 }
 
@@ -182,6 +194,13 @@ def _convert(kind: str, value: Any) -> Any:
         return tuple(_path(part) for part in (value.split(os.pathsep) if isinstance(value, str) else value) if part)
     if "Path" in kind:
         return _path(value) if value else None
+    if "frozenset" in kind:
+        return frozenset(part.strip() for part in (value.split(",") if isinstance(value, str) else value) if part)
+    if "Any" in kind:
+        table = json.loads(value or "{}") if isinstance(value, str) else value
+        if not isinstance(table, Mapping):
+            raise TypeError(value)
+        return dict(table)
     if "Mapping" in kind:
         pairs = [pair.partition("=")[::2] for pair in value.split(",") if pair] if isinstance(value, str) else value
         return dict(pairs)

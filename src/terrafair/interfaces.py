@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from terrafair import __version__
+from terrafair import __version__, identity_parts
 from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
 from terrafair.api.features import application as features
 from terrafair.api.guard import guard
@@ -23,6 +23,7 @@ from terrafair.database import open_engine
 from terrafair.execution.job import JobRequest
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.queue import DurableQueue
+from terrafair.identity.asking import actor
 from terrafair.openeo_parts import openeo
 from terrafair.portal import pages, results_view
 from terrafair.portal.backend import PortalBackend
@@ -45,6 +46,8 @@ class Services:
     engine: Any
     """Of the control database."""
     jobs: Jobs
+    """Whoever asks sees their own alone."""
+    all_jobs: Jobs
     processes: Any
     runs: Runs
     verdicts: Verdicts
@@ -61,7 +64,9 @@ def build(
     _own(parts, app, services, stack)
     _standards(parts, app, services.engine, services.jobs, services.processes, stack)
     publisher = parts.publisher(services.engine, services.jobs.get, forge, archive)
-    app.include_router(publications.router(publisher, Store(services.engine), forge.forge if forge else None))
+    app.include_router(
+        publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
+    )
     _stac(parts, app, stack)
     _portal(parts, app, services)
     _openeo(parts, app, services)
@@ -74,12 +79,13 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     stack.callback(engine.dispose)
     queue = DurableQueue(parts.config.database_url)
     stack.callback(queue.close)
-    stored = Jobs(engine, queue, parts.config.home / "jobs")
+    budget, folder = identity_parts.budget(parts), parts.config.home / "jobs"
+    stored, own = (Jobs(engine, queue, folder, budget, guarded=it) for it in (False, True))
     processes = parts.processes(engine)
     locate = _Located(processes)
-    runs = Runs(stored, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)
+    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)
     verdicts = Verdicts(parts.table)
-    return Services(engine, stored, processes, runs, verdicts)
+    return Services(engine, own, stored, processes, runs, verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> 
 def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
     """`/stac` and `/features`."""
     service = stac_service.Service(
-        parts.items, may_write=stac_service.on_this_machine, belongs_elsewhere=parts.shelves.owner
+        parts.items, may_write=lambda _: actor().operator, belongs_elsewhere=parts.shelves.owner
     )
     stac_application.mount(app, "/stac", stac_application.application(service))
     stac_application.mount(app, "/features", features.application(parts.shelves.features))
@@ -140,12 +146,13 @@ def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
     source = JobResults(services.runs, parts.painters.paint)
     app.include_router(results_view.router(source, Pages(surroundings)))
     app.include_router(pages.router(parts.catalogue, backend, backend, surroundings))
+    identity_parts.install(app, parts, services.engine, services.all_jobs.states, warning)
     app.mount("/static", pages.static())
 
 
 def _openeo(parts: "Parts", app: FastAPI, services: Services) -> None:
     """`/openeo` and the place where its clients look first."""
-    app.mount("/openeo", openeo(parts, services.engine, services.jobs, services.runs, services.verdicts.table))
+    app.mount("/openeo", openeo(parts, services.engine, services.all_jobs, services.runs, services.verdicts.table))
 
     @app.get("/.well-known/openeo", include_in_schema=False)
     def versions(request: Request) -> JSONResponse:

@@ -23,6 +23,7 @@ from terrafair.execution.jobs import Jobs
 from terrafair.identity import passwords
 from terrafair.identity.embedded import DEMO, EmbeddedAuthenticator
 from terrafair.identity.oidc import OidcTokens, Provider
+from terrafair.identity.providers import Protocol, RelyingParty, read
 from terrafair.identity.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -68,5 +69,17 @@ def authenticator(config: Config, engine: sa.Engine) -> EmbeddedAuthenticator:
     known: frozenset[str] = frozenset()
     if config.demo and config.host in LOOPBACK and DEMO not in accounts:
         accounts[DEMO], known = passwords.digest(DEMO), frozenset({DEMO})
-    providers = tuple(Provider(name, issuer, config.clients.get(name, "")) for name, issuer in config.issuers.items())
+    providers = tuple(party.provider for party in parties(config) if party.protocol is Protocol.OIDC)
     return EmbeddedAuthenticator(accounts, Tokens(engine), OidcTokens(providers), known)
+
+
+def parties(config: Config) -> tuple[RelyingParty, ...]:
+    """All providers of the settings; `providers` says more of one than `issuers` and `clients` do."""
+    named = read(config.providers)
+    known = {party.id for party in named}
+    short = (
+        RelyingParty(Provider(name, issuer, config.clients.get(name, "")))
+        for name, issuer in config.issuers.items()
+        if name not in known
+    )
+    return (*named, *short)

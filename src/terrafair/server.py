@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from terrafair.errors import Conflict, TerrafairError, Unreachable
+from terrafair.errors import Conflict, InvalidInput, TerrafairError, Unreachable
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
@@ -49,6 +50,7 @@ class Server:
             self._seed()
             self._start_standins(stack)
             self._warn()
+            self._provide(stack)
             self._start_worker(stack)
             self._serve(listening, stack)
 
@@ -101,6 +103,24 @@ class Server:
         except TerrafairError as error:
             self._say(f"The catalogue was not brought up to date: {error}")
 
+    def _provide(self, stack: ExitStack) -> None:
+        """The local identity provider, where the settings want it."""
+        if not self._config.local_provider:
+            return
+        from terrafair.identity.oidc_provider import LocalProvider
+
+        if self._config.host not in LOOPBACK:
+            raise InvalidInput(
+                "The local identity provider lets everybody in, and this platform is reachable from other machines.",
+                remedy="Use a real one: setting providers.",
+            )
+        provider = stack.enter_context(LocalProvider())
+        self._config = self._parts.config = replace(
+            self._config,
+            issuers={**self._config.issuers, "local": provider.issuer},
+            clients={**self._config.clients, "local": provider.client},
+        )
+
     def _start_standins(self, stack: ExitStack) -> None:
         """The forge and the archive, where the settings name no real ones."""
         from terrafair.publishing.standins.embedded import Embedded, ForgeCheck, begin
@@ -118,8 +138,8 @@ class Server:
         if not sandbox.isolated:
             self._say("WARNING: jobs run WITHOUT ISOLATION, as plain processes with this user's rights.")
             self._say(f"         {sandbox.reason} Run only code that you trust.")
-        if self._config.host not in LOOPBACK:
-            self._say("WARNING: this platform is reachable from other machines, and it knows no sign-in yet.")
+        if self._config.host not in LOOPBACK and self._config.anonymous == "operator":
+            self._say("WARNING: this platform is reachable from other machines, and everybody there is its operator.")
 
     def _start_worker(self, stack: ExitStack) -> None:
         """Start the workers' process, and start it again whenever it ends."""
@@ -205,11 +225,12 @@ def work(parts: "Parts", slot: str) -> None:
     from terrafair.database import open_engine
     from terrafair.execution import queue
     from terrafair.execution.jobs import Jobs
+    from terrafair.identity_parts import budget
 
     config = parts.config
     lock = _slot_lock(config.home, slot)
     engine = open_engine(config.database_url)
-    jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs")
+    jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs", budget(parts))
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())

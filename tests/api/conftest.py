@@ -41,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def platform(home: Path) -> Iterator[Platform]:
     """A platform with its demo and one worker."""
-    config = Config(home=home, host="testserver", workers=2, job_seconds=120)
+    config = Config(home=home, host="testserver", anonymous="operator", workers=2, job_seconds=120)
     parts = Parts(config)
     parts.objects = MemoryObjects()
     # References of the tests lead to servers on this machine; what is refused is tested with a strict client.
@@ -104,7 +104,7 @@ def files() -> Iterator[Files]:
 def real(osc: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """HTTP on a platform that shows the real Open Science Catalog; it has no worker."""
     home = tmp_path_factory.mktemp("real")
-    parts = Parts(Config(home=home, host="testserver"))
+    parts = Parts(Config(home=home, host="testserver", anonymous="operator"))
     parts.objects = MemoryObjects()
     database = open_engine(parts.config.database_url)
     migrate(database)

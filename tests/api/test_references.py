@@ -23,7 +23,7 @@ from .servers import Files
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A platform as it is by default: no private addresses."""
-    parts = Parts(Config(home=tmp_path_factory.mktemp("strict"), host="testserver", demo=False))
+    parts = Parts(Config(home=tmp_path_factory.mktemp("strict"), host="testserver", anonymous="operator", demo=False))
     parts.objects = MemoryObjects()
     database = open_engine(parts.config.database_url)
     migrate(database)

@@ -196,6 +196,29 @@ print(json.dumps([inet, attempt(lambda: reach(socket.AF_UNIX, "\\0" + sys.argv[2
         assert inside(script, port, name, network=True)[0] == "done"
 
 
+@pytest.mark.parametrize("address", ["169.254.169.254", "127.0.0.1", "10.0.0.1", "192.0.2.1"])
+def test_no_address_is_reached(inside: Inside, address: str) -> None:
+    script = """
+def reach():
+    with socket.create_connection((sys.argv[1], 80), timeout=5):
+        pass
+print(json.dumps(attempt(reach)))
+"""
+    assert inside(script, address) != "done"
+
+
+def test_its_own_keepers_are_out_of_reach(inside: Inside, home: Path) -> None:
+    """Neither what started the job nor what the platform keeps beside it can be ended, traced or opened."""
+    script = """
+import signal
+kill = attempt(lambda: os.kill(int(sys.argv[1]), signal.SIGKILL))
+opened = [attempt(lambda path=path: open(path, "rb").read(1)) for path in sys.argv[2:]]
+print(json.dumps([kill, *opened]))
+"""
+    hidden = [home / "platform.db", home / "objects.json", f"/proc/{os.getpid()}/environ", "/proc/1/root/etc/shadow"]
+    assert "done" not in inside(script, os.getpid(), *hidden)
+
+
 def test_it_is_nobody_and_cannot_become_root(inside: Inside) -> None:
     script = """
 status = dict(line.split(":\\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\\t" in line)

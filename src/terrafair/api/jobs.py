@@ -24,6 +24,8 @@ class Order(BaseModel):
     inputs: dict[str, Any] = {}
     reproduce: bool = False
     timeout: float | None = Field(None, ge=1, le=30 * 86400)
+    project: str = Field("", max_length=64)
+    visibility: str = Field("project", max_length=16)
     target: str = Field("", max_length=200)
 
 
@@ -41,6 +43,8 @@ def router(runs: Runs) -> APIRouter:
             inputs=order.inputs,
             reproduce=order.reproduce,
             timeout=order.timeout,
+            project=order.project,
+            visibility=order.visibility,
             target=order.target,
         )
         return JSONResponse(job, 201, headers={"Location": f"/api/jobs/{job['id']}"})

@@ -27,6 +27,7 @@ BY_CODE = {
     "unsupported-media-type": 415,
     "method-not-allowed": 405,
     "job-failed": 422,
+    "too-many-requests": 429,
 }
 """Codes of single problems that HTTP has a status of its own for."""
 _PROCESSES = "http://www.opengis.net/def/exceptions/ogcapi-processes"

@@ -1,17 +1,22 @@
 """Routes about publications: begin, walk step by step, look."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from terrafair.errors import Conflict, Refused
+from terrafair.errors import Conflict, NotFound, Refused
+from terrafair.identity.access import Action, Kind, Thing, require
+from terrafair.identity.asking import actor
 from terrafair.publishing.publication import Publication
 from terrafair.publishing.publisher import Prepared, Publisher
 from terrafair.publishing.store import Store
 
 Document = dict[str, Any]
+Admit = Callable[[str, Action], None]
 
 
 class Request(BaseModel):
@@ -68,42 +73,69 @@ def preview(job: str, prepared: Prepared) -> Document:
     }
 
 
-def router(publisher: Publisher, store: Store, forge: Forge | None) -> APIRouter:
-    """`/api/publications`."""
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Publications, for those who may see the jobs that they come from."""
+
+    store: Store
+    admit: Admit
+
+    def find(self, id: str, action: Action) -> Publication:  # noqa: A002 - the field's word
+        """One; raises `NotFound` or `Refused`."""
+        publication = self.store.get(id)
+        self.admit(publication.job, action)
+        return publication
+
+    def seen(self, publication: Publication) -> bool:
+        """Whether the asker may look at it."""
+        try:
+            self.admit(publication.job, Action.READ)
+        except NotFound:
+            return False
+        return True
+
+
+def router(publisher: Publisher, store: Store, forge: Forge | None, admit: Admit) -> APIRouter:
+    """`/api/publications`; `admit` says who may look at what a job made, or publish it."""
     routes = APIRouter(prefix="/api", tags=["publications"])
+
+    gate = Gate(store, admit)
+    found = gate.find
 
     @routes.post("/publications", status_code=201)
     def begin(body: Request) -> JSONResponse:
         """Begin to publish a job's result, or add answers; with `dry_run` only show what it would be."""
+        admit(body.job, Action.READ if body.dry_run else Action.PUBLISH)
         if body.dry_run:
             return JSONResponse(preview(body.job, publisher.preview(body.job, body.answers)), 200)
-        found = shape(publisher.begin(body.job, body.answers))
-        return JSONResponse(found, 201, headers={"Location": f"/api/publications/{found['id']}"})
+        begun = shape(publisher.begin(body.job, body.answers))
+        return JSONResponse(begun, 201, headers={"Location": f"/api/publications/{begun['id']}"})
 
     @routes.get("/publications")
     def listing(state: str = "", limit: int = 100) -> list[Document]:
         """Publications, newest first."""
-        return [shape(publication) for publication in store.listing(state=state, limit=limit)]
+        return [shape(publication) for publication in store.listing(state=state, limit=limit) if gate.seen(publication)]
 
     @routes.get("/publications/{id}")
     def get(id: str) -> Document:  # noqa: A002
         """One publication, by its id or its job's."""
-        return shape(store.get(id))
+        return shape(found(id, Action.READ))
 
     @routes.get("/publications/{id}/diff")
     def diff(id: str) -> PlainTextResponse:  # noqa: A002
         """What it changes in the catalogue as that is now."""
-        return PlainTextResponse(publisher.diff(store.get(id)))
+        return PlainTextResponse(publisher.diff(found(id, Action.READ)))
 
     @routes.post("/publications/{id}/advance")
     def advance(id: str) -> Document:  # noqa: A002
         """Do its next step; answers once that is done or has failed."""
-        return shape(publisher.advance(store.get(id).id))
+        return shape(publisher.advance(found(id, Action.PUBLISH).id))
 
     @routes.post("/publications/{id}/merge")
     def merge(id: str) -> Document:  # noqa: A002
         """Play the reviewer: merge the pull request in the forge that stands in for GitHub."""
-        publication = store.get(id)
+        publication = found(id, Action.PUBLISH)
+        require(actor(), Action.GRANT, Thing(Kind.PLATFORM))
         pull = publication.production
         if forge is None:
             raise Refused("Only the catalogue's reviewers merge.", "This platform publishes to GitHub itself.")

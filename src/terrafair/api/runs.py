@@ -9,8 +9,10 @@ from typing import Any
 from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
 from terrafair.errors import Conflict, InvalidInput, NotExecutable, NotFound
-from terrafair.execution.job import Job, JobRequest, State
-from terrafair.execution.jobs import Jobs
+from terrafair.execution.job import Job, JobRequest, Owner, State
+from terrafair.execution.jobs import Jobs, own
+from terrafair.identity.access import Action, Visibility, require
+from terrafair.identity.asking import asker
 from terrafair.workflows.workflow import Resolution
 
 UPLOADS = "uploads"
@@ -46,10 +48,13 @@ class Runs:
         inputs: Mapping[str, Any] | None = None,
         reproduce: bool = False,
         timeout: float | None = None,
+        project: str = "",
+        visibility: str = "project",
         target: str = "",
     ) -> Document:
         """Accept a job, once everything that can be known before is right.
 
+        It belongs to the project, else to the one that the asker works in, else to their own.
         Raises `NotFound` (nearest ids), `NotExecutable` (reasons) or `InvalidInputs` (each wrong input).
         """
         if bool(id) == bool(file):
@@ -64,7 +69,9 @@ class Runs:
             timeout=timeout or 0.0,
             target=target,
         )
+        owner = self._owner(project, visibility)
         request = self._locate(request)
+        self._check_jobs_named(request)
         resolution = self._resolve(request)
         if target:
             resolution = self._delegate(resolution, target)
@@ -75,7 +82,26 @@ class Runs:
             raise NotExecutable(resolution.reasons, f"{name} is not executable {where}.")
         self._bind(resolution, request.inputs)
         settled = replace(request, kind=request.kind if request.file else resolution.kind)
-        return self._document(self._jobs.submit(settled))
+        return self._document(self._jobs.submit(settled, owner=owner))
+
+    def _owner(self, project: str, visibility: str) -> Owner:
+        """Whose a new job is; raises `Refused` before anything is read for somebody who may not run it."""
+        try:
+            shown = Visibility(visibility)
+        except ValueError:
+            known = ", ".join(Visibility)
+            raise InvalidInput(f"There is no visibility {visibility[:40]!r}.", f"Known: {known}.") from None
+        mine = own(asker())
+        owner = replace(mine, project=project or mine.project, visibility=shown)
+        require(asker().actor, Action.CREATE, owner.thing)
+        return owner
+
+    def _check_jobs_named(self, request: JobRequest) -> None:
+        """Raise `NotFound` for a workflow file that names a job which the asker may not see; so with inputs."""
+        self._jobs.check_named(json.dumps(dict(request.inputs), default=str))
+        key = self._objects.key_of(request.file) if request.file else None
+        if key:
+            self._jobs.check_named(plain(self._objects.get(key)))
 
     def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
         """Jobs, newest first."""
@@ -157,10 +183,21 @@ class Runs:
 
     def upload(self, path: Path, name: str, digest: str) -> str:
         """Keep a file that somebody brought; the same file twice is kept once."""
+        require(asker().actor, Action.CREATE, own(asker()).thing)
         key = f"{UPLOADS}/{digest[:24]}/{name}"
         self._objects.put_file(key, path)
         return self._objects.url(key)
 
     def _document(self, job: Job) -> Document:
         collection = self._objects.url(job.results.collection) if job.results.collection else ""
-        return {**job_document(job), "collection": collection, "usage": asdict(job.usage)}
+        owner = {**asdict(job.owner), "visibility": job.owner.visibility.value}
+        return {**job_document(job), **owner, "collection": collection, "usage": asdict(job.usage)}
+
+
+def plain(content: bytes) -> str:
+    """A document's text without JSON's ways of writing a letter otherwise."""
+    text = content.decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text

@@ -9,7 +9,7 @@ import sys
 import click
 
 from terrafair import __version__
-from terrafair.cli import catalogue, data, items, jobs, platform, processes, publish, schemas, validate
+from terrafair.cli import account, catalogue, data, items, jobs, platform, processes, publish, schemas, validate
 from terrafair.cli.terminal import report
 from terrafair.errors import TerrafairError
 
@@ -31,6 +31,7 @@ def main() -> None:
 
 for verb in (
     *catalogue.VERBS,
+    *account.VERBS,
     *items.VERBS,
     *validate.VERBS,
     *schemas.VERBS,

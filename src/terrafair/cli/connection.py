@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from terrafair.cli.credentials import token_for
 from terrafair.config import Config
 from terrafair.errors import Unreachable
 
@@ -42,5 +43,5 @@ def connect(config: Config) -> Iterator["Client"]:
             remedy="Start one with `make run` (or `terrafair serve`), or set TERRAFAIR_URL to one elsewhere.",
             code="no-platform",
         )
-    with Client(url) as client:
+    with Client(url, token=token_for(url), project=os.environ.get("TERRAFAIR_PROJECT", "")) as client:
         yield client

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from terrafair.errors import Problem
+from terrafair.identity.access import Kind, Thing, Visibility
 
 RETRIES = 3
 """How often a job is started again after faults of the infrastructure."""
@@ -113,6 +114,22 @@ class JobRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a job is."""
+
+    project: str = ""
+    """Empty: of before there were projects, or of an operator who has not signed in; operators alone see it."""
+    author: str = ""
+    """Id of the person."""
+    visibility: Visibility = Visibility.PROJECT
+
+    @property
+    def thing(self) -> Thing:
+        """For `access.may`."""
+        return Thing(Kind.JOB, self.project, self.author, self.visibility)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One run, as it is now."""
 
@@ -134,6 +151,7 @@ class Job:
     restarts: int = 0
     """How often it was started again after a fault of the infrastructure."""
     cancelling: bool = False
+    owner: Owner = Owner()
 
     @property
     def seconds(self) -> float | None:

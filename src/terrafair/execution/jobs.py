@@ -1,12 +1,14 @@
 """Jobs as a service: accepted in one transaction, watched by anyone, changed only through the lifecycle."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 
@@ -21,12 +23,16 @@ from terrafair.execution.job import (
     Instruction,
     Job,
     JobRequest,
+    Owner,
     Results,
     State,
     Usage,
     step,
 )
 from terrafair.execution.logs import Line
+from terrafair.identity import asking
+from terrafair.identity.access import Action, Visibility, may, require
+from terrafair.identity.projects import visible
 
 TABLE = sa.table(
     "jobs",
@@ -34,11 +40,13 @@ TABLE = sa.table(
         sa.column(name, sa.String)
         for name in ("id", "state", "subject", "process", "type", "created", "started", "finished")
     ),
+    *(sa.column(name, sa.String) for name in ("project", "author", "visibility")),
     *(sa.column(name, sa.Text) for name in ("request", "message", "problems", "results", "usage")),
     *(sa.column(name, sa.Integer) for name in ("number", "restarts")),
     sa.column("progress", sa.Float),
     sa.column("cancelling", sa.Boolean),
 )
+_NAMED = re.compile(r"\b\d{8}-[0-9a-z]{10}\b")
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -47,6 +55,18 @@ class Queue(Protocol):
 
     def enqueue(self, connection: sa.Connection, job: str) -> None:
         """Add a job within the transaction that accepts it."""
+        ...
+
+
+class Budget(Protocol):
+    """What jobs may cost."""
+
+    def reserve(self, connection: sa.Connection, job: Job) -> None:
+        """Hold what a job may cost, in the transaction that accepts it; raises `OverBudget`."""
+        ...
+
+    def settle(self, connection: sa.Connection, job: Job) -> None:
+        """Charge what it has cost, in the transaction that ends it."""
         ...
 
 
@@ -65,16 +85,34 @@ class Selection:
 class Jobs:
     """All jobs of one platform."""
 
-    def __init__(self, engine: sa.Engine, queue: Queue, folder: Path) -> None:
+    def __init__(
+        self, engine: sa.Engine, queue: Queue, folder: Path, budget: Budget | None = None, *, guarded: bool = False
+    ) -> None:
+        """`guarded`: whoever asks (`identity.asking`) sees and changes only what `access.may` lets them."""
         self._engine = engine
         self._queue = queue
         self._folder = folder
+        self._budget = budget
+        self._guarded = guarded
 
-    def submit(self, request: JobRequest, subscriber: Mapping[str, str] | None = None) -> Job:
-        """Accept a job: once this returns, no crash loses it, nor the calls that its subscriber is owed."""
-        job = Job(id=_new_id(), request=request, created=events.now())
+    def submit(
+        self, request: JobRequest, subscriber: Mapping[str, str] | None = None, owner: Owner | None = None
+    ) -> Job:
+        """Accept a job: once this returns, no crash loses it, nor the calls that its subscriber is owed.
+
+        Without an owner it is the asker's. Raises `Refused` where they may not run anything in the project, `NotFound`
+        where its inputs name a job that they may not see, and `OverBudget` where the project's allocations do not hold
+        what it may cost.
+        """
+        owner = owner or own(asking.asker())
+        if self._guarded:
+            require(asking.actor(), Action.CREATE, owner.thing)
+            self.check_named(json.dumps(dict(request.inputs), default=str))
+        job = Job(id=_new_id(), request=request, created=events.now(), owner=owner)
         with transaction(self._engine) as connection:
             connection.execute(TABLE.insert().values(**_row(job)))
+            if self._budget:
+                self._budget.reserve(connection, job)
             events.record(connection, events.JobAccepted(job.id, request.subject))
             callbacks.subscribe(connection, job.id, subscriber or {})
             self._queue.enqueue(connection, job.id)
@@ -83,13 +121,17 @@ class Jobs:
     def get(self, id: str) -> Job:  # noqa: A002 - the field's word
         """A job as it is now; raises `NotFound`."""
         with reading(self._engine) as connection:
-            return self._load(connection, id)
+            job = self._load(connection, id)
+        if self._guarded and not may(asking.actor(), Action.READ, job.owner.thing):
+            raise missing(id)
+        return job
 
     def listing(self, *, state: str = "", subject: str = "", limit: int = 100, before: str = "") -> list[Job]:
         """Jobs, newest first; `before` is the id of the last one of the page before."""
         query = sa.select(TABLE).order_by(TABLE.c.number.desc()).limit(min(max(limit, 1), 10_000))
         query = query.where(TABLE.c.state == state) if state else query
         query = query.where(TABLE.c.subject == subject) if subject else query
+        query = self._seen(query)
         if before:
             query = query.where(
                 TABLE.c.number < sa.select(TABLE.c.number).where(TABLE.c.id == before).scalar_subquery()
@@ -97,9 +139,30 @@ class Jobs:
         with reading(self._engine) as connection:
             return [_job(row) for row in connection.execute(query)]
 
+    def admit(self, id: str, action: Action) -> None:  # noqa: A002
+        """Raise `NotFound` for a job that the asker may not see, `Refused` for what they may not do with it."""
+        job = self.get(id)
+        if self._guarded:
+            require(asking.actor(), action, job.owner.thing)
+
+    def states(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        query = sa.select(TABLE.c.state, sa.func.count()).group_by(TABLE.c.state).order_by(TABLE.c.state)
+        with reading(self._engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(self._seen(query))}
+
+    def check_named(self, text: str) -> None:
+        """Raise `NotFound` for a text that names a job which is there and which the asker may not see."""
+        for id in set(_NAMED.findall(unquote(text))):  # noqa: A001 - the field's word
+            query = sa.select(TABLE.c.id).where(TABLE.c.id == id)
+            with reading(self._engine) as connection:
+                there = connection.execute(query).first() is not None
+                if there and connection.execute(self._seen(query)).first() is None:
+                    raise missing(id)
+
     def select(self, wanted: Selection, limit: int, before: str = "") -> list[Job]:
         """Jobs that fit, newest first; `before` as in `listing`."""
-        query = sa.select(TABLE).order_by(TABLE.c.number.desc())
+        query = self._seen(sa.select(TABLE)).order_by(TABLE.c.number.desc())
         query = query.where(TABLE.c.state.in_(wanted.states)) if wanted.states else query
         query = query.where(TABLE.c.process.in_(wanted.processes)) if wanted.processes else query
         start, end = wanted.created
@@ -126,6 +189,8 @@ class Jobs:
 
     def cancel(self, id: str) -> Job:  # noqa: A002
         """Ask for a job's end; one that waits is dismissed at once, one that runs as soon as its processes are gone."""
+        if self._guarded:
+            require(asking.actor(), Action.CHANGE, self.get(id).owner.thing)
         return self.apply(id, CancelAsked(events.now()))[0]
 
     def apply(self, id: str, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:  # noqa: A002
@@ -137,6 +202,8 @@ class Jobs:
                 connection.execute(TABLE.update().where(TABLE.c.id == id).values(**_row(job)))
             if Instruction.ANNOUNCE_END in instructions:
                 events.record(connection, events.JobFinished(id, job.state.value))
+                if self._budget:
+                    self._budget.settle(connection, job)
             elif Instruction.RUN in instructions:
                 events.record(connection, events.JobStarted(id, job.restarts))
         return job, instructions
@@ -156,13 +223,31 @@ class Jobs:
 
     def log(self, id: str, since: int = 0, limit: int = 1000) -> list[Line]:  # noqa: A002
         """Log lines from number `since`."""
+        if self._guarded:
+            self.get(id)
         return logs.read(self.log_file(id), since, limit)
 
     def _load(self, connection: sa.Connection, id: str) -> Job:  # noqa: A002
         row = connection.execute(sa.select(TABLE).where(TABLE.c.id == id)).one_or_none()
         if row is None:
-            raise NotFound(f"There is no job {id[:80]!r}.", remedy="`terrafair jobs` lists them.", where="job")
+            raise missing(id)
         return _job(row)
+
+    def _seen(self, query: "sa.Select[Any]") -> "sa.Select[Any]":
+        """The query, for those jobs that the asker may read."""
+        if not self._guarded:
+            return query
+        return query.where(visible(asking.actor(), TABLE.c.project, TABLE.c.author, TABLE.c.visibility))
+
+
+def missing(id: str) -> NotFound:  # noqa: A002
+    """The same words for a job that is not there and for one that is not the asker's: ids tell nothing."""
+    return NotFound(f"There is no job {id[:80]!r}.", remedy="`terrafair jobs` lists them.", where="job")
+
+
+def own(who: asking.Asker) -> Owner:
+    """The owner of what somebody makes without saying whose it is to be."""
+    return Owner(who.project or who.actor.person, who.actor.person)
 
 
 def _new_id() -> str:
@@ -199,6 +284,9 @@ def _row(job: Job) -> dict[str, Any]:
         "created": job.created,
         "started": job.started,
         "finished": job.finished,
+        "project": job.owner.project,
+        "author": job.owner.author,
+        "visibility": job.owner.visibility.value,
     }
 
 
@@ -218,4 +306,5 @@ def _job(row: Any) -> Job:
         usage=Usage(**json.loads(row.usage)),
         restarts=row.restarts,
         cancelling=bool(row.cancelling),
+        owner=Owner(row.project, row.author, Visibility(row.visibility)),
     )

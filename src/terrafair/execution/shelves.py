@@ -14,6 +14,7 @@ from terrafair.execution.layers import Layers
 from terrafair.execution.sandbox import Sandbox
 from terrafair.execution.shelf import Shelf
 from terrafair.execution.task import JobFolder
+from terrafair.identity.access import Visibility
 
 
 @dataclass
@@ -42,7 +43,9 @@ class Shelves:
         return SqliteItems(self.home / "catalogue/features.db")
 
     def put(self, job: Job, results: Results, folder: JobFolder) -> None:
-        """Show what a job made."""
+        """Show what a job made, where everybody may see it: the shelves know no people."""
+        if job.owner.project and job.owner.visibility is not Visibility.PUBLIC:
+            return
         layers = Layers(self.features, self.sandbox)
         Shelf(self.objects, self.items, layers).put(job, results)
         layers.put(job, results, folder.outputs, folder.path / "layers")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from terrafair.identity import passwords
+from terrafair.identity.asking import asker
 from terrafair.identity.oidc import OidcTokens
 from terrafair.identity.person import NotSignedIn, Person, absent, invalid, strange
 from terrafair.identity.tokens import Tokens
@@ -29,7 +30,9 @@ class EmbeddedAuthenticator:
     """Accounts whose password everybody knows: pages of other origins must not use a person's browser for them."""
 
     def person(self, authorization: str) -> Person:
-        """By `Bearer basic//TOKEN` or `Bearer oidc/PROVIDER/TOKEN`."""
+        """By `Bearer basic//TOKEN` or `Bearer oidc/PROVIDER/TOKEN`, and whoever the platform has found out already."""
+        if authorization and (profile := asker().profile):
+            return Person(profile.subject, profile.name)
         scheme, _, credentials = authorization.strip().partition(" ")
         if not scheme or len(authorization) > HEADER_CHARACTERS:
             raise absent() if not scheme else invalid("It is too long.")

@@ -37,6 +37,8 @@ class Provider:
     client: str
     """The client id that openEO clients use by default; tokens must be meant for it."""
     title: str = ""
+    audience: str = ""
+    """What tokens for our APIs are meant for, where it is not the client id."""
 
     def __post_init__(self) -> None:
         """Refuse issuers whose keys somebody on the way could replace."""
@@ -74,11 +76,12 @@ class OidcTokens:
         trusted = next((each for each in self.providers if each.id == provider), None)
         if trusted is None:
             raise invalid(f"The provider {provider[:40]!r} is not known here.")
-        claims = self._claims(trusted, token)
+        claims = self.claims(trusted, token, trusted.audience or trusted.client)
         name = next((str(claims[key]) for key in ("name", "preferred_username", "email") if claims.get(key)), "")
         return Person(f"{trusted.issuer}#{claims['sub']}", name[:200])
 
-    def _claims(self, trusted: Provider, token: str) -> Mapping[str, Any]:
+    def claims(self, trusted: Provider, token: str, audience: str, *, expires: bool = True) -> Mapping[str, Any]:
+        """The claims of a token that holds and is meant for `audience`; raises `NotSignedIn` or `Unreachable`."""
         from joserfc import jwt
         from joserfc.errors import JoseError
         from joserfc.jwk import KeySet
@@ -86,8 +89,9 @@ class OidcTokens:
         registry = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": trusted.issuer},
-            sub={"essential": True},
-            exp={"essential": True},
+            # A back-channel logout token may name a session instead, and ends by its time of issue.
+            sub={"essential": expires},
+            exp={"essential": expires},
         )
         for again in (False, True):
             keys = self._read_keys(trusted, again=again)
@@ -102,10 +106,18 @@ class OidcTokens:
                 registry.validate(decoded.claims)
             except (JoseError, ValueError, TypeError) as fault:
                 raise invalid(str(fault)[:200]) from None
-            if not _meant_for(trusted.client, decoded.claims):
-                raise invalid(f"It is not meant for {trusted.client}.")
+            if not _meant_for(audience, decoded.claims):
+                raise invalid(f"It is not meant for {audience}.")
             return decoded.claims
         raise invalid()
+
+    def about(self, trusted: Provider) -> Mapping[str, Any]:
+        """What the provider says of itself (OpenID Connect Discovery); raises `Unreachable`."""
+        about = self.fetch(f"{trusted.issuer}/.well-known/openid-configuration")
+        if about.get("issuer") != trusted.issuer:
+            what = f"The provider at {trusted.issuer} says that it is {about.get('issuer')!r}."
+            raise Unreachable(what, "Its tokens cannot be trusted.", "Mend the settings of the provider.")
+        return about
 
     def _read_keys(self, trusted: Provider, *, again: bool) -> Mapping[str, Any]:
         with self._lock:
@@ -113,10 +125,7 @@ class OidcTokens:
             age = time.monotonic() - kept.read if kept else 0.0
             if kept and age < (AGAIN_SECONDS if again else KEPT_SECONDS):
                 return kept.document
-            about = self.fetch(f"{trusted.issuer}/.well-known/openid-configuration")
-            if about.get("issuer") != trusted.issuer:
-                what = f"The provider at {trusted.issuer} says that it is {about.get('issuer')!r}."
-                raise Unreachable(what, "Its tokens cannot be trusted.", "Mend the setting issuers.")
+            about = self.about(trusted)
             document = self.fetch(str(about.get("jwks_uri", "")))
             self._keys[trusted.id] = _Keys(document, time.monotonic())
             return document

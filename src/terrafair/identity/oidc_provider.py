@@ -49,7 +49,9 @@ class LocalProvider:
     port: int = 0
     people: Sequence[DemoPerson] = PEOPLE
     client: str = CLIENT
-    redirects: Sequence[str] = ("http://127.0.0.1/callback", "http://localhost/callback")
+    redirects: Sequence[str] = tuple(
+        f"http://{host}{path}" for host in ("127.0.0.1", "localhost") for path in ("/callback", "/account/callback")
+    )
     seconds: int = 3600
     """Life of an access token."""
     modules: Path = MODULES

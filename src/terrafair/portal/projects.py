@@ -1,0 +1,148 @@
+"""The pages about projects: members, groups, invitations, allocations and what was used: `/projects`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from terrafair.errors import TerrafairError
+from terrafair.identity.access import Action, Kind, Role, Thing, may
+from terrafair.identity.allocations import Allocations
+from terrafair.identity.asking import actor, asker
+from terrafair.identity.credits import MilliCredits
+from terrafair.identity.person import absent
+from terrafair.identity.projects import Projects
+from terrafair.portal.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the pages stand on."""
+
+    desk: Desk
+    projects: Projects
+    allocations: Allocations
+    changed: Callable[[], None]
+    """Called when roles have changed."""
+
+    def attempt(self, request: Request, id: str, change: Callable[[], Any]) -> Response:  # noqa: A002
+        """Change something of a project, and show the project."""
+        try:
+            change()
+        except TerrafairError as error:
+            return self.desk.problem(request, error)
+        self.changed()
+        return RedirectResponse(f"/projects/{id}", 303)
+
+    def show(self, request: Request, id: str, *, invitation: str = "") -> Response:  # noqa: A002
+        """One project."""
+        who = actor()
+        content = {
+            "project": self.projects.get(who, id),
+            "members": self.projects.members(who, id),
+            "groups": self.projects.groups(who, id),
+            "allocations": self.allocations.listing(who, id),
+            "usage": [row for row in self.allocations.usage(who) if row.project == id],
+            "managing": may(who, Action.MANAGE, Thing(Kind.PROJECT, id)),
+            "roles": list(Role),
+            "invitation": invitation,
+        }
+        return self.desk.show(request, "project.html", content)
+
+
+def router(desk: Desk, projects: Projects, allocations: Allocations, changed: Callable[[], None]) -> APIRouter:
+    """The pages; `changed` is called when roles have."""
+    routes = APIRouter(prefix="/projects", include_in_schema=False, default_response_class=HTMLResponse)
+    rooms = Rooms(desk, projects, allocations, changed)
+    _joining(routes, rooms)
+    _managing(routes, rooms)
+
+    @routes.get("")
+    def listing(request: Request) -> Response:
+        if not actor().person and not actor().operator:
+            return RedirectResponse("/account/sign-in?next=/projects", 303)
+        return desk.show(request, "projects.html", {"rows": projects.listing(actor())})
+
+    @routes.post("")
+    def create(
+        request: Request,
+        name: Annotated[str, Form(alias="id")],
+        title: Annotated[str, Form()] = "",
+        description: Annotated[str, Form()] = "",
+    ) -> Response:
+        return rooms.attempt(request, name, lambda: projects.create(actor(), name, title, description))
+
+    @routes.get("/{id}")
+    def get(request: Request, id: str) -> Response:  # noqa: A002 - the field's word
+        return rooms.show(request, id)
+
+    return routes
+
+
+def _joining(routes: APIRouter, rooms: Rooms) -> None:
+    @routes.get("/join/{secret}")
+    def join(request: Request, secret: str) -> Response:
+        if asker().profile is None:
+            return RedirectResponse(f"/account/sign-in?next=/projects/join/{quote(secret, safe='')}", 303)
+        return rooms.desk.show(request, "join.html", {"secret": secret})
+
+    @routes.post("/join/{secret}")
+    def accept(request: Request, secret: str) -> Response:
+        profile = asker().profile
+        if profile is None:
+            raise absent()
+        try:
+            project = rooms.projects.accept(profile, secret)
+        except TerrafairError as error:
+            return rooms.desk.problem(request, error)
+        rooms.changed()
+        return RedirectResponse(f"/projects/{project}", 303)
+
+
+def _managing(routes: APIRouter, rooms: Rooms) -> None:
+    projects = rooms.projects
+
+    @routes.post("/{project}/invitations")
+    def invite(
+        request: Request, project: str, who: Annotated[str, Form()], role: Annotated[Role, Form()] = Role.MEMBER
+    ) -> Response:
+        email, github = (who, "") if "@" in who.strip()[1:] else ("", who)
+        try:
+            secret = projects.invite(actor(), project, role, email=email, github=github)
+        except TerrafairError as error:
+            return rooms.desk.problem(request, error)
+        link = f"{str(request.base_url).rstrip('/')}/projects/join/{secret}"
+        return rooms.show(request, project, invitation=link)
+
+    @routes.post("/{project}/members/{person}")
+    def set_role(request: Request, project: str, person: str, role: Annotated[str, Form()]) -> Response:
+        wanted = Role(role) if role in list(Role) else None
+        return rooms.attempt(request, project, lambda: projects.set_role(actor(), project, person, wanted))
+
+    @routes.post("/{project}/groups")
+    def set_group(
+        request: Request,
+        project: str,
+        name: Annotated[str, Form()],
+        people: Annotated[list[str] | None, Form()] = None,
+    ) -> Response:
+        return rooms.attempt(request, project, lambda: projects.set_group(actor(), project, name, people or []))
+
+    @routes.post("/{project}/allocations")
+    def ask(
+        request: Request,
+        project: str,
+        amount: Annotated[float, Form(alias="credits")],
+        start: Annotated[date, Form()],
+        end: Annotated[date, Form()],
+        note: Annotated[str, Form()] = "",
+    ) -> Response:
+        asked = MilliCredits(round(min(max(amount, 0), 1e12) * 1000))
+        allocations = rooms.allocations
+        return rooms.attempt(
+            request, project, lambda: allocations.request(actor(), project, asked, start, end, note=note)
+        )
