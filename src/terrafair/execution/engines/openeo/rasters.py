@@ -182,7 +182,10 @@ def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
 
 
 def _one(layer: Layer, frame: Frame) -> tuple[Any, Any]:
-    """Values, and where there are any or None for everywhere; copied where the grids coincide, warped by nearest neighbour elsewhere."""
+    """Values, and where there are any or None for everywhere.
+
+    Copied where the grids coincide, warped by nearest neighbour elsewhere.
+    """
     import rasterio
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
