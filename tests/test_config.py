@@ -56,3 +56,12 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "terrafair.toml").write_text(text)
     with pytest.raises(InvalidInput, match=says):
         load({"TERRAFAIR_HOME": str(tmp_path)})
+
+
+def test_the_dask_scheduler_reaches_the_openeo_engine(tmp_path: Path) -> None:
+    from terrafair.app import Parts
+    from terrafair.workflows.workflow import WorkflowType
+
+    config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_DASK_SCHEDULER": "tcp://scheduler:8786"})
+    engine = Parts(config).engines[WorkflowType.OPENEO]
+    assert engine._scheduler == "tcp://scheduler:8786"  # type: ignore[attr-defined]

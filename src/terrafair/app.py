@@ -148,7 +148,7 @@ class Parts:
         software = Software(Environments(config.home / "environments"), containers)
         stager = self.stager
         engines: tuple[Engine, ...] = (
-            OpenEOEngine(stager, self.collection),
+            OpenEOEngine(stager, self.collection, config.dask_scheduler),
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),

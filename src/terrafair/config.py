@@ -122,6 +122,8 @@ class Config:
     """Wall-clock limit of what openEO computes while the caller waits, in seconds."""
     user_quota: int = 10 * 1024**3
     """Bytes that one person may upload through openEO."""
+    dask_scheduler: str = ""
+    """Address of a Dask scheduler whose workers see the job folders, for openEO; empty: threads of each job's own."""
     demo: bool = True
     """Seed the demo catalogue, dataset and workflows at first start."""
 

@@ -90,6 +90,15 @@ def test_a_raster_is_described_and_stored(folder: JobFolder, sandbox: Sandbox) -
     assert {link["rel"] for link in collection["links"]} >= {"item", "describedby", "processing-expression"}
 
 
+def test_a_workflow_changes_the_metadata_of_its_outputs(folder: JobFolder, sandbox: Sandbox) -> None:
+    raster(folder.outputs / "ndvi.tif")
+    details = {"stac_changes": {"ndvi": {"properties": {"gsd": 10, "license": "CC-BY-4.0"}, "id": "other"}}}
+    results, store = packaged(folder, sandbox, Outcome(True, outputs={"ndvi": "ndvi.tif"}, details=details))
+    item = json.loads(store.get(results.items[0]))
+    assert (item["properties"]["gsd"], item["properties"]["license"]) == (10, "CC-BY-4.0")
+    assert item["id"] != "other"
+
+
 def test_the_crate_names_what_ran_and_what_came_out(folder: JobFolder, sandbox: Sandbox) -> None:
     raster(folder.outputs / "ndvi.tif")
     results, store = packaged(folder, sandbox)

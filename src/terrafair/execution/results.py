@@ -24,6 +24,7 @@ from terrafair.data.facts import Facts
 from terrafair.data.objects import ObjectStore, sha256_of
 from terrafair.errors import Problem, TerrafairError, TimedOut, WorkflowFailed
 from terrafair.execution import logs
+from terrafair.execution.changes import changed
 from terrafair.execution.crate import METADATA, crate
 from terrafair.execution.job import Asset, Job, Results, Usage
 from terrafair.execution.program import Program
@@ -54,6 +55,8 @@ class Packager:
         prefix = f"jobs/{job.id}"
         run = gather(job, resolution, folder, outcome, usage, self.platform)
         described = self._describe(job, run, folder, outcome)
+        changes = outcome.details.get("stac_changes")
+        described = replace(described, items=changed(described.items, outcome.outputs, changes))
         # An earlier attempt may have left files that this one did not make.
         self.objects.delete(prefix)
         self._store_outputs(prefix, folder)

@@ -1,5 +1,6 @@
 """Runs callbacks over cubes block by block: lazy where the cube is, one pass over each block, never pixel by pixel."""
 
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def reduce_group(
 ) -> xr.DataArray:
     """Reduce the values at some positions of a dimension; the reducer also says what nothing at all gives."""
     if len(group):
-        return reduce_along(cube.isel({dimension: np.asarray(group, np.intp)}), [dimension], reducer, context)
+        return reduce_along(cube.isel({dimension: _picked(group)}), [dimension], reducer, context)
     rest = [str(name) for name in cube.dims if name != dimension]
     shape = (1,) * len(rest)
     with quiet():
@@ -82,6 +83,14 @@ def reduce_group(
     template = cube.isel({dimension: 0}, drop=True)
     empty = xr.full_like(template, value.reshape(-1)[0], dtype=value.dtype)
     return dimensions.rebuilt(cube, empty.data, rest)
+
+
+def _picked(group: Sequence[int]) -> Any:
+    """Neighbours as a slice, which copies nothing."""
+    first, last = int(group[0]), int(group[-1])
+    if list(group) == list(range(first, last + 1)):
+        return slice(first, last + 1)
+    return np.asarray(group, np.intp)
 
 
 def transform_along(
@@ -128,8 +137,11 @@ def pixelwise(function: Callable[[Block, Block], Block], one: xr.DataArray, two:
         flat, other = first.reshape(-1), second.reshape(-1)
         if flat.size <= step:
             return function(first, second)
-        parts = [function(flat[n : n + step], other[n : n + step]) for n in range(0, flat.size, step)]
-        return np.concatenate(parts).reshape(first.shape)
+        result = np.empty(flat.size, function(flat[:1], other[:1]).dtype)
+        for start in range(0, flat.size, step):
+            part = slice(start, start + step)
+            result[part] = function(flat[part], other[part])
+        return result.reshape(first.shape)
 
     if isinstance(one.data, da.Array):
         kind = function(np.ones(1, one.dtype), np.ones(1, two.dtype)).dtype
@@ -162,17 +174,20 @@ def _in_slabs(work: Callable[[Block], Block], size: int | None = None, core: int
     axis of the result, None where it has none. Numpy's passes over a whole block would each fetch it from memory again.
     """
 
-    def on_slabs(block: Block) -> Block:
-        inner, outer = block.shape[:core], block.shape[core:]
+    def on_slabs(block: Block | list[Block]) -> Block:
+        # Blocks that stand behind each other along the first axis are put together slab by slab, never as a whole.
+        blocks = block if isinstance(block, list) else [block]
+        outer = blocks[0].shape[core:]
         pixels = int(np.prod(outer))
-        step = max(1, SLAB // max(1, int(np.prod(inner)) * block.dtype.itemsize))
+        depth = sum(each.nbytes for each in blocks) // max(1, pixels)
+        step = max(1, SLAB // max(1, depth))
         if pixels < 2 * step:
-            return work(block)
-        flat = block.reshape(*inner, pixels)
+            return work(_joined(blocks))
+        flat = [each.reshape(*each.shape[:core], pixels) for each in blocks]
         before = () if size is None else (size,)
         result: Block | None = None
         for start in range(0, pixels, step):
-            found = work(flat[..., start : start + step])
+            found = work(_joined([each[..., start : start + step] for each in flat]))
             if result is None:
                 result = np.empty((*before, pixels), found.dtype)
             result[..., start : start + step] = found
@@ -181,17 +196,24 @@ def _in_slabs(work: Callable[[Block], Block], size: int | None = None, core: int
     return on_slabs
 
 
+def _joined(blocks: list[Block]) -> Block:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
 def _over_blocks(work: Any, data: Any, size: int | None, dtype: Any = None) -> Any:
     """Call `work` on blocks that are whole along the first axis, which it takes away or makes `size` long."""
     if not isinstance(data, da.Array):
         return work(np.asarray(data))
     if dtype is None:
         dtype = work(np.ones(data.shape[:1] + (1,) * (data.ndim - 1), data.dtype)).dtype
+    if size is None:
+        axes, meta = tuple(range(data.ndim)), np.empty((0,) * (data.ndim - 1), dtype)
+        # A name of its own: dask would pickle the callback to find one, for each of many groups.
+        name = f"reduced-{uuid.uuid4().hex}"
+        return da.blockwise(work, axes[1:], data, axes, name=name, dtype=dtype, meta=meta, concatenate=False)
     data = data.rechunk({0: -1})
-    chunks = data.chunks[1:] if size is None else ((size,), *data.chunks[1:])
-    drop = [0] if size is None else []
-    meta = np.empty((0,) * (data.ndim - len(drop)), dtype)
-    return da.map_blocks(work, data, dtype=dtype, chunks=chunks, drop_axis=drop, meta=meta)
+    meta = np.empty((0,) * data.ndim, dtype)
+    return da.map_blocks(work, data, dtype=dtype, chunks=((size,), *data.chunks[1:]), meta=meta)
 
 
 def _single(value: Any) -> Any:

@@ -87,8 +87,11 @@ def _scheduler(task: Task) -> Iterator[None]:
         with Client(address, timeout=20):
             yield
         return
+    import dask.threaded
+
     threads = int(task.options.get("threads") or THREADS)
-    with dask.config.set(scheduler="threads", num_workers=threads):
+    # The function, not its name: for names dask imports distributed, which takes longer than many a graph.
+    with dask.config.set(scheduler=dask.threaded.get, num_workers=threads):
         yield
 
 

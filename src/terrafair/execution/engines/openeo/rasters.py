@@ -155,7 +155,7 @@ def _pieces(size: int) -> list[int]:
 def _delayed(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
     import dask
 
-    return dask.delayed(read, pure=True)(layers, frame, kind)  # type: ignore[attr-defined]
+    return dask.delayed(read, pure=False)(layers, frame, kind)  # type: ignore[attr-defined]
 
 
 def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
@@ -165,13 +165,15 @@ def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
         return np.full((frame.height, frame.width), fill, kind)
     values, known = _one(layers[0], frame)
     result = values.astype(kind, copy=False)
+    if known is None:
+        return result
     empty = ~known
     if not empty.any():
         return result
     result[empty] = fill
     for layer in layers[1:]:
         values, known = _one(layer, frame)
-        take = known & empty
+        take = empty if known is None else known & empty
         result[take] = values[take]
         empty &= ~take
         if not empty.any():
@@ -180,7 +182,10 @@ def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
 
 
 def _one(layer: Layer, frame: Frame) -> tuple[Any, Any]:
-    """Values and where there are any; copied where the grids coincide, warped by nearest neighbour elsewhere."""
+    """Values, and where there are any or None for everywhere.
+
+    Copied where the grids coincide, warped by nearest neighbour elsewhere.
+    """
     import rasterio
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
@@ -197,7 +202,8 @@ def _one(layer: Layer, frame: Frame) -> tuple[Any, Any]:
             ) as warped:  # fmt: skip
                 values = warped.read(layer.number)
                 inside = warped.read(warped.count) > 0 if raster.nodata is None else warped.read_masks(layer.number) > 0
-                return values, inside & _known(values, raster.nodata)
+                known = _known(values, raster.nodata)
+                return values, inside if known is None else inside & known
     except rasterio.errors.RasterioError as fault:
         raise unreadable(raster.reference, fault) from fault
 
@@ -232,15 +238,17 @@ def _window(source: Any, layer: Layer, frame: Frame, offset: tuple[int, int]) ->
         part = source.read(layer.number, window=window)
         place = (slice(top - row, bottom - row), slice(left - column, right - column))
         values[place] = part
-        known[place] = _known(part, layer.raster.nodata)
+        found = _known(part, layer.raster.nodata)
+        known[place] = True if found is None else found
     return values, known
 
 
 def _known(values: Any, nodata: float | None) -> Any:
-    found = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
+    missing = np.isnan(values) if values.dtype.kind == "f" else None
     if nodata is not None and not np.isnan(nodata):
-        found &= values != values.dtype.type(nodata)
-    return found
+        same = values == values.dtype.type(nodata)
+        missing = same if missing is None else missing | same
+    return ~missing if missing is not None and missing.any() else None
 
 
 def cube_of(path: Path, reference: str) -> xr.DataArray:

@@ -175,7 +175,8 @@ def array_filter(data: Any, condition: Any, context: Any = None) -> Any:
                 "Use `if` or mask to set values to no-data instead.",
                 code="length-varies",
             )
-        if found is True:
+        if found is True or (is_number(found) and found > 0):
+            # The specification asks for a boolean and leaves numbers open; the official case keeps those above zero.
             kept.append(number)
     items = items_of(array)
     return rebuild(array, [items[n] for n in kept], None if labels is None else [labels[n] for n in kept])

@@ -72,11 +72,19 @@ def _any_missing(values: Block) -> Block:
     return missing
 
 
-def _add_up(values: Block) -> Block:
-    """The sum of what is valid, in double precision: float32 loses digits over long series."""
-    total = values[0].astype(np.float64)
-    for layer in values[1:]:
+def _total(values: Block) -> Block:
+    """In double precision: float32 loses digits over long series."""
+    if len(values) == 1:
+        return values[0].astype(np.float64)
+    total = np.add(values[0], values[1], dtype=np.float64)
+    for layer in values[2:]:
         total += layer
+    return total
+
+
+def _add_up(values: Block) -> Block:
+    """The sum of what is valid."""
+    total = _total(values)
     # Not-a-number anywhere shows in the sum; most blocks have none, and are done.
     if np.isnan(total).any():
         total = np.where(np.isnan(values[0]), 0, values[0].astype(np.float64))
@@ -110,6 +118,13 @@ def product(data: Any, ignore_nodata: bool = True) -> Any:
 
 
 def mean(data: Any, ignore_nodata: bool = True) -> Any:
+    if isinstance(data, Stack) and len(data):
+        values = widen(data.values)
+        total = _total(values)
+        if not np.isnan(total).any():
+            # Most blocks have no gaps, and need no count of their own for every pixel.
+            total /= len(values)
+            return total.astype(values.dtype, copy=False)
     return _reduce(
         data,
         ignore_nodata,
