@@ -121,7 +121,7 @@ def test_what_is_right_is_not_warned_about(path: str, change: Change) -> None:
         (PROJECT, "child", "demo-ndvi-composite/collection.json", PRODUCT),
         ("eo-missions/sentinel-2/catalog.json", "child", "demo-ndvi-composite/collection.json", PRODUCT),
         (PROJECT, "related", "demo-ndvi-workflow/record.json", WORKFLOW),
-        (WORKFLOW, "related", "demo-ndvi/record.json", EXPERIMENT),
+        (WORKFLOW, "child", "demo-ndvi/record.json", EXPERIMENT),
     ],
 )
 def test_a_missing_back_link_is_told_where_the_thing_is_named(owner: str, rel: str, ending: str, named_by: str) -> None:

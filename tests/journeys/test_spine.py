@@ -69,14 +69,7 @@ def test_a_value_of_ones_own_changes_the_result(platform: Platform) -> None:
 
 
 def test_a_workflow_file_of_ones_own(platform: Platform, tmp_path: Path) -> None:
-    graph = {
-        "add": {"process_id": "add", "arguments": {"x": 1, "y": 2}},
-        "save": {
-            "process_id": "save_result",
-            "arguments": {"data": {"from_node": "add"}, "format": "JSON"},
-            "result": True,
-        },
-    }
+    graph = {"add": {"process_id": "add", "arguments": {"x": 1, "y": 2}, "result": True}}
     file = tmp_path / "sum.json"
     file.write_text(json.dumps({"process_graph": graph}))
     found = ran(platform, str(file))
