@@ -174,7 +174,7 @@ def test_the_log_is_followed_by_line_number(platform: Platform) -> None:
 
 def test_pages_are_there_without_javascript(platform: Platform) -> None:
     job = ran(platform, "demo-ndvi")["job"]
-    with httpx2.Client(base_url=platform.url, follow_redirects=True) as web:
+    with httpx2.Client(base_url=platform.url, follow_redirects=True, headers={"Accept": "text/html"}) as web:
         for path in ("/", "/find?text=ndvi", "/run", "/run/experiment/demo-ndvi", "/jobs", f"/jobs/{job}"):
             reply = web.get(path)
             assert reply.status_code == 200 and "<html" in reply.text, path

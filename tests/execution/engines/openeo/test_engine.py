@@ -242,7 +242,11 @@ def mean_of(**arguments: Any) -> dict[str, Any]:
         (mean_of(dimension="tt"), "mean", "no dimension 'tt'"),
         (mean_of(data=3), "mean", "the number 3, not a data cube"),
         (mean_of(reducer="mean"), "mean", "not a process"),
-        ({"b": call("filter_bands", data=node("load"), bands=["B03"])}, "b", "The result is empty: {'t': 3, 'bands': 0"),
+        (
+            {"b": call("filter_bands", data=node("load"), bands=["B03"])},
+            "b",
+            "The result is empty: {'t': 3, 'bands': 0",
+        ),
         ({"b": call("filter_temporal", data=node("load"), extent=["2024-13-01", None])}, "b", "no date"),
         ({"b": call("filter_bbox", data=node("load"), extent={"west": 1})}, "b", "lacks south"),
         (
