@@ -34,14 +34,6 @@ def planted_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str
         platform.stop()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=planted.chromium(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 class Seen:
     """A page that notes what it asked for and what went wrong on it."""
 
