@@ -72,3 +72,9 @@ def test_a_store_is_one_file() -> None:
 @pytest.mark.parametrize("odd", [None, [], {}, {"@graph": 3}, {"@graph": [1, {}]}, {"@graph": [{"@id": "./"}]}])
 def test_what_is_no_crate_of_a_run(odd: object) -> None:
     assert summary(odd) is None
+
+
+def test_a_cloud_optimised_geotiff_is_a_layer() -> None:
+    kind = "image/tiff; application=geotiff; profile=cloud-optimized"
+    (row,) = listed("j", [{"name": "outputs/a.tif", "size": 1, "type": kind}])
+    assert row.view == "raster" and row.on_map and row.word == "raster"

@@ -6,7 +6,6 @@ import click
 
 from terrafair.cli.connection import connect
 from terrafair.cli.terminal import json_option, print_json, table
-from terrafair.client import Client
 from terrafair.config import load
 
 MEDIA_TYPES = {".cwl": "application/cwl+yaml", ".yaml": "application/cwl+yaml", ".yml": "application/cwl+yaml"}
@@ -62,6 +61,8 @@ def undeploy(id: str) -> None:  # noqa: A002
 def capabilities(url: str, *, as_json: bool) -> None:
     """Which workflows and data a platform supports: the running one, or the one at URL."""
     if url:
+        from terrafair.client import Client
+
         with Client(url) as client:
             document = client.capabilities()
     else:

@@ -61,7 +61,10 @@ class ResultFile:
     def view(self) -> str:
         """What shows it, as far as the media type tells."""
         if self.type:
-            return VIEWS.get(self.type, "text" if self.type.startswith("text/") or "json" in self.type else "")
+            # `image/tiff; application=geotiff; profile=cloud-optimized` is a raster, too.
+            plain = self.type.partition(";")[0].strip()
+            known = VIEWS.get(self.type) or VIEWS.get(plain) or ("raster" if "geotiff" in self.type else "")
+            return known or ("text" if plain.startswith("text/") or "json" in plain else "")
         return "" if self.data else "text"
 
     @property
