@@ -16,6 +16,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ YEARS, POLYGONS, SMALL = 5, 200, 1024
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "/tmp/terrafair-bench-openeo")
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(tempfile.gettempdir(), "terrafair-bench-openeo"))
     folder.mkdir(parents=True, exist_ok=True)
     make(folder / "ndvi", SIZE, [f"2023-{month:02d}-{day:02d}" for month in range(1, 7) for day in (5, 20)])
     days = [f"{2019 + n // 73}-{(n % 73) // 6 % 12 + 1:02d}-{1 + 5 * (n % 6 % 6):02d}" for n in range(YEARS * 73)]

@@ -101,9 +101,6 @@ def test_hostile_files_are_shown_and_do_nothing(results: Planted, name: str, sai
 def test_a_million_features_are_bounded(results: Planted) -> None:
     reply = results.web.get(f"/tiles/jobs/{results.bad}/outputs/million.geojson/features")
     found: dict[str, Any] = reply.json()
-    if reply.status_code == 408:  # a loaded machine: the painter's time is bounded, too
-        assert "not drawn within" in found["title"]
-        return
     assert found["total"] == 1_000_000 and found["shown"] == len(found["features"]) == 5000
     assert len(reply.content) < 2_000_000
 
