@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint bench docs lock assets clean help
+.PHONY: run test tests-of-parts tests-of-platforms lint bench docs lock assets clean help
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -11,9 +11,21 @@ help:            ## what can be made
 run: .venv/run.stamp assets  ## install, then start the platform with its demo on http://127.0.0.1:8080
 	@$(BIN)/terrafair serve
 
-test: .venv/develop.stamp assets  ## install what the tests need, then run all tests
+test: .venv/develop.stamp assets  ## install what the tests need, then run all tests (or TESTS=tests/data, in one row)
 	@sh tools/system_packages.sh
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	@$(MAKE) --no-print-directory --keep-going --output-sync=target -j2 tests-of-parts tests-of-platforms
+endif
+
+# Two rows side by side. A process in which a platform or a browser has run keeps their threads and event loop to its end:
+# property tests (which watch the global random state) and asyncio.run must not share it. The browser comes last.
+PLATFORMS := tests/api tests/conformance tests/portal tests/journeys tests/browser
+tests-of-parts:
+	$(BIN)/python -m pytest tests $(PLATFORMS:%=--ignore=%)
+tests-of-platforms:
+	$(BIN)/python -m pytest $(PLATFORMS)
 
 lint: .venv/develop.stamp  ## format, style, types, layers
 	$(BIN)/ruff format --check src tests benchmarks tools
