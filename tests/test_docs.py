@@ -45,15 +45,20 @@ def test_every_error_code_is_explained() -> None:
 
 
 def test_every_command_has_help_and_an_example() -> None:
-    def walk(command: click.Command, path: str) -> None:
+    context = click.Context(main)
+
+    def walk(command: click.Command | None, path: str) -> None:
+        assert command is not None, path
         assert command.help, path
         if isinstance(command, click.Group):
-            for name, child in command.commands.items():
-                walk(child, f"{path} {name}")
+            for name in command.list_commands(context):
+                walk(command.get_command(context, name), f"{path} {name}")
 
     walk(main, "terrafair")
     for name in ("find", "experiments", "explain", "run", "reproduce", "publish", "publications", "serve"):
-        assert "Example" in (main.commands[name].help or ""), name
+        command = main.get_command(context, name)
+        assert command is not None
+        assert "Example" in (command.help or ""), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

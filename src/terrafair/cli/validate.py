@@ -2,7 +2,6 @@
 
 import gc
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from terrafair.cli.schemas import default_folder
-from terrafair.cli.terminal import json_option, print_json
+from terrafair.cli.terminal import Ended, json_option, print_json
 from terrafair.config import load
 from terrafair.errors import InvalidInput
 
@@ -35,7 +34,7 @@ def find_target(paths: Iterable[Path]) -> Target:
     Raises `InvalidInput` for paths that are nowhere, in no catalogue, or in several.
     """
     from terrafair.catalogue.rules import Folder
-    from terrafair.catalogue.rules.tree import is_document
+    from terrafair.catalogue.rules.listing import is_document
 
     changed: list[str] = []
     roots, whole = set(), False
@@ -150,7 +149,7 @@ def verb(
             click.echo("\n".join([*annotations(report, tree, prefix), _summary(report)]))
     else:
         _print(report)
-    sys.exit(0 if report.valid else 1)
+    raise Ended(0 if report.valid else 1)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -41,14 +41,14 @@ def validate(
     Raises `InvalidInput` for an unknown rule set and for a tree without `catalog.json` at its top.
     """
     official = Official(rule_set(rules), store or Store())
-    snapshot = Snapshot(tree)
+    given = None if changed is None else {path.strip("/").removeprefix("./") for path in changed}
+    snapshot = Snapshot(tree, given)
     if not tree.exists("catalog.json"):
         raise InvalidInput(
             f"{tree.name} is no Open Science Catalog.",
             "It has no catalog.json at its top.",
             "Give the folder that holds catalog.json, products/, experiments/ ..., or a file in it.",
         )
-    given = None if changed is None else {path.removeprefix("./") for path in changed}
     paths = list(tree.paths()) if given is None else affected(snapshot, given)
     found = [finding.problem for finding in findings(official, snapshot, paths)]
     if given is not None:
