@@ -135,7 +135,9 @@ def verb(
         mended = mend(tree, target.changed, rules=rules, store=store)
         for path, content in mended.items():
             _write(target.root / path, content)
-            click.echo(f"Mended {path}", err=True)
+            click.echo(
+                f"Mended {path.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')}", err=True
+            )
     report = validate(tree, target.changed, rules=rules, store=store, strict=strict)
     prefix = _prefix(target.root)
     if as_json:
@@ -172,6 +174,8 @@ def _prefix(root: Path) -> str:
 
 
 def _print(report: "Report") -> None:
+    from terrafair.catalogue.rules.report import printable
+
     lines, last = [], None
     for problem in report.problems:
         if problem.file != last:
@@ -182,7 +186,7 @@ def _print(report: "Report") -> None:
         lines.append(f"  {label}{' at ' + problem.pointer if problem.pointer else ''}")
         lines.append(f"    {problem.message}")
         lines.append(f"    {problem.fix}")
-    click.echo("\n".join([*lines, _summary(report)]))
+    click.echo(printable("\n".join([*lines, _summary(report)])))
 
 
 def _summary(report: "Report") -> str:

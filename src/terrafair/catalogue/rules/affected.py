@@ -30,7 +30,7 @@ def affected(snapshot: Snapshot, changed: Iterable[str]) -> list[str]:
             searched.append(path)
             found |= set(_list_of(snapshot, path))
         elif is_document(path) and old is not None and new is not None:
-            found |= _related(old, before) ^ _related(new, snapshot)
+            found |= {other for _, other in _related(old, before) ^ _related(new, snapshot)}
             if before.title(path) != snapshot.title(path):
                 searched.append(path)
         else:
@@ -50,11 +50,11 @@ def _list_of(snapshot: Snapshot, path: str) -> Iterator[str]:
                 yield above
 
 
-def _related(document: Document, snapshot: Snapshot) -> set[str]:
-    """Documents in the catalogue that a document links to or names."""
+def _related(document: Document, snapshot: Snapshot) -> set[tuple[str, str]]:
+    """How, and to what in the catalogue: what a document links to and what it names."""
     subject = subject_of(document, snapshot)
-    named = (f"{kind}/{identifier}/{FILES.get(kind, 'catalog')}.json" for _, kind, identifier in named_by(subject))
-    return {*subject.targets, *named}
+    named = {("names", f"{kind}/{name}/{FILES.get(kind, 'catalog')}.json") for _, kind, name in named_by(subject)}
+    return named.union(("links to", target) for target in subject.targets)
 
 
 def _naming(snapshot: Snapshot, paths: Collection[str]) -> Iterator[str]:
@@ -62,6 +62,6 @@ def _naming(snapshot: Snapshot, paths: Collection[str]) -> Iterator[str]:
     yield from snapshot.tree.naming([ending(path) for path in paths])
     for path in paths:
         # Documents call the list above them and the root `../catalog.json`.
-        if path.endswith("catalog.json") and path.count("/") < 2:
-            folder = path.rpartition("/")[0]
+        folder, _, name = path.rpartition("/")
+        if name == "catalog.json" and "/" not in folder:
             yield from snapshot.tree.below(folder) if folder else snapshot.tree.paths()

@@ -42,7 +42,12 @@ class Problem:
 
     def document(self) -> dict[str, str]:
         """The JSON form."""
-        return {name: str(getattr(self, name)) for name in FIELDS}
+        return {name: printable(str(getattr(self, name))) for name in FIELDS}
+
+
+def printable(text: str) -> str:
+    """A text that holds a file's name, which on disk may be no Unicode: those bytes are written as `\\xff`."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 FIELDS = tuple(Problem.__dataclass_fields__)

@@ -1,10 +1,13 @@
 """One validation: which files, which rules, one report."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 
 from terrafair.catalogue.rules.affected import affected
 from terrafair.catalogue.rules.document import Document, Fault
 from terrafair.catalogue.rules.findings import Finding
+from terrafair.catalogue.rules.naming import ending
 from terrafair.catalogue.rules.official.check import Official
 from terrafair.catalogue.rules.report import Layer, Problem, Report, Severity
 from terrafair.catalogue.rules.reviewer import review
@@ -80,9 +83,15 @@ def concerns(problem: Problem, changed: Collection[str]) -> bool:
         return True
     if problem.rule not in RELATIONAL:
         return False
-    names = ("/".join(path.split("/")[-2:]) for path in changed)
-    entities = (path.rpartition("/")[0] for path in changed)
-    return any(name in problem.message for name in (*names, *entities) if name)
+    return any(_about(path).search(problem.message) for path in changed)
+
+
+@lru_cache(256)
+def _about(path: str) -> re.Pattern[str]:
+    """What a message about the file, or the entity that it describes, holds."""
+    folder, _, _ = path.rpartition("/")
+    names = [ending(path), *([folder] if "/" in folder else [])]
+    return re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, names))})(?![\w-]|\.\w)")
 
 
 def _missing(addresses: Iterable[str]) -> Problem:
