@@ -1,7 +1,10 @@
 """Wires what operators watch the platform with; part of the composition root."""
 
 import fcntl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -10,11 +13,14 @@ from fastapi.responses import JSONResponse, Response
 
 from terrafair import __version__
 from terrafair.catalogue.query import Query
+from terrafair.config import Config
+from terrafair.data.objects import S3Access, S3Objects
+from terrafair.data.seaweedfs import ObjectServer, remembered
 from terrafair.database import reading
-from terrafair.errors import Unreachable
+from terrafair.errors import NotFound, Unreachable
 from terrafair.identity.access import Action, Kind, Thing, require
 from terrafair.identity.asking import actor
-from terrafair.operations import metrics
+from terrafair.operations import backup, metrics
 from terrafair.operations.observed import Observed
 from terrafair.operations.readiness import Readiness
 
@@ -91,3 +97,76 @@ def _working(parts: "Parts") -> None:
     except OSError:
         pass
     raise Unreachable("No worker runs.", remedy="See worker.log in the home folder.")
+
+
+def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> backup.Manifest:
+    """Copy a platform that runs or rests."""
+    if not config.home.is_dir():
+        raise NotFound(f"There is no platform at {config.home}.", remedy="Set TERRAFAIR_HOME.")
+    with _store(config, say) as access:
+        buckets = {name: S3Objects(replace(access, bucket=name)) for name in _buckets(access)}
+        return backup.create(backup.Source(config.home, config.database_url, buckets, __version__), folder, say)
+
+
+def restore(config: Config, folder: Path, say: Callable[[str], None]) -> tuple[backup.Manifest, int]:
+    """Bring a copy into an empty home; gives what it held, and how many objects were placed."""
+    manifest = backup.place(folder, config.home, config.database_url, say)
+    with _store(config, say) as access:
+        known = set(_buckets(access))
+
+        def bucket(name: str) -> S3Objects:
+            if name not in known:
+                _client(access).create_bucket(Bucket=name)
+                known.add(name)
+            return S3Objects(replace(access, bucket=name))
+
+        count = backup.fill(folder, manifest, bucket, say)
+    _find_again(config, manifest, say)
+    return manifest, count
+
+
+def _find_again(config: Config, manifest: backup.Manifest, say: Callable[[str], None]) -> None:
+    """A catalogue that lay in the old home lies in the new one."""
+    from terrafair.catalogue.catalogue import Catalogue
+
+    with Catalogue(config.home) as catalogue:
+        old = Path(catalogue.source or "/nowhere")
+        if catalogue.source and old.is_relative_to(manifest.home) and str(config.home) != manifest.home:
+            catalogue.sync(str(config.home / old.relative_to(manifest.home)), catalogue.branch)
+            say(f"The catalogue is read from {catalogue.source} now.")
+
+
+@contextmanager
+def _store(config: Config, say: Callable[[str], None]) -> Iterator[S3Access]:
+    """The object store, started for so long where no platform has it running."""
+    if config.store_url:
+        yield S3Access(config.store_url, config.store_key, config.store_secret, config.store_bucket)
+        return
+    with (config.home / "platform.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield remembered(config.home, config.store_bucket)
+            return
+        server = ObjectServer(config.home, config.store_bucket, say)
+        try:
+            server.start()
+            yield server.access
+        finally:
+            server.stop()
+
+
+def _buckets(access: S3Access) -> list[str]:
+    return [str(entry["Name"]) for entry in _client(access).list_buckets()["Buckets"]]
+
+
+def _client(access: S3Access) -> Any:
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=access.endpoint,
+        aws_access_key_id=access.key,
+        aws_secret_access_key=access.secret,
+        region_name=access.region,
+    )

@@ -9,7 +9,7 @@ import sys
 import click
 
 from terrafair import __version__
-from terrafair.cli import account, catalogue, data, items, jobs, platform, processes, publish, schemas, validate
+from terrafair.cli import account, backup, catalogue, data, items, jobs, platform, processes, publish, schemas, validate
 from terrafair.cli.terminal import report
 from terrafair.errors import TerrafairError
 
@@ -40,6 +40,7 @@ for verb in (
     *publish.VERBS,
     *data.VERBS,
     *platform.VERBS,
+    *backup.VERBS,
 ):
     main.add_command(verb)
 
