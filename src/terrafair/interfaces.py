@@ -70,7 +70,7 @@ def build(
     _stac(parts, app, stack)
     _portal(parts, app, services)
     _openeo(parts, app, services)
-    operations_parts.install(app, parts, services.engine)
+    operations_parts.install(app, parts, services.engine, stack, _warning(parts))
     app.state.warm = services.verdicts.table
     return app
 
@@ -127,7 +127,7 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
 
 
 def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
-    warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
+    warning = _warning(parts)
     backend = PortalBackend(
         services.verdicts.table,
         lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
@@ -139,6 +139,10 @@ def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
     app.include_router(pages.router(parts.catalogue, backend, backend, surroundings))
     identity_parts.install(app, parts, services.engine, services.all_jobs.states, warning)
     app.mount("/static", pages.static())
+
+
+def _warning(parts: "Parts") -> str:
+    return "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
 
 
 def _openeo(parts: "Parts", app: FastAPI, services: Services) -> None:

@@ -2,8 +2,10 @@
 
 import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
 from terrafair import __version__
+from terrafair.api import service_levels as service_levels_api
 from terrafair.catalogue.query import Query
 from terrafair.config import Config
 from terrafair.data.objects import S3Access, S3Objects
@@ -20,9 +23,12 @@ from terrafair.database import reading
 from terrafair.errors import NotFound, Unreachable
 from terrafair.identity.access import Action, Kind, Thing, require
 from terrafair.identity.asking import actor
-from terrafair.operations import backup, metrics
+from terrafair.operations import backup, metrics, service_levels
 from terrafair.operations.observed import Observed
+from terrafair.operations.probes import Probes, facts
 from terrafair.operations.readiness import Readiness
+from terrafair.portal import status
+from terrafair.portal.desk import Desk
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
@@ -30,9 +36,16 @@ if TYPE_CHECKING:
 WORKER = "worker-0.lock"
 
 
-def install(app: FastAPI, parts: "Parts", engine: sa.Engine) -> None:
-    """`/health`, `/health/ready` and `/metrics`."""
+def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, warning: str) -> None:
+    """`/health`, `/health/ready`, `/metrics`, `/status` and the service levels."""
     readiness = Readiness(_checks(parts, engine))
+    report = partial(service_report, parts.config, engine)
+    app.include_router(service_levels_api.router(report))
+    desk = Desk(warning, lambda: parts.catalogue.commit)
+    app.include_router(status.router(desk, lambda: {part.name: part.works for part in readiness.parts()}, report))
+    probes = Probes(engine, readiness)
+    stack.callback(probes.stop)
+    probes.start()
     counts = metrics.Counts()
     observed = Observed(engine, lambda: documents(parts), readiness, parts.config.home, __version__)
     app.add_middleware(metrics.Requests, counts=counts)
@@ -61,6 +74,19 @@ def install(app: FastAPI, parts: "Parts", engine: sa.Engine) -> None:
         if parts.config.metrics != "open":
             require(actor(), Action.READ, Thing(Kind.PLATFORM))
         return Response(counts.text(observed), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def service_report(config: Config, engine: sa.Engine, month: str = "") -> dict[str, Any]:
+    """A month's service levels, as far as it has gone; empty: this month."""
+    now = datetime.now(UTC)
+    month = month or now.strftime("%Y-%m")
+    start, end = service_levels.month_of(month)
+    own = config.home / "objectives.toml"
+    objectives = service_levels.Objectives.read(own if own.exists() else service_levels.DEFAULT)
+    # The minute that runs has not been looked at yet.
+    until = min(end, now.replace(second=0, microsecond=0))
+    kept = service_levels.measure(objectives, facts(engine, start, end), start, until)
+    return service_levels.document(kept, month, until)
 
 
 def documents(parts: "Parts") -> int:
