@@ -1,5 +1,6 @@
 """Promises and what was kept, counted by hand beside it."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -111,9 +112,10 @@ def test_facts_come_from_the_database(tmp_path: Path) -> None:
     jobs.apply(job.id, Started("2026-02-01T00:00:07.000Z"))
     with transaction(engine) as connection:
         connection.execute(TABLE.update().values(created="2026-02-01T00:00:02.000Z"))
-        events.record(connection, events.Asked("/processes/x/execution", "POST", 201))
-        events.record(connection, events.Asked("/api/projects", "POST", 500))
-        connection.execute(events.TABLE.update().values(time="2026-02-01T00:00:02.000Z"))
+        for path, status in (("/processes/x/execution", 201), ("/api/projects", 500)):
+            details = json.dumps({"method": "POST", "status": status})
+            row = {"time": "2026-02-01T00:00:02.000Z", "kind": "Asked", "thing": path, "details": details}
+            connection.execute(events.TABLE.insert().values(row))
     seen = facts(engine, START, END)
     assert seen == Facts({"2026-02-01T00:00": False}, [201], [5.0], [])
     assert facts(engine, END, END + timedelta(days=31)) == Facts({}, [], [], [])
