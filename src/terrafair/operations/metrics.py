@@ -62,7 +62,7 @@ class Counts:
         counts, state = self._registry, CollectorRegistry()
         if os.environ.get(FOLDER):
             counts = CollectorRegistry()
-            MultiProcessCollector(counts)
+            MultiProcessCollector(counts)  # type: ignore[no-untyped-call]
         state.register(observed)
         return generate_latest(counts) + generate_latest(state)
 
