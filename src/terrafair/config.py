@@ -121,6 +121,8 @@ class Config:
     """Bytes that one person may upload through openEO."""
     dask_scheduler: str = ""
     """Address of a Dask scheduler whose workers see the job folders, for openEO; empty: threads of each job's own."""
+    metrics: str = "operator"
+    """Who may read `/metrics`: `operator` (a scraper with a personal token), or `open`: everybody who gets there."""
     demo: bool = True
     """Seed the demo catalogue, dataset and workflows at first start."""
 
@@ -183,6 +185,7 @@ _CHOICES = {
     "containers": ("auto", "podman", "none"),
     "anonymous": ("auto", "operator", "visitor"),
     "archive_route": ("machine", "manual"),
+    "metrics": ("operator", "open"),
 }
 
 

@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from terrafair import __version__, identity_parts
+from terrafair import __version__, identity_parts, operations_parts
 from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
 from terrafair.api.features import application as features
 from terrafair.api.guard import guard
@@ -70,6 +70,7 @@ def build(
     _stac(parts, app, stack)
     _portal(parts, app, services)
     _openeo(parts, app, services)
+    operations_parts.install(app, parts, services.engine, stack, _warning(parts))
     app.state.warm = services.verdicts.table
     return app
 
@@ -102,7 +103,7 @@ class _Located:
 
 
 def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> None:
-    """`/api`, `/tiles` and `/health`."""
+    """`/api` and `/tiles`."""
     locate, runs = _Located(services.processes), services.runs
     app.include_router(catalogue.router(parts.catalogue, parts.resolver, services.verdicts))
     app.include_router(jobs.router(runs))
@@ -110,16 +111,6 @@ def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> 
     app.include_router(targets.router(parts.delegation, lambda name: parts.resolve(locate(JobRequest(name, "")))))
     stack.callback(parts.painters.close)
     app.include_router(tiles.router(parts.painters.paint, lambda _, job, name: runs.located(job, name)))
-
-    @app.get("/health", tags=["operations"])
-    def health() -> dict[str, Any]:
-        """Whether the platform works, and what it is."""
-        return {
-            "status": "ok",
-            "version": __version__,
-            "isolation": parts.sandbox.reason if parts.sandbox.isolated else "none",
-            "catalogue": parts.catalogue.commit,
-        }
 
 
 def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
@@ -136,7 +127,7 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
 
 
 def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
-    warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
+    warning = _warning(parts)
     backend = PortalBackend(
         services.verdicts.table,
         lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
@@ -148,6 +139,10 @@ def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
     app.include_router(pages.router(parts.catalogue, backend, backend, surroundings))
     identity_parts.install(app, parts, services.engine, services.all_jobs.states, warning)
     app.mount("/static", pages.static())
+
+
+def _warning(parts: "Parts") -> str:
+    return "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
 
 
 def _openeo(parts: "Parts", app: FastAPI, services: Services) -> None:

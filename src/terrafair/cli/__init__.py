@@ -34,6 +34,7 @@ VERBS = {
     "publish": ("publish", "publications"),
     "data": ("convert", "describe"),
     "platform": ("serve", "worker", "doctor"),
+    "backup": ("backup",),
 }
 """Module of this folder -> its verbs."""
 
