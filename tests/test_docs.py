@@ -78,8 +78,9 @@ def test_commands_in_documents_exist(page: Path) -> None:
             command: click.Command = main
             rest = words[1:]
             while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-                assert rest[0] in command.commands, f"{page.name}: {line}"
-                command, rest = command.commands[rest[0]], rest[1:]
+                found = command.get_command(click.Context(command), rest[0])
+                assert found is not None, f"{page.name}: {line}"
+                command, rest = found, rest[1:]
             options = {name for option in command.params for name in option.opts} | {"--help", "-h", "--version"}
             used = [word.split("=")[0] for word in rest if re.match(r"--?[a-zA-Z]", word)]
             assert [word for word in used if word not in options] == [], f"{page.name}: {line}"
