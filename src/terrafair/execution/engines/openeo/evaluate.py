@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
+from terrafair.execution.engines.openeo import emptiness
 from terrafair.execution.engines.openeo.graph import Graph, Node, NodeReference, Parameter, ParameterReference, parse
 from terrafair.execution.engines.openeo.values import Stack, describe, is_block
 from terrafair.workflows.openeo import free_parameters, process_of
@@ -69,6 +70,8 @@ class Environment:
     """Refuse what the specification refuses, also where published graphs rely on it and the meaning is plain."""
     node: str = ""
     """The top-level node under evaluation; outputs are named for it."""
+    emptied: list[str] = field(default_factory=list)
+    """Why cubes became empty, in the order of evaluation."""
 
 
 class Definitions:
@@ -203,7 +206,10 @@ class Evaluator:
             process = self._processes.get(node.process)
             if process is None:
                 raise unknown_process(node.process, self._processes)
-            return self._call_process(process, arguments)
+            found = self._call_process(process, arguments)
+            if why := emptiness.reason(where, node.process, arguments, found):
+                self.environment.emptied.append(why)
+            return found
         except InvalidInputs as fault:
             raise InvalidInputs([_placed(problem, node, where) for problem in fault.problems]) from fault
         except TerrafairError as fault:

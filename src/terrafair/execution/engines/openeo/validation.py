@@ -241,7 +241,9 @@ class _Checker:
     def _check_names(self, definition: Definition, process: Process, arguments: Mapping[str, Any], where: str) -> None:
         known = [argument.name for argument in definition.arguments]
         strange = [name for name, value in arguments.items() if name not in known and value is not None]
-        missing = [name for name in process.required if name not in arguments]
+        # The library is laxer than the specification here and there; who checks a graph wants to know.
+        needed = {*process.required, *(each.name for each in definition.arguments if not each.optional)}
+        missing = [name for name in known if name in needed and name not in arguments]
         for name in missing:
             near = next((each for each in strange if nearest(name, [each]).startswith("Did") or len(strange) == 1), "")
             remedy = f"Rename {near} to {name}." if near else f"It takes: {', '.join(known) or 'nothing'}."

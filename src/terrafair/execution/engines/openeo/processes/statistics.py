@@ -272,7 +272,10 @@ def all_(data: Any, ignore_nodata: bool = True) -> Any:
 
 
 def _logical(data: Any, ignore_nodata: bool, *, decisive: bool) -> Any:
-    """`decisive` is the value that settles the outcome at once."""
+    """`decisive` is the value that settles the outcome at once.
+
+    A single no-data value leaves what an empty array gives: there is no pair to reduce, and the official cases say so.
+    """
     array = as_array(data)
     if isinstance(array, Stack):
         floats = array.values.dtype.kind == "f"
@@ -287,8 +290,8 @@ def _logical(data: Any, ignore_nodata: bool, *, decisive: bool) -> Any:
     items = items_of(array)
     if any(item is not None and bool(item) == decisive for item in items):
         return decisive
-    if not ignore_nodata and any(item is None for item in items):
-        return None if len(items) > 1 or not decisive else False
+    if not ignore_nodata and len(items) > 1 and any(item is None for item in items):
+        return None
     return not decisive
 
 
