@@ -37,7 +37,7 @@ def fault(data: xr.DataArray, reasons: list[str]) -> InvalidInput:
 def _listed(cube: xr.DataArray, name: str) -> str:
     if dimensions.kind(cube, name) == "spatial" and name in cube.coords:
         values = cube[name].values
-        return f"{name} from {values.min():g} to {values.max():g} ({dimensions.reference_system(cube)})"
+        return f"{name} from {values.min():.10g} to {values.max():.10g} ({dimensions.reference_system(cube)})"
     if dimensions.kind(cube, name) == "geometry":
         return f"{cube.sizes[name]} geometries"
     labels = [str(label) for label in dimensions.labels(cube, name)]
@@ -51,7 +51,7 @@ def _asked(arguments: Mapping[str, Any]) -> str:
     asked = [
         _text(value)
         for name, value in arguments.items()
-        if not isinstance(value, xr.DataArray) and value is not None and name != "context"
+        if not isinstance(value, xr.DataArray) and value is not None and name not in {"context", "dimension"}
     ]
     return ", ".join(asked) or "less than there is"
 

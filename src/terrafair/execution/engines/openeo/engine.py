@@ -116,7 +116,7 @@ class OpenEOEngine:
                 paths[reference] = str(self._bring(own, into))
             except TerrafairError as fault:
                 problem = fault.problem
-                where = problem.where or own[0].where
+                where = problem.where or own[0].cut or own[0].where
                 raise type(fault)(problem.what, problem.why, problem.remedy, where, problem.code) from fault
         return paths
 

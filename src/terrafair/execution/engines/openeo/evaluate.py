@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
-from terrafair.execution.engines.openeo import emptiness
+from terrafair.execution.engines.openeo import emptiness, pushdown
 from terrafair.execution.engines.openeo.graph import Graph, Node, NodeReference, Parameter, ParameterReference, parse
 from terrafair.execution.engines.openeo.values import Stack, describe, is_block
 from terrafair.workflows.openeo import free_parameters, process_of
@@ -72,6 +72,8 @@ class Environment:
     """The top-level node under evaluation; outputs are named for it."""
     emptied: list[str] = field(default_factory=list)
     """Why cubes became empty, in the order of evaluation."""
+    around: Any = None
+    """The bounding box that all use of the next loader's data is cut to; None: unknown."""
 
 
 class Definitions:
@@ -206,6 +208,9 @@ class Evaluator:
             process = self._processes.get(node.process)
             if process is None:
                 raise unknown_process(node.process, self._processes)
+            if node.process in pushdown.LOADERS:
+                later = pushdown.cut(scope.graph, node.id, "spatial")
+                self.environment.around = later and self._argument(scope, later.extent, where)
             found = self._call_process(process, arguments)
             if why := emptiness.reason(where, node.process, arguments, found):
                 self.environment.emptied.append(why)
