@@ -72,8 +72,10 @@ def test_filters_behind_the_loader_decide_what_is_read(scene: Path, extent: Any)
         "cut": call("reduce_dimension", data=node("plus"), dimension="t", reducer=reducer("mean")),
     }
     del early["mean"]
-    one, much = value(late, scene)
+    # First the one that may read modules of Python as well.
+    value(early, scene)
     two, little = value(early, scene)
+    one, much = value(late, scene)
     xr.testing.assert_equal(one, two)
     assert one.sizes == {"y": 50, "x": 50}
     whole = 4 * SIZE * SIZE * 2

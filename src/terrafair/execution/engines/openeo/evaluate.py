@@ -208,13 +208,7 @@ class Evaluator:
             process = self._processes.get(node.process)
             if process is None:
                 raise unknown_process(node.process, self._processes)
-            if node.process in pushdown.LOADERS:
-                later = pushdown.cut(scope.graph, node.id, "spatial")
-                self.environment.around = later and self._argument(scope, later.extent, where)
-            found = self._call_process(process, arguments)
-            if why := emptiness.reason(where, node.process, arguments, found):
-                self.environment.emptied.append(why)
-            return found
+            return self._call_process(process, node, arguments, scope, where)
         except InvalidInputs as fault:
             raise InvalidInputs([_placed(problem, node, where) for problem in fault.problems]) from fault
         except TerrafairError as fault:
@@ -226,13 +220,19 @@ class Evaluator:
             text = str(fault) or type(fault).__name__
             raise WorkflowFailed(f"{node.process} failed: {text}", where=where, code="process-failed") from fault
 
-    def _call_process(self, process: Process, arguments: dict[str, Any]) -> Any:
+    def _call_process(self, process: Process, node: Node, arguments: dict[str, Any], scope: Scope, where: str) -> Any:
         bound = bind(process, arguments, self.environment)
         if process.wants_environment:
             bound["environment"] = self.environment
         if process.elementwise and any(isinstance(value, Stack) for value in bound.values()):
             return _elementwise(process, bound)
-        return process.function(**bound)
+        if process.name in pushdown.LOADERS:
+            later = pushdown.cut(scope.graph, node.id, "spatial")
+            self.environment.around = later and self._argument(scope, later.extent, where)
+        found = process.function(**bound)
+        if why := emptiness.reason(where, process.name, arguments, found):
+            self.environment.emptied.append(why)
+        return found
 
     def _call_definition(
         self, definition: Graph, node: Node, arguments: dict[str, Any], scope: Scope, where: str

@@ -136,8 +136,6 @@ def _nodata(value: Any) -> float | None:
 def _from_rasters(
     items: Sequence[Item], box: Box | None, wanted: Sequence[Any], around: Box | None = None
 ) -> xr.DataArray:
-    import dask.array as da
-
     names = _chosen([band for item in items for band in item.bands], wanted)
     headers: dict[str, Raster] = {}
     for item in items:
@@ -149,7 +147,7 @@ def _from_rasters(
     plan = {(moment, name): _layers(items, moment, name, headers) for moment in moments for name in names}
     gaps = any(not layers or not _covers(layers, frame) for layers in plan.values())
     kind = rasters.value_type(list(headers.values()), gaps=gaps)
-    data = da.stack([da.stack([rasters.layer_stack(plan[m, n], frame, kind) for n in names]) for m in moments])
+    data = rasters.planes([[plan[m, n] for n in names] for m in moments], frame, kind)
     known = {band.name: band for item in items for band in item.bands if band.name in names}
     attributes = {
         "common_names": {name: known[name].common_name for name in names if known[name].common_name},
