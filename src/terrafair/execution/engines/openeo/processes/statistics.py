@@ -56,7 +56,18 @@ def _numbers(items: list[Any]) -> list[Any]:
     return [int(item) if isinstance(item, bool) else item for item in items]
 
 
+def _slabs(values: Block) -> list[Block]:
+    """Many layers of few pixels in slabs of some thousand values; empty for thick layers, which go one by one."""
+    size = max(1, values[0].size)
+    if size >= 1024 or len(values) < 64:
+        return []
+    step = max(1, 65536 // size)
+    return [values[start : start + step] for start in range(0, len(values), step)]
+
+
 def _count_valid(values: Block) -> Block:
+    if slabs := _slabs(values):
+        return len(values) - sum(np.count_nonzero(np.isnan(slab), 0) for slab in slabs)  # type: ignore[no-any-return]
     missing = [np.isnan(layer) for layer in values]
     count = np.full(values.shape[1:], len(values), np.int32)
     for layer in missing:
@@ -67,7 +78,9 @@ def _count_valid(values: Block) -> Block:
 
 def _any_missing(values: Block) -> Block:
     missing = np.zeros(values.shape[1:], bool)
-    for layer in values:
+    for slab in (slabs := _slabs(values)):
+        missing |= np.isnan(slab).any(0)
+    for layer in () if slabs else values:
         missing |= np.isnan(layer)
     return missing
 
@@ -76,6 +89,8 @@ def _total(values: Block) -> Block:
     """In double precision: float32 loses digits over long series."""
     if len(values) == 1:
         return values[0].astype(np.float64)
+    if slabs := _slabs(values):
+        return np.asarray(sum(np.add.reduce(slab, 0, dtype=np.float64) for slab in slabs))
     total = np.add(values[0], values[1], dtype=np.float64)
     for layer in values[2:]:
         total += layer
@@ -86,6 +101,8 @@ def _add_up(values: Block) -> Block:
     """The sum of what is valid."""
     total = _total(values)
     # Not-a-number anywhere shows in the sum; most blocks have none, and are done.
+    if np.isnan(total).any() and (slabs := _slabs(values)):
+        return np.asarray(sum(np.add.reduce(slab, 0, dtype=np.float64, where=~np.isnan(slab)) for slab in slabs))
     if np.isnan(total).any():
         total = np.where(np.isnan(values[0]), 0, values[0].astype(np.float64))
         for layer in values[1:]:
@@ -110,7 +127,9 @@ def sum_(data: Any, ignore_nodata: bool = True) -> Any:
 def product(data: Any, ignore_nodata: bool = True) -> Any:
     def multiply(values: Block, count: Block) -> Block:
         total = np.ones(values.shape[1:], np.float64)
-        for layer in values:
+        for slab in (slabs := _slabs(values)):
+            total *= np.multiply.reduce(slab, 0, dtype=np.float64, where=~np.isnan(slab))
+        for layer in () if slabs else values:
             total *= np.where(np.isnan(layer), 1, layer)
         return _known(total, count)
 
@@ -137,7 +156,9 @@ def _squares(values: Block, count: Block) -> Block:
     """Two passes: the difference of large squares would lose the variance."""
     centre = _add_up(values) / np.maximum(count, 1)
     total = np.zeros(values.shape[1:], np.float64)
-    for layer in values:
+    for slab in (slabs := _slabs(values)):
+        total += np.add.reduce((slab - centre) ** 2, 0, where=~np.isnan(slab))
+    for layer in () if slabs else values:
         total += np.where(np.isnan(layer), 0, (layer - centre) ** 2)
     return _known(total / np.maximum(count - 1, 1), count, 2)
 
