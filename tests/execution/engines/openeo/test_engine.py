@@ -149,6 +149,38 @@ def test_numbers_are_as_stored(run: Run, scene: str, red: Any) -> None:
         np.testing.assert_array_equal(result["B04"].values, np.where(red == 0, np.nan, red))
 
 
+def test_the_stac_of_saved_results_names_their_bands(run: Run, scene: str) -> None:
+    from terrafair.data.describe import describe
+    from terrafair.data.description import Order
+
+    named = call("add_dimension", data=node("ndvi"), name="bands", label="ndvi", type="bands")
+    graph = {
+        "load": call("load_stac", url=scene),
+        "ndvi": call("ndvi", data=node("load"), red="B04", nir="B08"),
+        "one": call("reduce_dimension", data=node("ndvi"), dimension="t", reducer=MEAN),
+        "named": {**named, "arguments": {**named["arguments"], "data": node("one")}},
+        "two": call("filter_temporal", data=node("load"), extent=["2024-06-01", "2024-07-01"]),
+        **{f"{name}_{form}": save(name, form) for name in ("named", "two") for form in ("GTiff", "netCDF", "Zarr")},
+    }
+    done, outputs = run(graph)
+    assert done.outcome
+    assert done.outcome.successful, done.outcome.problems
+    found = describe(Order(str(outputs), "run", created="2026-01-02T03:04:05Z"))
+    seen: dict[str, set[str]] = {}
+    for item in found.items:
+        for asset in item["assets"].values():
+            names = {band.get("name") for band in asset.get("bands", [])} | {*asset.get("cube:variables", {})}
+            names |= {*item["properties"].get("cube:variables", {})} if not asset.get("bands") else set()
+            seen[asset["href"].rpartition("/")[2]] = names
+    assert {name for name in seen if name.startswith("named")} == {
+        "named_GTiff.tif",
+        "named_netCDF.nc",
+        "named_Zarr.zarr",
+    }
+    assert all("ndvi" in names for name, names in seen.items() if name.startswith("named")), seen
+    assert all({"B04", "B08"} <= names for name, names in seen.items() if name.startswith("two")), seen
+
+
 def test_collections_extents_and_properties(run: Run, scene: str, red: Any) -> None:
     clear = {"c": {**call("lt", x=parameter("value"), y=15), "result": True}}
     extent = {"west": 650000, "south": 5679900, "east": 650100, "north": 5680000, "crs": 32631}

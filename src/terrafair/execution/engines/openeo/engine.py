@@ -19,7 +19,6 @@ from terrafair.execution.engines.references import Staged, complete
 from terrafair.execution.task import JobFolder, Task
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
-
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 """Blocks come and go by the hundred: memory that is given back each time costs a tenth of the whole run."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
 from terrafair.execution.engines.openeo import emptiness, pushdown
 from terrafair.execution.engines.openeo.graph import Graph, Node, NodeReference, Parameter, ParameterReference, parse
-from terrafair.execution.engines.openeo.values import Stack, describe, is_block
+from terrafair.execution.engines.openeo.values import Stack, bounded, describe, is_block, json_type
 from terrafair.workflows.openeo import free_parameters, process_of
 
 CALL_LIMIT = 20
@@ -229,7 +229,7 @@ class Evaluator:
         if process.name in pushdown.LOADERS:
             later = pushdown.cut(scope.graph, node.id, "spatial")
             self.environment.around = later and self._argument(scope, later.extent, where)
-        found = process.function(**bound)
+        found = bounded(process.function(**bound))
         if why := emptiness.reason(where, process.name, arguments, found):
             self.environment.emptied.append(why)
         return found
@@ -346,18 +346,6 @@ def _type_problem(parameter: Parameter, value: Any, owner: str) -> list[Problem]
     what = f"The parameter {parameter.name!r} of {owner} is {describe(value)}."
     why = f"It takes {' or '.join(sorted(wanted))}."
     return [Problem(what, why, "", parameter.name, "parameter-type")]
-
-
-def json_type(value: Any) -> str | None:
-    """The JSON type of a plain value; None for cubes and blocks."""
-    if value is None:
-        return "null"
-    for types, name in (((bool,), "boolean"), ((int,), "integer"), ((float,), "number"), ((str,), "string")):
-        if isinstance(value, types):
-            return name
-    if isinstance(value, list | tuple):
-        return "array"
-    return "object" if isinstance(value, dict) else None
 
 
 def unknown_process(name: str, known: Mapping[str, Any]) -> InvalidInput:

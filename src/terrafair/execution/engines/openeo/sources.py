@@ -8,7 +8,14 @@ from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.execution.engines.openeo import instants, pushdown
 from terrafair.execution.engines.openeo.area import Box
 from terrafair.execution.engines.openeo.evaluate import CALL_LIMIT, Definitions
-from terrafair.execution.engines.openeo.graph import CALLBACKS, Graph, Node, NodeReference, ParameterReference
+from terrafair.execution.engines.openeo.graph import (
+    CALLBACKS,
+    Graph,
+    Node,
+    NodeReference,
+    ParameterReference,
+    check_calls,
+)
 
 LOADERS: Mapping[str, tuple[str, str]] = {
     "load_collection": ("id", "collection"),
@@ -53,6 +60,8 @@ class Found:
 
     needs: list[Need] = field(default_factory=list)
     computed: list[Problem] = field(default_factory=list)
+    calls: int = 0
+    """Nodes seen so far."""
 
 
 def find(graph: Graph, values: Mapping[str, Any], definitions: Definitions) -> Found:
@@ -63,11 +72,17 @@ def find(graph: Graph, values: Mapping[str, Any], definitions: Definitions) -> F
     return found
 
 
-def calls(graph: Graph, definitions: Definitions, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Node]]:
+def calls(graph: Graph, definitions: Definitions) -> Iterator[tuple[str, Node]]:
     """Every call with the place where it stands, inside callbacks and user-defined processes too.
 
-    Raises `InvalidInput` for a user-defined process that cannot be parsed or calls itself.
+    Raises `InvalidInput` for a user-defined process that cannot be parsed or calls itself, and for too many calls.
     """
+    for number, each in enumerate(_calls(graph, definitions, ())):
+        check_calls(number)
+        yield each
+
+
+def _calls(graph: Graph, definitions: Definitions, path: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
     if len(path) > CALL_LIMIT:
         what = f"User-defined processes call each other more than {CALL_LIMIT} levels deep: {path[-1]}."
         raise InvalidInput(what, "It most likely calls itself.", code="process-recursion")
@@ -76,7 +91,7 @@ def calls(graph: Graph, definitions: Definitions, path: tuple[str, ...] = ()) ->
         yield where, node
         definition = definitions.find(node.process, node.namespace)
         if definition is not None:
-            yield from calls(definition, definitions, (*path, node.id))
+            yield from _calls(definition, definitions, (*path, node.id))
 
 
 def _walk(
@@ -85,6 +100,8 @@ def _walk(
     if len(path) > CALL_LIMIT:
         return
     for node in graph.nodes.values():
+        found.calls += 1
+        check_calls(found.calls)
         arguments = {name: _literal(value, graph, bound) for name, value in node.arguments.items()}
         definition = definitions.find(node.process, node.namespace)
         if definition is not None:

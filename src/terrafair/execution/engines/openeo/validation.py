@@ -29,6 +29,7 @@ from terrafair.execution.engines.openeo.graph import (
     NodeReference,
     Parameter,
     ParameterReference,
+    check_calls,
     needs,
     parse,
 )
@@ -153,6 +154,7 @@ class _Checker:
     def _walk(self, scope: _Scope) -> None:
         for node in scope.graph.nodes.values():
             self.count += 1
+            check_calls(self.count)
             scope.results[node.id] = self._node(scope, node)
 
     def _check_results(self, graph: Graph) -> None:

@@ -25,6 +25,8 @@ from terrafair.execution.engines.openeo.values import (
 )
 
 Floats = Any
+INTERVALS = 10_000
+"""Between quantiles, at most."""
 
 
 def _reduce(
@@ -234,6 +236,9 @@ def _shares(probabilities: Any) -> list[float]:
     if is_number(probabilities):
         if probabilities < 2 or int(probabilities) != probabilities:
             raise InvalidInput(f"{probabilities} intervals cannot be made.", remedy="Give an integer of 2 or more.")
+        if probabilities > INTERVALS:
+            what = f"{probabilities} quantiles are more than {INTERVALS}."
+            raise InvalidInput(what, remedy="Ask for fewer.", code="argument-value")
         return [number / probabilities for number in range(1, int(probabilities))]
     shares = items_of(as_array(probabilities, "probabilities"))
     if any(not is_number(share) or not 0 <= share <= 1 for share in shares):
