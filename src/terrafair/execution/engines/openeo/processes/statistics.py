@@ -69,7 +69,7 @@ def _slabs(values: Block) -> list[Block]:
 
 def _count_valid(values: Block) -> Block:
     if slabs := _slabs(values):
-        return len(values) - sum(np.count_nonzero(np.isnan(slab), 0) for slab in slabs)  # type: ignore[no-any-return]
+        return len(values) - sum(np.count_nonzero(np.isnan(slab), 0) for slab in slabs)
     missing = [np.isnan(layer) for layer in values]
     count = np.full(values.shape[1:], len(values), np.int32)
     for layer in missing:
