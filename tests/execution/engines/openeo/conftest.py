@@ -1,5 +1,7 @@
 """Graphs through the whole engine: check, stage, child process, outcome."""
 
+import contextlib
+import io
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -10,12 +12,16 @@ import pytest
 
 from terrafair.data.objects import MemoryObjects
 from terrafair.data.stage import Stager
+from terrafair.execution.command import Command, Limits
+from terrafair.execution.engines.openeo import child
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
+from terrafair.execution.task import JobFolder, Outcome
 from terrafair.web import PlannedWeb
 from terrafair.workflows import openeo
 from terrafair.workflows.workflow import Application, CodeLocation, Resolution, WorkflowType
 
-from ..contract import Done, execute
+from ..contract import Done
+from ..contract import run as start
 
 
 def resolution(document: Any, **configuration: Any) -> Resolution:
@@ -74,15 +80,41 @@ def make_engine(tmp_path: Path) -> Callable[..., OpenEOEngine]:
     return make
 
 
-@pytest.fixture
-def run(make_engine: Callable[..., OpenEOEngine], tmp_path: Path) -> Run:
-    """Run a graph in the child; gives what it said and the folder of its outputs."""
+def inside(command: Command, folder: JobFolder) -> Done:
+    """What the child would do, without the seconds that its start takes; `started` is the real one."""
+    told, failed = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(failed):
+        status = child.main(command.arguments[-1])
+    lines = [json.loads(line) for line in told.getvalue().splitlines()]
+    return Done(
+        Outcome.read(folder.outcome),
+        [line["message"] for line in lines if "message" in line],
+        [line["progress"] for line in lines if "progress" in line],
+        failed.getvalue(),
+        status,
+    )
+
+
+def runner(make_engine: Callable[..., OpenEOEngine], path: Path, work: Callable[[Command, JobFolder], Done]) -> Run:
     number = iter(range(100))
 
     def go(document: Any, values: Mapping[str, Any] | None = None, *roots: Path, **configuration: Any) -> Any:
-        folder = tmp_path / f"job-{next(number)}"
-        collections = configuration.pop("collections", {})
-        engine = make_engine(*roots, collections=collections)
-        return execute(engine, resolution(document, **configuration), values or {}, folder), folder / "outputs"
+        folder = JobFolder(path / f"job-{next(number)}").create()
+        engine = make_engine(*roots, collections=configuration.pop("collections", {}))
+        made = resolution(document, **configuration)
+        command = engine.prepare(made, values or {}, folder, Limits(seconds=60), lambda _: None)
+        return work(command, folder), folder.outputs
 
     return go
+
+
+@pytest.fixture
+def run(make_engine: Callable[..., OpenEOEngine], tmp_path: Path) -> Run:
+    """Prepare a graph and work it off; gives what was said and the folder of the outputs."""
+    return runner(make_engine, tmp_path, inside)
+
+
+@pytest.fixture
+def started(make_engine: Callable[..., OpenEOEngine], tmp_path: Path) -> Run:
+    """The same in a child process, as the platform has it."""
+    return runner(make_engine, tmp_path, start)

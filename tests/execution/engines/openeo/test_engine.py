@@ -99,7 +99,7 @@ def _nothing() -> Any:
     return contextlib.nullcontext()
 
 
-def test_intervals_are_reduced_each_on_its_own(run: Run, tmp_path: Path) -> None:
+def test_intervals_are_reduced_each_on_its_own(started: Run, tmp_path: Path) -> None:
     values = np.broadcast_to(np.arange(1, 5, dtype=np.uint8)[:, None, None], (4, 2, 2))
     path = collection(tmp_path / "days", [f"2024-01-0{day}T00:00:00Z" for day in range(1, 5)], {"B04": values})
     spans = [["2024-01-01", "2024-01-03"], ["2024-01-03", "2024-01-05"], ["2024-02-01", "2024-02-03"]]
@@ -112,7 +112,7 @@ def test_intervals_are_reduced_each_on_its_own(run: Run, tmp_path: Path) -> None
         "four": save("spans", "GTiff"),
         "five": save("spans", "Zarr"),
     }
-    done, outputs = run(graph)
+    done, outputs = started(graph)
     assert done.outcome
     assert done.outcome.successful, done.outcome.problems
     with xr.open_dataset(outputs / "one.nc") as result:
@@ -147,6 +147,38 @@ def test_numbers_are_as_stored(run: Run, scene: str, red: Any) -> None:
     assert done.outcome
     with xr.open_dataset(outputs / "load.nc") as result:
         np.testing.assert_array_equal(result["B04"].values, np.where(red == 0, np.nan, red))
+
+
+def test_the_stac_of_saved_results_names_their_bands(run: Run, scene: str) -> None:
+    from terrafair.data.describe import describe
+    from terrafair.data.description import Order
+
+    named = call("add_dimension", data=node("ndvi"), name="bands", label="ndvi", type="bands")
+    graph = {
+        "load": call("load_stac", url=scene),
+        "ndvi": call("ndvi", data=node("load"), red="B04", nir="B08"),
+        "one": call("reduce_dimension", data=node("ndvi"), dimension="t", reducer=MEAN),
+        "named": {**named, "arguments": {**named["arguments"], "data": node("one")}},
+        "two": call("filter_temporal", data=node("load"), extent=["2024-06-01", "2024-07-01"]),
+        **{f"{name}_{form}": save(name, form) for name in ("named", "two") for form in ("GTiff", "netCDF", "Zarr")},
+    }
+    done, outputs = run(graph)
+    assert done.outcome
+    assert done.outcome.successful, done.outcome.problems
+    found = describe(Order(str(outputs), "run", created="2026-01-02T03:04:05Z"))
+    seen: dict[str, set[str]] = {}
+    for item in found.items:
+        for asset in item["assets"].values():
+            names = {band.get("name") for band in asset.get("bands", [])} | {*asset.get("cube:variables", {})}
+            names |= {*item["properties"].get("cube:variables", {})} if not asset.get("bands") else set()
+            seen[asset["href"].rpartition("/")[2]] = names
+    assert {name for name in seen if name.startswith("named")} == {
+        "named_GTiff.tif",
+        "named_netCDF.nc",
+        "named_Zarr.zarr",
+    }
+    assert all("ndvi" in names for name, names in seen.items() if name.startswith("named")), seen
+    assert all({"B04", "B08"} <= names for name, names in seen.items() if name.startswith("two")), seen
 
 
 def test_collections_extents_and_properties(run: Run, scene: str, red: Any) -> None:
@@ -205,6 +237,8 @@ def test_only_the_wanted_part_is_staged(tmp_path: Path) -> None:
 
 
 MEAN = reducer("mean")
+ASIDE = {"west": 5.19, "south": 51.29, "east": 5.2, "north": 51.3}
+NEVER = {"process_graph": {"n": {**call("eq", x=parameter("value"), y="B99"), "result": True}}}
 LOAD = {"url": "{scene}"}
 
 
@@ -245,14 +279,24 @@ def mean_of(**arguments: Any) -> dict[str, Any]:
         (
             {"b": call("filter_bands", data=node("load"), bands=["B03"])},
             "b",
-            "The result is empty: {'t': 3, 'bands': 0",
+            "filter_bands at node 'b' asked for B03; the data has B04, B08",
         ),
         ({"b": call("filter_temporal", data=node("load"), extent=["2024-13-01", None])}, "b", "no date"),
         ({"b": call("filter_bbox", data=node("load"), extent={"west": 1})}, "b", "lacks south"),
         (
-            {"b": call("filter_bbox", data=node("load"), extent={"west": 1, "south": 1, "east": 2, "north": 2})},
+            {"b": call("filter_bbox", data=node("load"), extent=ASIDE)},
             "b",
-            "The result is empty",
+            "filter_bbox at node 'b' asked for west 5.19, south 51.29, east 5.2, north 51.3; the data has y from 567",
+        ),
+        (
+            {"b": call("filter_temporal", data=node("load"), extent=["2024-05-03T11:00:00Z", "2024-05-04"])},
+            "b",
+            "asked for 2024-05-03T11:00:00Z, 2024-05-04; the data has 2024-05-03T10:00:00Z",
+        ),
+        (
+            {"b": call("filter_labels", data=node("load"), dimension="bands", condition=NEVER)},
+            "b",
+            "filter_labels at node 'b' asked for labels that meet its condition; the data has B04, B08",
         ),
         ({"b": call("mask_polygon", data=node("load"), mask={"type": "Polygn"})}, "b", "geometry"),
         ({"b": call("save_result", data=node("load"), format="HDF7")}, "b", "'HDF7' is not known"),
@@ -268,6 +312,23 @@ def test_faults_of_the_run(run: Run, scene: str, more: dict[str, Any], where: st
     assert done.problem.startswith(where)
     assert done.status == 1
     assert not done.stderr
+
+
+@pytest.mark.parametrize(
+    ("process", "extent", "message"),
+    [
+        ("filter_bbox", {"west": 1, "south": 1, "east": 2, "north": 2}, "3 items; bbox (1.0, 1.0, 2.0, 2.0)"),
+        ("filter_temporal", ["2023-01-01", "2023-02-01"], "3 items; bbox None, time 2023-01-01/2023-02-01"),
+    ],
+)
+def test_a_filter_that_no_item_passes_is_named_before_anything_is_staged(
+    run: Run, scene: str, process: str, extent: Any, message: str
+) -> None:
+    graph = {"load": call("load_stac", url=scene), "b": call(process, data=node("load"), extent=extent)}
+    with pytest.raises(InvalidInput) as caught:
+        run({**graph, "save": save("b")})
+    assert message in str(caught.value)
+    assert caught.value.problem.where == "b"
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,12 @@ def expected(path: Path, red: Any, nir: Any, outputs: Path) -> tuple[Any, Any]:
 @pytest.mark.parametrize("cell", ["earthcode_mtr_demo_cell27.json", "earthcode_lps2025_demo_cell21.json"])
 @pytest.mark.parametrize("key", [URL, "variability_map"])
 def test_the_published_variability_map(
-    run: Run, published: Path, scene: tuple[Path, Any, Any], cell: str, key: str
+    started: Run, published: Path, scene: tuple[Path, Any, Any], cell: str, key: str
 ) -> None:
     path, red, nir = scene
     udp = json.loads((published / "earthcode_mtr_demo_cell13.json").read_text())
     graph = json.loads((published / cell).read_text())
-    done, outputs = run(graph, {}, udps={key: udp}, collections={"SENTINEL2_L2A": str(path)})
+    done, outputs = started(graph, {}, udps={key: udp}, collections={"SENTINEL2_L2A": str(path)})
     assert done.outcome, done.stderr
     assert done.outcome.successful, done.outcome.problems
     if not cell.endswith("cell27.json"):
@@ -71,11 +71,11 @@ def test_the_published_variability_map(
     np.testing.assert_array_equal(found[inside], np.digitize(index[inside], bins).astype(float))
 
 
-def test_the_process_itself_with_values(run: Run, published: Path, scene: tuple[Path, Any, Any]) -> None:
+def test_the_process_itself_with_values(started: Run, published: Path, scene: tuple[Path, Any, Any]) -> None:
     udp = json.loads((published / "earthcode_mtr_demo_cell13.json").read_text())
     extent = {"type": "Polygon", "coordinates": [[[5.17, 51.25], [5.171, 51.2487], [5.178, 51.2468], [5.17, 51.25]]]}
     values = {"date": "2025-05-01", "spatial_extent": extent}
-    done, _ = run(udp, values, collections={"SENTINEL2_L2A": str(scene[0])})
+    done, _ = started(udp, values, collections={"SENTINEL2_L2A": str(scene[0])})
     assert done.outcome
     assert done.outcome.successful, done.outcome.problems
 
@@ -129,10 +129,10 @@ def graph_of(path: Path, process: str, udf: str, **more: Any) -> dict[str, Any]:
         ("reduce_dimension", UDF_DATA, lambda v: v.max(0)),
     ],
 )
-def test_every_form(run: Run, series: tuple[Path, Any], process: str, udf: str, function: Any) -> None:
+def test_every_form(started: Run, series: tuple[Path, Any], process: str, udf: str, function: Any) -> None:
     import xarray as xr
 
-    done, outputs = run(graph_of(series[0], process, udf, context={"factor": 3}))
+    done, outputs = started(graph_of(series[0], process, udf, context={"factor": 3}))
     assert done.outcome, done.stderr
     assert done.outcome.successful, done.outcome.problems
     with xr.open_dataset(outputs / "save.nc") as result:
@@ -153,10 +153,10 @@ def test_every_form(run: Run, series: tuple[Path, Any], process: str, udf: str, 
         ("def apply_datacube(cube, context):\n    return cube.get_array().isel(x=[0])\n", "along x; the cube has 2"),
     ],
 )
-def test_udfs_that_fail(run: Run, series: tuple[Path, Any], udf: str, message: str) -> None:
+def test_udfs_that_fail(started: Run, series: tuple[Path, Any], udf: str, message: str) -> None:
     import re
 
-    done, _ = run(graph_of(series[0], "apply_dimension", udf))
+    done, _ = started(graph_of(series[0], "apply_dimension", udf))
     assert re.search(message, done.problem), done.problem
     assert done.problem.startswith("work/"), done.problem
     assert "Traceback" not in done.stderr

@@ -131,7 +131,15 @@ def crop(cube: xr.DataArray, box: Box) -> xr.DataArray:
     slack_y, slack_x = abs(resolution(rows)) * 1e-6, abs(resolution(columns)) * 1e-6
     inside_y = (rows >= moved.south - slack_y) & (rows <= moved.north + slack_y)
     inside_x = in_longitudes(columns, moved.west - slack_x, moved.east + slack_x, crs)
-    return cube.isel({y: np.flatnonzero(inside_y), x: np.flatnonzero(inside_x)})
+    return cube.isel({y: _picked(inside_y), x: _picked(inside_x)})
+
+
+def _picked(inside: Any) -> Any:
+    """Neighbours as a slice, which reads no more than its part and copies nothing."""
+    places = np.flatnonzero(inside)
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
 
 
 def in_longitudes(columns: Any, west: float, east: float, crs: Any) -> Any:

@@ -64,7 +64,7 @@ def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Res
 
     results = Results(folder.outputs)
     progress = Progress(report)
-    environment = Environment(task.sources, results, report.say, progress.node, strict=False)
+    environment = Environment(task.sources, results, report.say, progress.node, strict=False, emptied=results.emptied)
     definitions = Definitions(task.options.get("udps") or {})
     evaluator = Evaluator(processes(), definitions, environment)
     with _scheduler(task), progress, silent():

@@ -19,6 +19,9 @@ from terrafair.execution.engines.references import Staged, complete
 from terrafair.execution.task import JobFolder, Task
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**28), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+"""Blocks come and go by the hundred: memory that is given back each time costs a tenth of the whole run."""
+
 
 class Stager(Protocol):
     """The part of `data.stage.Stager` that this engine needs."""
@@ -88,8 +91,11 @@ class OpenEOEngine:
             folder=str(folder.path),
             options={"udps": dict(resolution.configuration.get("udps") or {}), "scheduler": self._scheduler},
         )
-        # Sidecar files beside a raster could change what it says, or point elsewhere.
-        environment = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+        environment = {
+            # Sidecar files beside a raster could change what it says, or point elsewhere.
+            "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+            **MEMORY,
+        }
         readable = staged.readable(folder.path)
         command = child_command("openeo", task, folder, limits, readable, environment=environment)
         return replace(command, network=True) if self._scheduler else command
@@ -116,7 +122,7 @@ class OpenEOEngine:
                 paths[reference] = str(self._bring(own, into))
             except TerrafairError as fault:
                 problem = fault.problem
-                where = problem.where or own[0].where
+                where = problem.where or own[0].cut or own[0].where
                 raise type(fault)(problem.what, problem.why, problem.remedy, where, problem.code) from fault
         return paths
 

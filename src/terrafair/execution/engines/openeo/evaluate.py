@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
+from terrafair.execution.engines.openeo import emptiness, pushdown
 from terrafair.execution.engines.openeo.graph import Graph, Node, NodeReference, Parameter, ParameterReference, parse
-from terrafair.execution.engines.openeo.values import Stack, describe, is_block
+from terrafair.execution.engines.openeo.values import Stack, bounded, describe, is_block, json_type
 from terrafair.workflows.openeo import free_parameters, process_of
 
 CALL_LIMIT = 20
@@ -69,6 +70,10 @@ class Environment:
     """Refuse what the specification refuses, also where published graphs rely on it and the meaning is plain."""
     node: str = ""
     """The top-level node under evaluation; outputs are named for it."""
+    emptied: list[str] = field(default_factory=list)
+    """Why cubes became empty, in the order of evaluation."""
+    around: Any = None
+    """The bounding box that all use of the next loader's data is cut to; None: unknown."""
 
 
 class Definitions:
@@ -203,7 +208,7 @@ class Evaluator:
             process = self._processes.get(node.process)
             if process is None:
                 raise unknown_process(node.process, self._processes)
-            return self._call_process(process, arguments)
+            return self._call_process(process, node, arguments, scope, where)
         except InvalidInputs as fault:
             raise InvalidInputs([_placed(problem, node, where) for problem in fault.problems]) from fault
         except TerrafairError as fault:
@@ -215,13 +220,19 @@ class Evaluator:
             text = str(fault) or type(fault).__name__
             raise WorkflowFailed(f"{node.process} failed: {text}", where=where, code="process-failed") from fault
 
-    def _call_process(self, process: Process, arguments: dict[str, Any]) -> Any:
+    def _call_process(self, process: Process, node: Node, arguments: dict[str, Any], scope: Scope, where: str) -> Any:
         bound = bind(process, arguments, self.environment)
         if process.wants_environment:
             bound["environment"] = self.environment
         if process.elementwise and any(isinstance(value, Stack) for value in bound.values()):
             return _elementwise(process, bound)
-        return process.function(**bound)
+        if process.name in pushdown.LOADERS:
+            later = pushdown.cut(scope.graph, node.id, "spatial")
+            self.environment.around = later and self._argument(scope, later.extent, where)
+        found = bounded(process.function(**bound))
+        if why := emptiness.reason(where, process.name, arguments, found):
+            self.environment.emptied.append(why)
+        return found
 
     def _call_definition(
         self, definition: Graph, node: Node, arguments: dict[str, Any], scope: Scope, where: str
@@ -335,18 +346,6 @@ def _type_problem(parameter: Parameter, value: Any, owner: str) -> list[Problem]
     what = f"The parameter {parameter.name!r} of {owner} is {describe(value)}."
     why = f"It takes {' or '.join(sorted(wanted))}."
     return [Problem(what, why, "", parameter.name, "parameter-type")]
-
-
-def json_type(value: Any) -> str | None:
-    """The JSON type of a plain value; None for cubes and blocks."""
-    if value is None:
-        return "null"
-    for types, name in (((bool,), "boolean"), ((int,), "integer"), ((float,), "number"), ((str,), "string")):
-        if isinstance(value, types):
-            return name
-    if isinstance(value, list | tuple):
-        return "array"
-    return "object" if isinstance(value, dict) else None
 
 
 def unknown_process(name: str, known: Mapping[str, Any]) -> InvalidInput:

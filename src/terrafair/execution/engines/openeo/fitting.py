@@ -6,8 +6,8 @@ from typing import Any
 
 from terrafair.execution.engines.openeo.abstract import Cube, Items, Some, describe
 from terrafair.execution.engines.openeo.definition import Argument
-from terrafair.execution.engines.openeo.evaluate import json_type
 from terrafair.execution.engines.openeo.graph import Graph
+from terrafair.execution.engines.openeo.values import json_type
 
 _WORDS = {
     "datacube": "a data cube", "geojson": "GeoJSON", "bounding-box": "a bounding box", "process-graph": "a process",

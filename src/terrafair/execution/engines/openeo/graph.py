@@ -13,6 +13,8 @@ DEPTH_LIMIT = 50
 BYTE_LIMIT = 20 * 2**20
 ELEMENT_LIMIT = 2_000_000
 _LARGE = "graph-too-large"
+CALLS = 50_000
+"""Nodes of a graph with those of all user-defined processes that it calls, and that these call."""
 
 _UNDER_CONDITION = frozenset({"x", "index", "label", "element", "context"})
 _DATA = frozenset({"data", "context"})
@@ -106,6 +108,13 @@ class Graph:
             yield node
             for part in _graphs(node.arguments):
                 yield from part.walk()
+
+
+def check_calls(count: int) -> None:
+    """Raise `InvalidInput` where user-defined processes that call each other add up to too much."""
+    if count > CALLS:
+        what = f"The graph calls more than {CALLS} processes, with those of its user-defined processes."
+        raise InvalidInput(what, "Each of them calls several others.", "Take a process less.", code=_LARGE)
 
 
 def read(content: bytes | str, known: Sequence[str] = ()) -> Graph:

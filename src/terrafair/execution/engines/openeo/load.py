@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from terrafair.errors import InvalidInput
+from terrafair.errors import InvalidInput, TerrafairError
 from terrafair.execution.engines.openeo import area, dimensions, instants, read, stac
 from terrafair.execution.engines.openeo.area import Box, Geometries
 from terrafair.execution.engines.openeo.evaluate import Callback, Environment
@@ -140,13 +140,22 @@ def _load(
         what = f"`bands` is {describe(bands)}, not a list."
         raise InvalidInput(what, remedy='Write it as ["B04", "B08"].', code="argument-type")
     if path.is_file() and path.suffix.lower() in {".json", ".geojson"}:
-        cube = stac.cube_of(path, reference, box, start, end, bands or (), _condition(properties))
+        around = _hint(environment.around)
+        cube = stac.cube_of(path, reference, box, start, end, bands or (), _condition(properties), around)
     else:
         cube = read.select_bands(read.cube_of(path, reference), bands)
         if dimensions.of_kind(cube, "temporal") and (start is not None or end is not None):
             cube = between(cube, dimensions.temporal(cube, None), start, end)
         cube = within(cube, box) if box is not None else cube
     return cube if shapes is None else keep_where(cube, area.mask(cube, shapes))
+
+
+def _hint(extent: Any) -> Box | None:
+    """The area of a filter further on, which will tell itself what is wrong with it."""
+    try:
+        return None if extent is None else Box.of(extent)
+    except TerrafairError:
+        return None
 
 
 def area_of(extent: Any) -> tuple[Box | None, Geometries | None]:

@@ -59,13 +59,13 @@ def _dekad(moment: dt.datetime) -> str:
 
 
 def _season(moment: dt.datetime) -> str:
-    year = moment.year + (moment.month == 12)
+    year = moment.year - (moment.month <= 2)
     return f"{year:04d}-{_SEASONS[moment.month % 12 // 3]}"
 
 
 def _tropical(moment: dt.datetime) -> str:
     wet = moment.month >= 11 or moment.month <= 4
-    return f"{moment.year + (moment.month >= 11):04d}-{'ndjfma' if wet else 'mjjaso'}"
+    return f"{moment.year - (moment.month <= 4):04d}-{'ndjfma' if wet else 'mjjaso'}"
 
 
 def _week(moment: dt.datetime) -> str:
@@ -85,8 +85,8 @@ _LABELS: dict[str, Callable[[Any], str]] = {
     "decade": lambda moment: f"{moment.year // 10 * 10:04d}",
     "decade-ad": lambda moment: f"{(moment.year - 1) // 10 * 10 + 1:04d}",
 }
-_MONTHS_ON = {"djf": -1, "mam": 2, "jja": 5, "son": 8, "ndjfma": -2, "mjjaso": 4}
-"""Months from January of the label's year; the northern winter begins in the year before."""
+_MONTHS_ON = {"djf": 11, "mam": 2, "jja": 5, "son": 8, "ndjfma": 10, "mjjaso": 4}
+"""Months from January of the label's year, which is the one that the season begins in."""
 _STARTS: dict[str, Callable[..., Any]] = {
     "hour": lambda y, m, d, h: np.datetime64(f"{y}-{m}-{d}T{h}", "h"),
     "day": lambda y, d: np.datetime64(y, "D") + (int(d) - 1),

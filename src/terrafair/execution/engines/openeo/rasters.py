@@ -1,7 +1,9 @@
 """Reads rasters (GeoTIFF, GRIB, JPEG 2000, PNG) lazily onto one grid, in the values as stored: no scale, no offset."""
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,32 +132,36 @@ def frame_of(raster: Raster) -> Frame:
     return Frame(raster.crs, raster.transform, raster.width, raster.height)
 
 
-def layer_stack(layers: Sequence[Layer], frame: Frame, kind: np.dtype[Any]) -> Any:
-    """A lazy plane (y, x) from files of one date and band; where they overlap, the first that has a value wins."""
+def planes(plan: Sequence[Sequence[Sequence[Layer]]], frame: Frame, kind: np.dtype[Any]) -> Any:
+    """A lazy array (t, bands, y, x): for each date and band its files; the first that has a value wins.
+
+    The graph is written by hand: what `dask.delayed` looks for in each header takes longer than reading the pixels.
+    """
     import dask.array as da
 
-    rows = _pieces(frame.height)
-    columns = _pieces(frame.width)
-    lines, top = [], 0
-    for height in rows:
-        line, left = [], 0
-        for width in columns:
-            part = frame.part(left, top, width, height)
-            line.append(da.from_delayed(_delayed(tuple(layers), part, kind), (height, width), kind))
-            left += width
-        lines.append(line)
-        top += height
-    return da.block(lines)
+    rows, columns = _pieces(frame.height), _pieces(frame.width)
+    name = f"planes-{uuid.uuid4().hex}"
+    graph = {}
+    for moment, bands in enumerate(plan):
+        for band, layers in enumerate(bands):
+            for down, top in enumerate(_starts(rows)):
+                for across, left in enumerate(_starts(columns)):
+                    part = frame.part(left, top, columns[across], rows[down])
+                    graph[name, moment, band, down, across] = (partial(_plane, tuple(layers), part, kind),)
+    chunks = ((1,) * len(plan), (1,) * len(plan[0]), tuple(rows), tuple(columns))
+    return da.Array(graph, name, chunks, dtype=kind)
 
 
 def _pieces(size: int) -> list[int]:
     return [min(CHUNK, size - start) for start in range(0, size, CHUNK)]
 
 
-def _delayed(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
-    import dask
+def _starts(sizes: Sequence[int]) -> list[int]:
+    return [number * CHUNK for number in range(len(sizes))]
 
-    return dask.delayed(read, pure=False)(layers, frame, kind)  # type: ignore[attr-defined]
+
+def _plane(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
+    return read(layers, frame, kind)[None, None]
 
 
 def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
@@ -260,29 +266,21 @@ def cube_of(path: Path, reference: str) -> xr.DataArray:
     names = _band_names(raster)
     if moments and len(set(zip(raster.times, names, strict=True))) == raster.count:
         return _by_time(raster, frame, kind, moments, names)
-    import dask.array as da
-
     if len(set(names)) < len(names):
         names = [f"B{number}" for number in range(1, raster.count + 1)]
-    planes = [layer_stack([Layer(raster, number)], frame, kind) for number in range(1, raster.count + 1)]
-    return assemble(da.stack(planes)[None], frame, names, []).isel(t=0, drop=True)
+    layers = [[Layer(raster, number)] for number in range(1, raster.count + 1)]
+    return assemble(planes([layers], frame, kind), frame, names, []).isel(t=0, drop=True)
 
 
 def _by_time(
     raster: Raster, frame: Frame, kind: np.dtype[Any], moments: list[np.datetime64], names: list[str]
 ) -> xr.DataArray:
-    import dask.array as da
-
     bands = list(dict.fromkeys(names))
     places = {(time, name): n + 1 for n, (time, name) in enumerate(zip(raster.times, names, strict=True))}
     complete = all((moment, band) in places for moment in moments for band in bands)
     kind = kind if complete else value_type([raster], gaps=True)
-    data = [
-        [layer_stack([Layer(raster, places[m, b])] if (m, b) in places else [], frame, kind) for b in bands]
-        for m in moments
-    ]
-    stacked = da.stack([da.stack(line) for line in data])
-    return assemble(stacked, frame, bands, moments)
+    plan = [[[Layer(raster, places[m, b])] if (m, b) in places else [] for b in bands] for m in moments]
+    return assemble(planes(plan, frame, kind), frame, bands, moments)
 
 
 def _band_names(raster: Raster) -> list[str]:

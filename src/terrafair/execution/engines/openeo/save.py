@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from terrafair.errors import InvalidInput
-from terrafair.execution.engines.openeo import dimensions, write
+from terrafair.execution.engines.openeo import dimensions, emptiness, write
 from terrafair.execution.engines.openeo.evaluate import Environment
 from terrafair.execution.engines.openeo.values import LabelledArray, Stack, describe, plain
 
@@ -47,6 +47,8 @@ class Results:
     """Name -> path relative to the folder."""
     changes: dict[str, Any] = field(default_factory=dict)
     """Output name -> JSON merge patch for its STAC metadata."""
+    emptied: list[str] = field(default_factory=list)
+    """What the evaluation knows of cubes that became empty."""
     _saved: list[Any] = field(default_factory=list)
 
     def saved(self, value: Any) -> bool:
@@ -59,6 +61,8 @@ class Results:
         if extension is None:
             what = f"The format {form!r} is not known."
             raise InvalidInput(what, remedy=f"Known: {NAMES}.", code="format-unsupported")
+        if isinstance(data, xr.DataArray) and not data.size:
+            raise emptiness.fault(data, self.emptied)
         self._saved.append(data)
         name = self._free(str(options.get("filename_prefix") or "") or node)
         if isinstance(data, xr.DataArray):

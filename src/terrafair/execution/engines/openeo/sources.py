@@ -5,8 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from terrafair.errors import InvalidInput, Problem, TerrafairError
+from terrafair.execution.engines.openeo import instants, pushdown
+from terrafair.execution.engines.openeo.area import Box
 from terrafair.execution.engines.openeo.evaluate import CALL_LIMIT, Definitions
-from terrafair.execution.engines.openeo.graph import CALLBACKS, Graph, Node, NodeReference, ParameterReference
+from terrafair.execution.engines.openeo.graph import (
+    CALLBACKS,
+    Graph,
+    Node,
+    NodeReference,
+    ParameterReference,
+    check_calls,
+)
 
 LOADERS: Mapping[str, tuple[str, str]] = {
     "load_collection": ("id", "collection"),
@@ -41,6 +50,8 @@ class Need:
     """A bounding box or GeoJSON as written; None: everything."""
     temporal: Any = None
     bands: tuple[str, ...] = ()
+    cut: str = ""
+    """The filter that area or time come from, where the loader itself names none."""
 
 
 @dataclass(slots=True)
@@ -49,6 +60,8 @@ class Found:
 
     needs: list[Need] = field(default_factory=list)
     computed: list[Problem] = field(default_factory=list)
+    calls: int = 0
+    """Nodes seen so far."""
 
 
 def find(graph: Graph, values: Mapping[str, Any], definitions: Definitions) -> Found:
@@ -59,11 +72,17 @@ def find(graph: Graph, values: Mapping[str, Any], definitions: Definitions) -> F
     return found
 
 
-def calls(graph: Graph, definitions: Definitions, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Node]]:
+def calls(graph: Graph, definitions: Definitions) -> Iterator[tuple[str, Node]]:
     """Every call with the place where it stands, inside callbacks and user-defined processes too.
 
-    Raises `InvalidInput` for a user-defined process that cannot be parsed or calls itself.
+    Raises `InvalidInput` for a user-defined process that cannot be parsed or calls itself, and for too many calls.
     """
+    for number, each in enumerate(_calls(graph, definitions, ())):
+        check_calls(number)
+        yield each
+
+
+def _calls(graph: Graph, definitions: Definitions, path: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
     if len(path) > CALL_LIMIT:
         what = f"User-defined processes call each other more than {CALL_LIMIT} levels deep: {path[-1]}."
         raise InvalidInput(what, "It most likely calls itself.", code="process-recursion")
@@ -72,7 +91,7 @@ def calls(graph: Graph, definitions: Definitions, path: tuple[str, ...] = ()) ->
         yield where, node
         definition = definitions.find(node.process, node.namespace)
         if definition is not None:
-            yield from calls(definition, definitions, (*path, node.id))
+            yield from _calls(definition, definitions, (*path, node.id))
 
 
 def _walk(
@@ -81,19 +100,43 @@ def _walk(
     if len(path) > CALL_LIMIT:
         return
     for node in graph.nodes.values():
+        found.calls += 1
+        check_calls(found.calls)
         arguments = {name: _literal(value, graph, bound) for name, value in node.arguments.items()}
         definition = definitions.find(node.process, node.namespace)
         if definition is not None:
             defaults = {each.name: each.default for each in definition.parameters if not each.required}
             _walk(definition, {**defaults, **arguments}, definitions, (*path, node.id), found)
         elif node.process in LOADERS:
-            _add(node, arguments, "/".join((*path, node.id)), found)
+            later, cut = _later(graph, node, arguments, bound)
+            _add(node, {**arguments, **later}, "/".join((*path, node.id)), found, "/".join((*path, cut)) if cut else "")
         for name, callback in _callbacks(node.arguments):
             own = CALLBACKS.get((node.process, name), frozenset({"x", "y", "data", "value", "context"}))
             _walk(callback, {**bound, **dict.fromkeys(own, UNKNOWN)}, definitions, (*path, node.id), found)
 
 
-def _add(node: Node, arguments: Mapping[str, Any], where: str, found: Found) -> None:
+def _later(
+    graph: Graph, node: Node, arguments: Mapping[str, Any], bound: Mapping[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """Extents that the loader does not name, but filters behind it; and one of those."""
+    found: dict[str, Any] = {}
+    by = ""
+    for facet, check in (("spatial", Box.of), ("temporal", instants.interval)):
+        name = f"{facet}_extent"
+        if node.process not in pushdown.LOADERS or arguments.get(name) is not None:
+            continue
+        cut = pushdown.cut(graph, node.id, facet)
+        extent = None if cut is None else _known(_literal(cut.extent, graph, bound))
+        try:
+            if cut is not None and extent is not None and check(extent):
+                found[name], by = extent, cut.node
+        except TerrafairError:
+            # The filter itself will say what is wrong with it.
+            continue
+    return found, by
+
+
+def _add(node: Node, arguments: Mapping[str, Any], where: str, found: Found, cut: str = "") -> None:
     argument, way = LOADERS[node.process]
     value = arguments.get(argument)
     if way == "code" and not _is_address(value):
@@ -103,7 +146,7 @@ def _add(node: Node, arguments: Mapping[str, Any], where: str, found: Found) -> 
             spatial, temporal = (_known(arguments.get(name)) for name in ("spatial_extent", "temporal_extent"))
             bands = _known(arguments.get("bands"))
             names = tuple(map(str, bands)) if isinstance(bands, list) else ()
-            found.needs.append(Need(reference, way, where, spatial, temporal, names))
+            found.needs.append(Need(reference, way, where, spatial, temporal, names, cut))
         elif _has_unknown(reference):
             what = f"The {argument} of {node.process} is computed by the graph."
             why = "Data is staged before the graph runs, so its address must be known by then."

@@ -58,10 +58,24 @@ def items_of(path: Path, reference: str) -> list[Mapping[str, Any]]:
     return items
 
 
+MARGIN = 32
+"""Pixels around an area that is only a hint: what is warped later looks at neighbours."""
+
+
 def cube_of(
-    path: Path, reference: str, box: Box | None, start: Any, end: Any, bands: Sequence[Any], accepts: Accepts
+    path: Path,
+    reference: str,
+    box: Box | None,
+    start: Any,
+    end: Any,
+    bands: Sequence[Any],
+    accepts: Accepts,
+    around: Box | None = None,
 ) -> xr.DataArray:
-    """The cube of all items in time and area that the condition accepts; raises `InvalidInput` when nothing is left."""
+    """The cube of all items in time and area that the condition accepts; raises `InvalidInput` when nothing is left.
+
+    What lies far from `around` may be left away.
+    """
     documents = items_of(path, reference)
     items = [_item(item, path.parent) for item in documents if accepts(item.get("properties") or {})]
     kept = [item for item in items if (start is None or item.moment >= start) and (end is None or item.moment < end)]
@@ -75,7 +89,7 @@ def cube_of(
     if not any(item.bands for item in kept):
         what = f"The items of {reference} have no raster assets."
         raise InvalidInput(what, where=reference, code="asset-missing")
-    return _from_rasters(kept, box, bands)
+    return _from_rasters(kept, box, bands, around)
 
 
 def _item(item: Mapping[str, Any], folder: Path) -> Item:
@@ -119,21 +133,21 @@ def _nodata(value: Any) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def _from_rasters(items: Sequence[Item], box: Box | None, wanted: Sequence[Any]) -> xr.DataArray:
-    import dask.array as da
-
+def _from_rasters(
+    items: Sequence[Item], box: Box | None, wanted: Sequence[Any], around: Box | None = None
+) -> xr.DataArray:
     names = _chosen([band for item in items for band in item.bands], wanted)
     headers: dict[str, Raster] = {}
     for item in items:
         for band in item.bands:
             if band.name in names and band.href not in headers:
                 headers[band.href] = _header(band)
-    frame = _cut(_union(list(headers.values())), box)
+    frame = _near(_cut(_union(list(headers.values())), box), around)
     moments = sorted({item.moment for item in items})
     plan = {(moment, name): _layers(items, moment, name, headers) for moment in moments for name in names}
     gaps = any(not layers or not _covers(layers, frame) for layers in plan.values())
     kind = rasters.value_type(list(headers.values()), gaps=gaps)
-    data = da.stack([da.stack([rasters.layer_stack(plan[m, n], frame, kind) for n in names]) for m in moments])
+    data = rasters.planes([[plan[m, n] for n in names] for m in moments], frame, kind)
     known = {band.name: band for item in items for band in item.bands if band.name in names}
     attributes = {
         "common_names": {name: known[name].common_name for name in names if known[name].common_name},
@@ -240,6 +254,22 @@ def _cut(frame: Frame, box: Box | None) -> Frame:
         what = f"No pixel lies in west {box.west}, south {box.south}, east {box.east}, north {box.north}."
         why = f"The data covers {columns.min():g}..{columns.max():g}, {rows.min():g}..{rows.max():g}."
         raise InvalidInput(what, why, "Choose an area inside.", code="extent-empty")
+    return frame.part(int(across[0]), int(down[0]), int(across[-1] - across[0]) + 1, int(down[-1] - down[0]) + 1)
+
+
+def _near(frame: Frame, around: Box | None) -> Frame:
+    """The part near the box, or all of it where the box lies elsewhere."""
+    if around is None or frame.crs is None:
+        return frame
+    moved = around.to(frame.crs.to_wkt())
+    wide, high = MARGIN * abs(frame.transform.a), MARGIN * abs(frame.transform.e)
+    if moved.west > moved.east:
+        return frame
+    rows, columns = frame.rows(), frame.columns()
+    across = np.flatnonzero((columns >= moved.west - wide) & (columns <= moved.east + wide))
+    down = np.flatnonzero((rows >= moved.south - high) & (rows <= moved.north + high))
+    if not len(across) or not len(down):
+        return frame
     return frame.part(int(across[0]), int(down[0]), int(across[-1] - across[0]) + 1, int(down[-1] - down[0]) + 1)
 
 

@@ -29,6 +29,7 @@ from terrafair.execution.engines.openeo.graph import (
     NodeReference,
     Parameter,
     ParameterReference,
+    check_calls,
     needs,
     parse,
 )
@@ -153,6 +154,7 @@ class _Checker:
     def _walk(self, scope: _Scope) -> None:
         for node in scope.graph.nodes.values():
             self.count += 1
+            check_calls(self.count)
             scope.results[node.id] = self._node(scope, node)
 
     def _check_results(self, graph: Graph) -> None:
@@ -241,7 +243,9 @@ class _Checker:
     def _check_names(self, definition: Definition, process: Process, arguments: Mapping[str, Any], where: str) -> None:
         known = [argument.name for argument in definition.arguments]
         strange = [name for name, value in arguments.items() if name not in known and value is not None]
-        missing = [name for name in process.required if name not in arguments]
+        # The library is laxer than the specification here and there; who checks a graph wants to know.
+        needed = {*process.required, *(each.name for each in definition.arguments if not each.optional)}
+        missing = [name for name in known if name in needed and name not in arguments]
         for name in missing:
             near = next((each for each in strange if nearest(name, [each]).startswith("Did") or len(strange) == 1), "")
             remedy = f"Rename {near} to {name}." if near else f"It takes: {', '.join(known) or 'nothing'}."

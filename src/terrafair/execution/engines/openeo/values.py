@@ -50,6 +50,8 @@ class LabelledArray:
         return len(self.values)
 
 
+VALUES = 2_000_000
+"""Plain values that an array may hold, with those of the arrays in it."""
 Array = list[Any] | LabelledArray | Stack
 
 
@@ -152,3 +154,33 @@ def describe(value: Any) -> str:
     if type(value).__name__ == "DataArray":
         return f"a data cube ({', '.join(map(str, value.dims))})"
     return "an object" if isinstance(value, dict) else f"a {type(value).__name__}"
+
+
+def json_type(value: Any) -> str | None:
+    """The JSON type of a plain value; None for cubes and blocks."""
+    if value is None:
+        return "null"
+    for types, name in (((bool,), "boolean"), ((int,), "integer"), ((float,), "number"), ((str,), "string")):
+        if isinstance(value, types):
+            return name
+    if isinstance(value, list | tuple):
+        return "array"
+    return "object" if isinstance(value, dict) else None
+
+
+def bounded(value: Any) -> Any:
+    """The value; raises `InvalidInput` for arrays that hold each other so often that nobody could write them down."""
+    if isinstance(value, list | dict) and (total := _weight(value, {})) > VALUES:
+        what = f"The value would have {total} elements, written out."
+        raise InvalidInput(what, f"The limit is {VALUES}.", "Do not put an array into itself.", code="graph-too-large")
+    return value
+
+
+def _weight(value: Any, known: dict[int, int]) -> int:
+    """How many plain values there are; each array is counted once and multiplied by how often it stands."""
+    if not isinstance(value, list | dict):
+        return 1
+    if id(value) not in known:
+        items = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_weight(each, known) if isinstance(each, list | dict) else 1 for each in items)
+    return known[id(value)]

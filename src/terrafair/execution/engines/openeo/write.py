@@ -18,10 +18,6 @@ Written = dict[str, str]
 
 def cube(data: xr.DataArray, folder: Path, name: str, extension: str, options: Mapping[str, Any]) -> Written:
     """Write a cube in one format; gives output name -> relative path."""
-    if not data.size:
-        raise InvalidInput(
-            f"The result is empty: {dict(data.sizes)}.", "There is nothing to save.", code="result-empty"
-        )
     if extension in {"tif", "png"}:
         return images.write(data, folder, name, extension, options)
     if extension in {"nc", "zarr"}:

@@ -77,7 +77,12 @@ def _grouped(
     cube: xr.DataArray, name: str, groups: Sequence[Any], labels: Sequence[Any], reducer: Callback, context: Any
 ) -> xr.DataArray:
     """Reduce each group of positions on its own; the dimension stays where it was."""
-    parts = [blocks.reduce_group(cube, name, group, reducer, context) for group in groups]
+    parts = [blocks.reduce_group(cube, name, group, reducer, context) for group in groups if len(group)]
+    if len(parts) < len(groups):
+        # One for all: a year of hours has thousands of them.
+        nothing = blocks.reduce_group(cube, name, [], reducer, context)
+        filled = iter(parts)
+        parts = [next(filled) if len(group) else nothing for group in groups]
     kind = np.result_type(*(part.dtype for part in parts))
     stacked = xr.concat(
         [part.astype(kind) for part in parts], name, join="override", coords="minimal", compat="override"

@@ -13,6 +13,7 @@ from terrafair.execution.engines.openeo.instants import instant
 from terrafair.execution.engines.openeo.processes.comparison import eq, is_nodata
 from terrafair.execution.engines.openeo.processes.logic import truth
 from terrafair.execution.engines.openeo.values import (
+    VALUES,
     Array,
     Block,
     LabelledArray,
@@ -154,10 +155,14 @@ def array_contains(data: Any, value: Any) -> Any:
 def array_apply(data: Any, process: Any, context: Any = None) -> Any:
     array = as_array(data)
     labels = labels_of(array)
-    found = [
-        process(x=item, index=number, label=labels[number] if labels else None, context=context)
-        for number, item in enumerate(items_of(array))
-    ]
+    found: list[Any] = []
+    total = 0
+    for number, item in enumerate(items_of(array)):
+        found.append(process(x=item, index=number, label=labels[number] if labels else None, context=context))
+        total += len(found[-1]) if isinstance(found[-1], list) else 1
+        if total > VALUES:
+            what = f"The arrays that array_apply puts together have more than {VALUES} elements."
+            raise InvalidInput(what, remedy="Make them shorter.", code="graph-too-large")
     return rebuild(array, found, labels)
 
 

@@ -62,9 +62,18 @@ def rename_dimension(data: Any, source: str, target: str) -> xr.DataArray:
     return renamed
 
 
-def rename_labels(environment: Environment, data: Any, dimension: str, target: Any, source: Any = None) -> xr.DataArray:
-    """Without a source the labels must be numbered; published graphs rename others too, by their order."""
+def rename_labels(
+    environment: Environment, data: Any, dimension: str, target: Any = None, source: Any = None
+) -> xr.DataArray:
+    """Without a source the labels must be numbered; published graphs rename others too, by their order.
+
+    A single list of labels is the target, under either name; the static check asks for the right one.
+    """
     cube = dimensions.as_cube(data)
+    if target is None:
+        if not source:
+            raise InvalidInput("Neither `target` nor `source` has labels.", code="argument-missing")
+        target, source = source, None
     name = dimensions.find(cube, dimension)
     old, fresh = dimensions.labels(cube, name), items_of(as_array(target, "target"))
     given = items_of(as_array(source, "source")) if source else []

@@ -29,19 +29,26 @@ def date_shift(date: Any, value: Any, unit: str) -> str:
     moment, zone, has_time = _split(date)
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise InvalidInput(f"`value` is {value!r}, not a number.", code="argument-type")
-    if unit in _STEPS:
-        moment += _STEPS[unit] * value
-    elif unit in _MONTHS:
-        months = moment.year * 12 + moment.month - 1 + int(value) * _MONTHS[unit]
-        year, month = divmod(months, 12)
-        day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-        moment = moment.replace(year=year, month=month + 1, day=day)
-    else:
+    if unit not in {*_STEPS, *_MONTHS}:
         raise _unknown(unit)
+    try:
+        moment = _shifted(moment, value, unit)
+    except (OverflowError, ValueError):
+        what = f"{date} {value:+} {unit} is not between the years 1 and 9999."
+        raise InvalidInput(what, remedy="Shift by less.", code="argument-value") from None
     if not has_time:
         return moment.strftime("%Y-%m-%d")
     fraction = f".{moment.microsecond // 1000:03d}" if moment.microsecond else ""
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction + zone
+
+
+def _shifted(moment: datetime, value: float, unit: str) -> datetime:
+    if unit in _STEPS:
+        return moment + _STEPS[unit] * value
+    months = moment.year * 12 + moment.month - 1 + int(value) * _MONTHS[unit]
+    year, month = divmod(months, 12)
+    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+    return moment.replace(year=year, month=month + 1, day=day)
 
 
 def _split(date: str) -> tuple[datetime, str, bool]:

@@ -62,24 +62,30 @@ def located(cube: xr.DataArray) -> None:
 
 
 def filter_temporal(data: Any, extent: Any, dimension: str | None = None) -> xr.DataArray:
+    """Nothing is left of a cube without a date in the interval; whoever saves it is told why."""
     cube = dimensions.as_cube(data)
     if dimension is None and not dimensions.of_kind(cube, "temporal"):
         dimensions.temporal(cube, None)
     names = [dimensions.temporal(cube, dimension)] if dimension else dimensions.of_kind(cube, "temporal")
     start, end = instants.interval(extent, "extent")
     for name in names:
-        cube = between(cube, name, start, end)
+        cube = cube.isel({name: np.flatnonzero(_during(cube[name].values, start, end))})
     return cube
 
 
-def between(cube: xr.DataArray, name: str, start: np.datetime64 | None, end: np.datetime64 | None) -> xr.DataArray:
-    """The dates from start to before end; raises `InvalidInput` when there are none."""
-    moments = cube[name].values
+def _during(moments: Any, start: np.datetime64 | None, end: np.datetime64 | None) -> Any:
     keep = np.ones(len(moments), bool)
     if start is not None:
         keep &= moments >= start
     if end is not None:
         keep &= moments < end
+    return keep
+
+
+def between(cube: xr.DataArray, name: str, start: np.datetime64 | None, end: np.datetime64 | None) -> xr.DataArray:
+    """The dates from start to before end; raises `InvalidInput` when there are none."""
+    moments = cube[name].values
+    keep = _during(moments, start, end)
     if len(moments) and not keep.any():
         first, last = instants.text(moments.min()), instants.text(moments.max())
         what = f"No date lies from {_open(start)} to {_open(end)}."

@@ -92,7 +92,11 @@ def int_(x: Any) -> Any:
 
 
 def round_(x: Any, p: Any = 0) -> Any:
-    return numbers(lambda value: np.round(value if is_block(value) else np.float64(value), p), x=x)
+    # Beyond the range of doubles there is nothing to round, and powers of ten take forever.
+    digits = p if not is_number(p) else max(-300, min(301, p))
+    if is_number(digits) and digits > 300:
+        return x
+    return numbers(lambda value: np.round(value if is_block(value) else np.float64(value), digits), x=x)
 
 
 def _whole(value: Any) -> Any:

@@ -88,6 +88,11 @@ def aggregate_spatial_window(
     if boundary not in {"pad", "trim"}:
         raise InvalidInput(f"`boundary` is {boundary!r}.", remedy="Choose pad or trim.", code="argument-value")
     steps = {x: size[0], y: size[1]}
+    if boundary == "pad" and any(step > 2 * max(cube.sizes[name], 1) for name, step in steps.items()):
+        what = (
+            f"Windows of {size[0]} x {size[1]} pixels are much larger than the cube: {cube.sizes[x]} x {cube.sizes[y]}."
+        )
+        raise InvalidInput(what, remedy="Choose a smaller `size`, or reduce_spatial.", code="argument-value")
     starts = {x: "right" in align, y: "lower" in align}
     labels, fitted = {}, cube
     for name, step in steps.items():

@@ -25,6 +25,8 @@ from terrafair.execution.engines.openeo.values import (
 )
 
 Floats = Any
+INTERVALS = 10_000
+"""Between quantiles, at most."""
 
 
 def _reduce(
@@ -56,7 +58,18 @@ def _numbers(items: list[Any]) -> list[Any]:
     return [int(item) if isinstance(item, bool) else item for item in items]
 
 
+def _slabs(values: Block) -> list[Block]:
+    """Many layers of few pixels in slabs of some thousand values; empty for thick layers, which go one by one."""
+    size = max(1, values[0].size)
+    if size >= 1024 or len(values) < 64:
+        return []
+    step = max(1, 65536 // size)
+    return [values[start : start + step] for start in range(0, len(values), step)]
+
+
 def _count_valid(values: Block) -> Block:
+    if slabs := _slabs(values):
+        return len(values) - sum(np.count_nonzero(np.isnan(slab), 0) for slab in slabs)
     missing = [np.isnan(layer) for layer in values]
     count = np.full(values.shape[1:], len(values), np.int32)
     for layer in missing:
@@ -67,7 +80,9 @@ def _count_valid(values: Block) -> Block:
 
 def _any_missing(values: Block) -> Block:
     missing = np.zeros(values.shape[1:], bool)
-    for layer in values:
+    for slab in (slabs := _slabs(values)):
+        missing |= np.isnan(slab).any(0)
+    for layer in () if slabs else values:
         missing |= np.isnan(layer)
     return missing
 
@@ -76,6 +91,8 @@ def _total(values: Block) -> Block:
     """In double precision: float32 loses digits over long series."""
     if len(values) == 1:
         return values[0].astype(np.float64)
+    if slabs := _slabs(values):
+        return np.asarray(sum(np.add.reduce(slab, 0, dtype=np.float64) for slab in slabs))
     total = np.add(values[0], values[1], dtype=np.float64)
     for layer in values[2:]:
         total += layer
@@ -86,6 +103,8 @@ def _add_up(values: Block) -> Block:
     """The sum of what is valid."""
     total = _total(values)
     # Not-a-number anywhere shows in the sum; most blocks have none, and are done.
+    if np.isnan(total).any() and (slabs := _slabs(values)):
+        return np.asarray(sum(np.add.reduce(slab, 0, dtype=np.float64, where=~np.isnan(slab)) for slab in slabs))
     if np.isnan(total).any():
         total = np.where(np.isnan(values[0]), 0, values[0].astype(np.float64))
         for layer in values[1:]:
@@ -110,7 +129,9 @@ def sum_(data: Any, ignore_nodata: bool = True) -> Any:
 def product(data: Any, ignore_nodata: bool = True) -> Any:
     def multiply(values: Block, count: Block) -> Block:
         total = np.ones(values.shape[1:], np.float64)
-        for layer in values:
+        for slab in (slabs := _slabs(values)):
+            total *= np.multiply.reduce(slab, 0, dtype=np.float64, where=~np.isnan(slab))
+        for layer in () if slabs else values:
             total *= np.where(np.isnan(layer), 1, layer)
         return _known(total, count)
 
@@ -137,7 +158,9 @@ def _squares(values: Block, count: Block) -> Block:
     """Two passes: the difference of large squares would lose the variance."""
     centre = _add_up(values) / np.maximum(count, 1)
     total = np.zeros(values.shape[1:], np.float64)
-    for layer in values:
+    for slab in (slabs := _slabs(values)):
+        total += np.add.reduce((slab - centre) ** 2, 0, where=~np.isnan(slab))
+    for layer in () if slabs else values:
         total += np.where(np.isnan(layer), 0, (layer - centre) ** 2)
     return _known(total / np.maximum(count - 1, 1), count, 2)
 
@@ -213,6 +236,9 @@ def _shares(probabilities: Any) -> list[float]:
     if is_number(probabilities):
         if probabilities < 2 or int(probabilities) != probabilities:
             raise InvalidInput(f"{probabilities} intervals cannot be made.", remedy="Give an integer of 2 or more.")
+        if probabilities > INTERVALS:
+            what = f"{probabilities} quantiles are more than {INTERVALS}."
+            raise InvalidInput(what, remedy="Ask for fewer.", code="argument-value")
         return [number / probabilities for number in range(1, int(probabilities))]
     shares = items_of(as_array(probabilities, "probabilities"))
     if any(not is_number(share) or not 0 <= share <= 1 for share in shares):
@@ -272,7 +298,10 @@ def all_(data: Any, ignore_nodata: bool = True) -> Any:
 
 
 def _logical(data: Any, ignore_nodata: bool, *, decisive: bool) -> Any:
-    """`decisive` is the value that settles the outcome at once."""
+    """`decisive` is the value that settles the outcome at once.
+
+    A single no-data value leaves what an empty array gives: there is no pair to reduce, and the official cases say so.
+    """
     array = as_array(data)
     if isinstance(array, Stack):
         floats = array.values.dtype.kind == "f"
@@ -287,8 +316,8 @@ def _logical(data: Any, ignore_nodata: bool, *, decisive: bool) -> Any:
     items = items_of(array)
     if any(item is not None and bool(item) == decisive for item in items):
         return decisive
-    if not ignore_nodata and any(item is None for item in items):
-        return None if len(items) > 1 or not decisive else False
+    if not ignore_nodata and len(items) > 1 and any(item is None for item in items):
+        return None
     return not decisive
 
 

@@ -102,6 +102,10 @@ def vector_reproject(data: Any, projection: Any, dimension: str | None = None) -
     return cube
 
 
+MOST_POINTS = 100_000
+"""Points that are drawn, at most."""
+
+
 def vector_to_random_points(
     data: Any, geometry_count: int | None = None, total_count: int | None = None, group: bool = True,
     seed: int | None = None,
@@ -114,6 +118,9 @@ def vector_to_random_points(
     if total_count is not None and total_count < len(solid):
         what = f"{total_count} points are too few for {len(solid)} geometries."
         raise InvalidInput(what, "Each gets at least one.", code="count-mismatch")
+    if max(geometry_count or 0, total_count or 0) > MOST_POINTS:
+        what = f"{max(geometry_count or 0, total_count or 0)} points are more than {MOST_POINTS}."
+        raise InvalidInput(what, remedy="Ask for fewer.", code="argument-value")
     each = geometry_count or 1
     if total_count is not None:
         each = min(each if geometry_count else total_count, max(1, total_count // max(len(solid), 1)))
