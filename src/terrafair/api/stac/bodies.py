@@ -24,7 +24,9 @@ async def read_json(request: Request, limit: int) -> Any:
         elif size > DRAINED_BYTES:
             break
     if size > limit:
-        raise InvalidInput(f"The body has over {limit} bytes.", f"At most {limit} are read here.", where="body")
+        raise InvalidInput(
+            f"The body has over {limit} bytes.", f"At most {limit} are read here.", where="body", code="too-large"
+        )
     try:
         return orjson.loads(b"".join(parts))
     except orjson.JSONDecodeError as fault:
