@@ -9,7 +9,8 @@ take some minutes each to load. Four questions: a bbox of 5 degrees; bbox, four 
 order; one item. Ours serves from the embedded store, with as many web processes as the peer.
 
 `--peer` also measures stac-fastapi-pgstac with the same items and questions, in turn with ours: both run all the time,
-and each question goes to one and then the other, ROUNDS times; a figure is the median of its rounds. Its recipe:
+and each question goes to one and then the other, ROUNDS times; a figure is the median of its rounds. Where others use
+the machine, too, the CPU time of a request (server and database, without clients) is the figure to compare. Its recipe:
 PostgreSQL with PostGIS (tools/system_packages.sh), a cluster of its own, pgSTAC by pypgstac, its items loaded by
 pypgstac's loader, and the packages `stac-fastapi-pgstac` and `uvicorn[standard]` in an environment that is made once.
 Both servers, the database and the clients share this machine: read the ratio, not the numbers.
@@ -31,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,43 @@ START_SECONDS = 120
 
 Request = tuple[str, str, bytes]
 """Method, path, body."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server answers, and the files that name its first processes, whose CPU time is its cost."""
+
+    port: int
+    prefix: str
+    processes: tuple[int, ...]
+
+    def cpu(self) -> float:
+        """Seconds that they and all below them have used."""
+        parents: dict[int, int] = {}
+        used: dict[int, float] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError):
+                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                    parents[int(entry.name)] = int(fields[1])
+                    used[int(entry.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        return sum(seconds for process, seconds in used.items() if self._holds(process, parents))
+
+    def _holds(self, process: int, parents: dict[int, int]) -> bool:
+        while process > 1:
+            if process in self.processes:
+                return True
+            process = parents.get(process, 0)
+        return False
+
+
+def placed(port: int, prefix: str = "") -> Place:
+    """The place of what this process has just started to listen there."""
+    return Place(port, prefix, tuple(_STARTED[port]))
+
+
+_STARTED: dict[int, list[int]] = {}
+"""Port -> first processes."""
 
 
 def item(n: int) -> dict[str, Any]:
@@ -165,6 +204,7 @@ def serving(python: str, target: list[str], workers: int, environment: dict[str,
     port = free_port()
     command = [python, "-m", "uvicorn", *target, "--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen([*command, "--log-level", "error", "--no-access-log"], env={**os.environ, **environment})
+    _STARTED[port] = [process.pid]
     try:
         _await(port)
         time.sleep(3)  # the other workers
@@ -175,11 +215,11 @@ def serving(python: str, target: list[str], workers: int, environment: dict[str,
 
 
 async def _client(
-    place: tuple[int, str], asked: Callable[[int], Request], numbers: Iterator[int], until: float, times: list[float]
+    place: Place, asked: Callable[[int], Request], numbers: Iterator[int], until: float, times: list[float]
 ) -> None:
     """One connection that asks and waits, in the fewest steps: the clients share the machine with the server."""
-    port, prefix = place
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    prefix = place.prefix
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
     while time.perf_counter() < until:
         method, path, body = asked(next(numbers))
         head = f"{method} {prefix}{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -201,9 +241,9 @@ async def _client(
 
 
 def measure(
-    place: tuple[int, str], asked: Callable[[int], Request], numbers: Iterator[int], clients: int, seconds: float
-) -> tuple[float, float, float]:
-    """Requests a second, p50 and p99 in milliseconds; no question is asked twice."""
+    place: Place, asked: Callable[[int], Request], numbers: Iterator[int], clients: int, seconds: float
+) -> tuple[float, float, float, float]:
+    """Requests a second, p50, p99 and CPU time of a request in milliseconds; no question is asked twice."""
 
     async def run(length: float) -> list[float]:
         times: list[float] = []
@@ -212,27 +252,31 @@ def measure(
         return times
 
     asyncio.run(run(min(1.0, seconds)))
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), place.cpu()
     times = asyncio.run(run(seconds))
-    rate = len(times) / (time.perf_counter() - begun)
-    return rate, statistics.median(times) * 1000, statistics.quantiles(times, n=100)[98] * 1000
+    rate, cpu = len(times) / (time.perf_counter() - begun), place.cpu() - used
+    p99 = statistics.quantiles(times, n=100)[98]
+    return rate, statistics.median(times) * 1000, p99 * 1000, cpu / len(times) * 1000
 
 
-def alternate(ports: dict[str, tuple[int, str]], count: int, options: argparse.Namespace) -> None:
+def alternate(ports: dict[str, Place], count: int, options: argparse.Namespace) -> None:
     """Every question to every server in turn."""
     for kind, asked in questions(count).items():
-        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ports}
+        if options.only and options.only != kind:
+            continue
+        found: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in ports}
         numbers = {name: iter(range(10**9)) for name in ports}
         for _ in range(options.rounds):
             for name, place in ports.items():
                 found[name].append(measure(place, asked, numbers[name], options.clients, options.seconds))
         middle = {name: [statistics.median(column) for column in zip(*found[name], strict=True)] for name in ports}
-        for name, (rate, p50, p99) in middle.items():
-            figures = f"{rate:.0f} requests/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        for name, (rate, p50, p99, cpu) in middle.items():
+            figures = f"{rate:.0f} requests/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {cpu:.2f} ms of CPU each"
             print(f"{count} items, {kind}, {name}: {figures}", flush=True)
         if len(ports) > 1:
-            ours, theirs = (rate for rate, _, _ in middle.values())
-            print(f"{count} items, {kind}: {ours / theirs:.1f} x", flush=True)
+            ours, theirs = middle.values()
+            ratios = f"{ours[0] / theirs[0]:.1f} x the requests, {theirs[3] / ours[3]:.1f} x for the same CPU time"
+            print(f"{count} items, {kind}: {ratios}", flush=True)
 
 
 def peer_python(kept: Path) -> str:
@@ -298,6 +342,8 @@ def peer(folder: Path, count: int, workers: int) -> Iterator[int]:
             "PGDATABASE": "postgres",
         }
         with serving(python, ["stac_fastapi.pgstac.app:create_app", "--factory"], workers, environment) as served:
+            first = (folder / f"cluster-{count}/data/postmaster.pid").read_text().partition("\n")[0]
+            _STARTED[served].append(int(first))
             yield served
 
 
@@ -316,6 +362,7 @@ def ours(path: Path, options: argparse.Namespace) -> Iterator[int]:
         environment = {"TERRAFAIR_HOME": home, "TERRAFAIR_WEB_WORKERS": str(options.workers)}
         command = [sys.executable, "-m", "terrafair", "serve", "--port", str(port), "--no-demo"]
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+        _STARTED[port] = [process.pid]
         try:
             _await(port)
             time.sleep(10)  # the other web processes
@@ -356,6 +403,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--only", default="", help="one of the questions")
     parser.add_argument("--platform", action="store_true")
     parser.add_argument("--load", action="store_true")
     parser.add_argument("--keep", type=Path, default=CACHE)
@@ -367,9 +415,9 @@ def main() -> None:
             continue
         with ExitStack() as stack:
             prefix = "/stac" if options.platform else ""
-            ports = {"terrafair": (stack.enter_context(ours(archive(options.keep, count), options)), prefix)}
+            ports = {"terrafair": placed(stack.enter_context(ours(archive(options.keep, count), options)), prefix)}
             if options.peer:
-                ports[PEER] = stack.enter_context(peer(options.keep, count, options.workers)), ""
+                ports[PEER] = placed(stack.enter_context(peer(options.keep, count, options.workers)))
             alternate(ports, count, options)
 
 

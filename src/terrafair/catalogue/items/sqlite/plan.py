@@ -97,8 +97,8 @@ def _near(box: Bounds) -> Sql:
 def _sure(box: Bounds) -> Sql:
     """Whether bounds that meet the box settle that the geometry does.
 
-    They do where they are the geometry; where both their sides lie within the box's; and where one does, if the geometry
-    is in one piece (WKB's types 1 to 3): it reaches from end to end of the other side, and so through the box.
+    They do where they are the geometry; where both their sides lie within the box's; and where one does, if the
+    geometry is in one piece (WKB's types 1 to 3): it reaches from end to end of the other side, so through the box.
     """
     west, south, east, north = box
     across, along = "(i.west >= ? AND i.east <= ?)", "(i.south >= ? AND i.north <= ?)"
