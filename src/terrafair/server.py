@@ -45,6 +45,7 @@ class Server:
         """Start everything, serve, and end everything; raises `Conflict` when a platform runs on this home already."""
         home = self._config.home
         home.mkdir(parents=True, exist_ok=True)
+        web_workers.end_in_order()
         with ExitStack() as stack:
             self._lock(home, stack)
             web_workers.wait_for_old(home)

@@ -117,6 +117,7 @@ def serve_beside(config: "Config") -> None:
     from terrafair.app import Parts
     from terrafair.interfaces import build
 
+    end_in_order()
     word = Word(**json.loads(sys.stdin.read()))
     config = replace(config, host=word.host, demo=word.demo, issuers=word.issuers, clients=word.clients)
     with ExitStack() as stack:
@@ -132,6 +133,15 @@ def serve_beside(config: "Config") -> None:
         server = uvicorn.Server(settings(app))
         threading.Thread(target=_end_with, args=(os.getppid(), server), name="parent-watch", daemon=True).start()
         server.run(sockets=[socket.socket(fileno=word.listening)])
+
+
+def end_in_order() -> None:
+    """Have SIGTERM unwind what is open: uvicorn sends it once more when it has ended, to whoever listened before."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def settings(app: Any) -> Any:
