@@ -36,6 +36,8 @@ class Word:
     """What a process is told by the first one, on its standard input: some of it is no business of a process list."""
 
     seat: int
+    parent: int
+    """Process id of the first; it may be gone before this one has started."""
     listening: int
     """Descriptor of the socket."""
     url: str
@@ -107,7 +109,9 @@ def words(
     """One for each process beside the first."""
     addresses = forge.url if forge else "", archive.url if archive else ""
     about = config.host, config.demo, dict(config.issuers), dict(config.clients)
-    return [Word(seat, listening.fileno(), url, *about, *addresses) for seat in range(1, config.web_workers)]
+    return [
+        Word(seat, os.getpid(), listening.fileno(), url, *about, *addresses) for seat in range(1, config.web_workers)
+    ]
 
 
 def serve_beside(config: "Config") -> None:
@@ -131,7 +135,7 @@ def serve_beside(config: "Config") -> None:
         app = build(parts, stack, forge, archive)
         app.state.url = word.url
         server = uvicorn.Server(settings(app))
-        threading.Thread(target=_end_with, args=(os.getppid(), server), name="parent-watch", daemon=True).start()
+        threading.Thread(target=_end_with, args=(word.parent, server), name="parent-watch", daemon=True).start()
         server.run(sockets=[socket.socket(fileno=word.listening)])
 
 
