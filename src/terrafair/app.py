@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from terrafair.api import shapes
 from terrafair.api.openeo.datasets import Datasets
+from terrafair.api.shared import SharedMemory
 from terrafair.catalogue import osc
 from terrafair.catalogue.catalogue import Catalogue
 from terrafair.catalogue.items.search import ItemStore
@@ -82,6 +83,10 @@ class Parts:
     """Services that the server, the workers and the command line share; each is built when it is first needed."""
 
     config: Config
+    seat: int = 0
+    """Which of the platform's web processes this is; what there may be only one of is with the first."""
+    shared: SharedMemory | None = None
+    """What several web processes know of each other."""
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -226,8 +231,9 @@ class Parts:
     @cached_property
     def painters(self) -> Painters:
         """Draws map tiles."""
-        near = Near(self.objects, self.config.home / "near")
-        return Painters(self.sandbox, near, self.config.home / "painters")
+        seat = f"-{self.seat}" if self.seat else ""
+        near = Near(self.objects, self.config.home / f"near{seat}")
+        return Painters(self.sandbox, near, self.config.home / f"painters{seat}")
 
     @cached_property
     def packager(self) -> Packager:
@@ -416,6 +422,13 @@ def serve(config: Config, say: Callable[[str], None]) -> None:
     from terrafair.server import Server
 
     Server(Parts(config), say).run()
+
+
+def serve_beside(config: Config) -> None:
+    """Serve the web beside the platform's first process, as its word on standard input says."""
+    from terrafair.web_workers import serve_beside as run
+
+    run(config)
 
 
 def work(config: Config, slot: str = "worker-0") -> None:

@@ -23,6 +23,8 @@ class Config:
     """Address that the platform listens on."""
     port: int = 8080
     """Port that the platform listens on; 0 takes a free one."""
+    web_workers: int = 1
+    """Processes that answer web requests; each takes some 250 MB, and more than there are cores gain nothing."""
     url: str = ""
     """Address of the platform that the client and the command line talk to; empty: the one that runs on this home."""
     database: str = ""
@@ -188,6 +190,8 @@ _CHOICES = {
     "metrics": ("operator", "open"),
 }
 
+_WITHIN = {"web_workers": range(1, 65)}
+
 
 def _parse(name: str, kind: str, value: Any) -> Any:
     try:
@@ -196,6 +200,9 @@ def _parse(name: str, kind: str, value: Any) -> Any:
         raise InvalidInput(
             f"The setting {name} is {value!r}.", why=f"It takes {kind}.", remedy=f"Mend TERRAFAIR_{name.upper()}."
         ) from None
+    if name in _WITHIN and parsed not in _WITHIN[name]:
+        problem = Problem(f"The setting {name} is {value!r}.", f"It takes {_WITHIN[name][0]} to {_WITHIN[name][-1]}.")
+        raise InvalidInput(problem.what, problem.why)
     if name in _CHOICES and parsed not in _CHOICES[name]:
         problem = Problem(f"The setting {name} is {value!r}.", f"It takes one of {', '.join(_CHOICES[name])}.")
         raise InvalidInput(problem.what, problem.why)

@@ -16,7 +16,9 @@ from terrafair.api import allocations as allocations_api
 from terrafair.api import projects as projects_api
 from terrafair.api.actors import OPERATOR, VISITOR, Actors
 from terrafair.api.openeo.signing import secret
-from terrafair.api.reception import Reception
+from terrafair.api.rates import Pace
+from terrafair.api.reception import GUESSES, USUAL, Reception
+from terrafair.api.shared import Changes, OwnChanges, SharedRate
 from terrafair.config import Config
 from terrafair.database import transaction
 from terrafair.execution.budget import Budget
@@ -55,15 +57,15 @@ class Identity:
     actors: Actors
 
     @classmethod
-    def of(cls, config: Config, engine: sa.Engine) -> "Identity":
-        """From the settings, on the control database."""
+    def of(cls, config: Config, engine: sa.Engine, changes: Changes) -> "Identity":
+        """From the settings, on the control database; `changes` is how web processes hear of each other's."""
         people, projects = People(engine, config.operators), Projects(engine)
         sessions, personal = Sessions(engine), PersonalTokens(engine)
         known = authenticator(config, engine)
         trusted = parties(config)
         tokens = OidcTokens(tuple(party.provider for party in trusted))
         operating = config.anonymous == "operator" or (config.anonymous == "auto" and config.host in LOOPBACK)
-        actors = Actors(people, projects, sessions, personal, known, OPERATOR if operating else VISITOR)
+        actors = Actors(people, projects, sessions, personal, known, OPERATOR if operating else VISITOR, changes)
         return cls(people, projects, sessions, personal, Allocations(engine), SignIn(engine, trusted, tokens), actors)
 
 
@@ -71,7 +73,7 @@ def install(
     app: "FastAPI", parts: "Parts", engine: sa.Engine, states: Callable[[], dict[str, int]], warning: str
 ) -> None:
     """Routes, pages and the layer in front of all of them."""
-    identity = Identity.of(parts.config, engine)
+    identity = Identity.of(parts.config, engine, parts.shared or OwnChanges())
     # Not the key itself: what signs links must not sign reports.
     key = hmac.digest(secret(engine), b"usage report", "sha256")
     app.include_router(account_api.router(identity.personal, parties(parts.config), identity.actors.forget))
@@ -83,8 +85,12 @@ def install(
     app.include_router(account_pages.router(desk, signing, identity.personal))
     app.include_router(projects_pages.router(desk, identity.projects, identity.allocations, identity.actors.forget))
     app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
-    app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine))
-    threading.Thread(target=_keep_days, args=(identity.allocations,), name="days", daemon=True).start()
+    rates: dict[str, Pace] = {}
+    if memory := parts.shared:
+        rates = {"usual": SharedRate(memory, 0, *USUAL), "guesses": SharedRate(memory, 1, *GUESSES)}
+    app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine), **rates)
+    if parts.seat == 0:
+        threading.Thread(target=_keep_days, args=(identity.allocations,), name="days", daemon=True).start()
 
 
 def budget(parts: "Parts") -> Budget:

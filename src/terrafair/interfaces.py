@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from terrafair import __version__, identity_parts, operations_parts
 from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
+from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
 from terrafair.api.guard import guard
 from terrafair.api.openeo.capabilities import well_known
@@ -71,6 +72,7 @@ def build(
     _portal(parts, app, services)
     _openeo(parts, app, services)
     operations_parts.install(app, parts, services.engine, stack, _warning(parts))
+    app.add_middleware(CrossOrigin)
     app.state.warm = services.verdicts.table
     return app
 
@@ -121,6 +123,8 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
     stac_application.mount(app, "/stac", stac_application.application(service))
     stac_application.mount(app, "/features", features.application(parts.shelves.features))
     stack.callback(parts.shelves.close)
+    if parts.seat:
+        return
     ended = threading.Event()
     stack.callback(ended.set)
     threading.Thread(target=_follow_catalogue, args=(parts, ended), name="products", daemon=True).start()
@@ -193,6 +197,8 @@ def _standards(parts: "Parts", app: FastAPI, engine: Any, jobs: Any, processes: 
     isolation = parts.sandbox.reason if parts.sandbox.isolated else ""
     able = Capabilities(parts.engines, parts.limits, config.workers, BODY_LIMIT, isolation, parts.delegation.names)
     app.include_router(landing.router(app, landing.CONFORMANCE, able.document, pages))
+    if parts.seat:
+        return
     callbacks = Callbacks(engine, web, callback.document(executions, parts.objects, lambda: app.state.url))
     callbacks.start()
     stack.callback(callbacks.stop)

@@ -44,8 +44,9 @@ def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, w
     desk = Desk(warning, lambda: parts.catalogue.commit)
     app.include_router(status.router(desk, lambda: {part.name: part.works for part in readiness.parts()}, report))
     probes = Probes(engine, readiness)
-    stack.callback(probes.stop)
-    probes.start()
+    if parts.seat == 0:
+        stack.callback(probes.stop)
+        probes.start()
     counts = metrics.Counts()
     observed = Observed(engine, lambda: documents(parts), readiness, parts.config.home, __version__)
     app.add_middleware(metrics.Requests, counts=counts)

@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terrafair import web_workers
+from terrafair.api.shared import SharedMemory
 from terrafair.errors import Conflict, InvalidInput, TerrafairError, Unreachable
 from terrafair.operations.metrics import share_between_processes
 
@@ -43,8 +45,10 @@ class Server:
         """Start everything, serve, and end everything; raises `Conflict` when a platform runs on this home already."""
         home = self._config.home
         home.mkdir(parents=True, exist_ok=True)
+        web_workers.end_in_order()
         with ExitStack() as stack:
             self._lock(home, stack)
+            web_workers.wait_for_old(home)
             listening = stack.enter_context(_listen(self._config.host, self._config.port))
             share_between_processes(home)
             self._start_objects(stack)
@@ -182,20 +186,32 @@ class Server:
     def _serve(self, listening: socket.socket, stack: ExitStack) -> None:
         import uvicorn
 
+        self._share(stack)
         host, port = listening.getsockname()[:2]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         from terrafair.interfaces import build
 
         app = build(self._parts, stack, self._forge, self._archive)
         app.state.url = url
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
+        server = uvicorn.Server(web_workers.settings(app))
         # Before the first visitor asks: over a real catalogue the verdicts may wait for absent hosts.
         threading.Thread(target=_quietly, args=(app.state.warm,), name="verdicts", daemon=True).start()
         announced = threading.Thread(target=self._announce, args=(server, url), daemon=True)
         announced.start()
         file = self._config.home / SERVING
         stack.callback(file.unlink, missing_ok=True)
+        beside = web_workers.words(self._config, listening, url, self._forge, self._archive)
+        others = web_workers.WebWorkers(self._config.home, beside, self._say)
+        stack.callback(others.stop)
+        others.start()
         server.run(sockets=[listening])
+
+    def _share(self, stack: ExitStack) -> None:
+        """With several web processes, what they have to know of each other."""
+        if self._config.web_workers > 1:
+            memory = SharedMemory(self._config.home / web_workers.MEMORY, web_workers.RATES, make=True)
+            stack.callback(memory.close)
+            self._parts.shared = memory
 
     def _announce(self, server: Any, url: str) -> None:
         while not server.started:

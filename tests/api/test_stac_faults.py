@@ -151,7 +151,7 @@ def test_a_body_of_fifty_megabytes_is_refused_wherever_one_is_read(client: httpx
         ("PUT", "/collections/scenes/items/one"),
         ("PATCH", "/collections/scenes/items/one"),
     ):
-        assert "bytes" in refused(client.request(method, path, content=body))
+        assert "bytes" in refused(client.request(method, path, content=body), 413)
 
 
 @pytest.mark.parametrize(
@@ -254,3 +254,19 @@ def test_a_collection_at_the_end_of_time_breaks_no_search(client: httpx2.Client)
     assert client.get("/collections", params={"q": "word"}).json()["numberMatched"] == 1
     for when in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:60Z"):
         refused(client.post("/collections/scenes/items", json=item("late", when=when)))
+
+
+def test_a_change_names_the_version_that_it_changes(client: httpx2.Client) -> None:
+    path = "/collections/scenes/items/one"
+    first = client.get(path).headers["etag"]
+    assert client.get(path, headers={"if-none-match": f'W/{first}, "x"'}).status_code == 304
+    for method, body in (("PUT", item("one", gsd=1)), ("PATCH", {"properties": {"gsd": 1}}), ("DELETE", None)):
+        refused(client.request(method, path, json=body, headers={"if-match": '"other"'}), 412)
+    assert client.put(path, json=item("one", gsd=1), headers={"if-match": first}).status_code == 204
+    second = client.get(path).headers["etag"]
+    assert second != first and client.get(path, headers={"if-none-match": first}).status_code == 200
+    refused(client.put(path, json=item("one", gsd=2), headers={"if-match": first}), 412)
+    assert client.delete(path, headers={"if-match": second}).status_code == 204
+    shelf = client.get("/collections/scenes").headers["etag"]
+    refused(client.patch("/collections/scenes", json={"title": "x"}, headers={"if-match": first}), 412)
+    assert client.patch("/collections/scenes", json={"title": "x"}, headers={"if-match": shelf}).status_code == 200

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from terrafair.api.shared import Changes, OwnChanges
 from terrafair.errors import NotFound
 from terrafair.identity.access import NOBODY, Actor, Scope
 from terrafair.identity.asking import Asker
@@ -35,29 +36,31 @@ class Actors:
     authenticator: EmbeddedAuthenticator
     anonymous: Asker = VISITOR
     """Who it is that shows nothing."""
+    changes: Changes = field(default_factory=OwnChanges)
     now: Callable[[], float] = time.monotonic
-    _kept: dict[tuple[str, str], tuple[float, Asker]] = field(default_factory=dict)
+    _kept: dict[tuple[str, str], tuple[float, int, Asker]] = field(default_factory=dict)
 
     def known(self, cookie: str, authorization: str) -> Asker | None:
         """Who it is, where that is remembered: the quick way for pages with many parts."""
         if not cookie and not authorization:
             return self.anonymous
         kept = self._kept.get((cookie, authorization))
-        return kept[1] if kept and kept[0] > self.now() else None
+        return kept[2] if kept and kept[0] > self.now() and kept[1] == self.changes.count() else None
 
     def find(self, cookie: str, authorization: str) -> Asker:
         """Who it is; raises `NotSignedIn` for credentials that do not hold. A cookie that has ended is nobody's."""
         if remembered := self.known(cookie, authorization):
             return remembered
+        changes = self.changes.count()
         found = self._by_token(authorization) if authorization else self._by_cookie(cookie)
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        self._kept[cookie, authorization] = (self.now() + KEPT_SECONDS, found)
+        self._kept[cookie, authorization] = (self.now() + KEPT_SECONDS, changes, found)
         return found
 
     def forget(self) -> None:
         """Look again for everybody, since a role, a token or a session has changed."""
-        self._kept.clear()
+        self.changes.tell()
 
     def _by_cookie(self, cookie: str) -> Asker:
         session = self.sessions.find(cookie)

@@ -10,13 +10,13 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from terrafair.api.cross_origin import SAFE, foreign, welcome
 from terrafair.api.problems import answer
 from terrafair.errors import InvalidInput, Refused, TerrafairError
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 OPEN = "/openeo"
 """An interface for pages of any origin: rights there come with a bearer token, which no browser sends by itself."""
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -73,12 +73,11 @@ class Doorkeeper:
         host, origin = headers.get("host", ""), headers.get("origin")
         try:
             asked = urlsplit(f"//{host}").hostname or ""
-            foreign = bool(origin) and urlsplit(origin or "").netloc != host
         except ValueError:
-            asked, foreign = host, True
+            asked = host
         if self._names and asked not in self._names:
             return Refused(f"This platform is not {asked!r}.", "It answers on this machine only.")
-        if method not in SAFE and foreign and not path.startswith(f"{OPEN}/"):
+        if foreign(headers) and not welcome(method, path, headers) and not path.startswith(f"{OPEN}/"):
             return Refused(f"A page of {origin} may not change things here.")
         return None
 

@@ -23,6 +23,7 @@ STATUS: tuple[tuple[type[errors.TerrafairError], int], ...] = (
 """The first class that fits decides; all else is 500."""
 BY_CODE = {
     "not-acceptable": 406,
+    "precondition-failed": 412,
     "too-large": 413,
     "unsupported-media-type": 415,
     "method-not-allowed": 405,

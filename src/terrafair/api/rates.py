@@ -3,8 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 MOST_BUCKETS = 20_000
+
+
+class Pace(Protocol):
+    """How often each may ask."""
+
+    def wait(self, who: str) -> float:
+        """Take one token; gives the seconds until there is one, 0 when it has been taken."""
+        ...
 
 
 @dataclass(slots=True)

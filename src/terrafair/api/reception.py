@@ -15,8 +15,9 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from terrafair.api.actors import VISITOR, Actors
+from terrafair.api.cross_origin import SAFE, foreign
 from terrafair.api.problems import answer
-from terrafair.api.rates import Rate
+from terrafair.api.rates import Pace, Rate
 from terrafair.errors import Refused, TerrafairError
 from terrafair.events import Asked, Event
 from terrafair.identity.access import Scope as Allowed
@@ -24,7 +25,6 @@ from terrafair.identity.asking import Asker, asking
 from terrafair.identity.person import NotSignedIn, absent
 from terrafair.identity.sessions import COOKIE, Session, guarded
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_ANSWERS = "/openeo"
 """An interface that says by itself, in its own words, that a token does not hold."""
 OPEN = (f"{OWN_ANSWERS}/", "/account/", "/tiles/")
@@ -33,6 +33,8 @@ QUESTIONS = ("/search", "/aggregate", "/api/estimate")
 SIGN_IN = "/account/sign-in"
 GUESSABLE = ("/account/sign-in", "/openeo/credentials/basic")
 FORM_BYTES = 1_000_000
+USUAL, GUESSES = (100, 1000), (0.5, 30)
+"""Requests a second, and at once."""
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -45,15 +47,15 @@ class Reception:
         app: ASGIApp,
         actors: Actors,
         note: Callable[[Event], None],
-        usual: Rate | None = None,
-        guesses: Rate | None = None,
+        usual: Pace | None = None,
+        guesses: Pace | None = None,
     ) -> None:
         """`note` keeps what was asked for in the audit trail."""
         self._app = app
         self._note = note
         self._actors = actors
-        self._usual = usual or Rate(100, 1000)
-        self._guesses = guesses or Rate(0.5, 30)
+        self._usual = usual or Rate(*USUAL)
+        self._guesses = guesses or Rate(*GUESSES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -104,6 +106,9 @@ class Reception:
         if own:
             # Pages of any origin may ask there, so a browser's cookie says nothing.
             cookie = ""
+        elif foreign(headers) and not authorization:
+            # Neither a cookie nor the right of whoever sits at this machine is meant for another site's page.
+            return VISITOR
         found = self._actors.known(cookie, authorization)
         if found is None:
             try:

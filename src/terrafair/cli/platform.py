@@ -1,4 +1,4 @@
-"""Verbs that run the platform itself: `serve`, `doctor`, and the hidden `worker`."""
+"""Verbs that run the platform itself: `serve`, `doctor`, and the hidden `worker` and `web-worker`."""
 
 import sys
 
@@ -38,6 +38,14 @@ def worker() -> None:
     work(load())
 
 
+@click.command("web-worker", hidden=True)
+def web_worker() -> None:
+    """Answer web requests beside the platform's first process until that ends."""
+    from terrafair.app import serve_beside
+
+    serve_beside(load())
+
+
 @click.command("doctor")
 @json_option
 def doctor(*, as_json: bool) -> None:
@@ -57,4 +65,4 @@ def doctor(*, as_json: bool) -> None:
     sys.exit(0 if all(row["works"] for row in findings) else 1)
 
 
-VERBS: tuple[click.Command, ...] = (serve, worker, doctor)
+VERBS: tuple[click.Command, ...] = (serve, worker, web_worker, doctor)

@@ -1,18 +1,15 @@
 """CQL2 over records: parsed within limits, and asked of one record at a time."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import cql2
 import orjson
 
+from terrafair.catalogue.items.cql2 import check_text
 from terrafair.errors import InvalidInput
 
-TEXT_LIMIT, DEPTH_LIMIT, NODE_LIMIT, SIGN_LIMIT = 20_000, 50, 5_000, 200
-# The parser is recursive and native: what is nested too deeply for it ends the whole process.
-_TEXTS = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
-_SIGNS = re.compile(r"[+*/^%]|-(?=\s*-)|(?<=[\w)\"])\s*-|\bNOT\b", re.IGNORECASE)
+TEXT_LIMIT, DEPTH_LIMIT, NODE_LIMIT = 20_000, 50, 5_000
 BOOLEAN = frozenset(
     {"and", "or", "not", "=", "<>", "<", ">", "<=", ">=", "like", "between", "in", "isNull"}
 )  # fmt: skip
@@ -34,6 +31,7 @@ def parse(text: str, language: str, known: Mapping[str, Any]) -> Test:
     try:
         expression = _text(text) if language == "cql2-text" else _json(text)
         tree = expression.to_json()
+        _count(tree, 0)
     except cql2.ParseError as fault:
         raise _wrong(str(fault)) from None
     except InvalidInput:
@@ -50,15 +48,7 @@ def parse(text: str, language: str, known: Mapping[str, Any]) -> Test:
 
 
 def _text(text: str) -> Any:
-    bare = _TEXTS.sub("''", text)
-    deepest = level = 0
-    for letter in bare:
-        level += (letter == "(") - (letter == ")")
-        deepest = max(deepest, level)
-    if deepest > DEPTH_LIMIT or len(_SIGNS.findall(bare)) > SIGN_LIMIT:
-        raise InvalidInput(
-            "The filter is nested too deeply.", f"At most {DEPTH_LIMIT} levels are read.", where="filter"
-        )
+    check_text(text)
     return cql2.parse_text(text)
 
 

@@ -34,7 +34,7 @@ class Changing:
         """PUT /collections/{collection}."""
         name = request.path_params["collection"]
         self._service.check_rights(request, name)
-        await self._service.collection(name)
+        bodies.check_version(request, await self._service.collection(name))
         document = await bodies.read_json(request, bodies.DOCUMENT_BYTES)
         _check_same(document, name)
         return await self._put_collection(request, document, 200)
@@ -44,6 +44,7 @@ class Changing:
         name = request.path_params["collection"]
         self._service.check_rights(request, name)
         stored = await self._service.collection(name)
+        bodies.check_version(request, stored)
         patch = await bodies.read_json(request, bodies.DOCUMENT_BYTES)
         _check_same({"id": name, **patch} if isinstance(patch, dict) else patch, name)
         return await self._put_collection(request, merged(orjson.loads(stored.document()), patch), 200)
@@ -52,6 +53,7 @@ class Changing:
         """DELETE /collections/{collection}."""
         name = request.path_params["collection"]
         self._service.check_rights(request, name)
+        bodies.check_version(request, await self._service.collection(name))
         await self._service.run(self._service.store.delete_collection, name)
         return Response(status_code=204)
 
@@ -77,7 +79,7 @@ class Changing:
         """PUT an item that is there."""
         name, identifier = request.path_params["collection"], request.path_params["item"]
         self._service.check_rights(request, name)
-        await self._service.item(name, identifier)
+        bodies.check_version(request, await self._service.item(name, identifier))
         document = await bodies.read_json(request, bodies.DOCUMENT_BYTES)
         _check_same(document, identifier)
         await self._service.run(self._service.store.put_items, name, [document])
@@ -88,6 +90,7 @@ class Changing:
         name, identifier = request.path_params["collection"], request.path_params["item"]
         self._service.check_rights(request, name)
         stored = await self._service.item(name, identifier)
+        bodies.check_version(request, stored)
         patch = await bodies.read_json(request, bodies.DOCUMENT_BYTES)
         document = merged(orjson.loads(stored.document()), patch)
         _check_same(document, identifier)
@@ -96,9 +99,10 @@ class Changing:
 
     async def remove_item(self, request: Request) -> Response:
         """DELETE an item."""
-        name = request.path_params["collection"]
+        name, identifier = request.path_params["collection"], request.path_params["item"]
         self._service.check_rights(request, name)
-        await self._service.run(self._service.store.delete_item, name, request.path_params["item"])
+        bodies.check_version(request, await self._service.item(name, identifier))
+        await self._service.run(self._service.store.delete_item, name, identifier)
         return Response(status_code=204)
 
     async def _put_collection(self, request: Request, document: Any, status: int) -> Response:

@@ -60,7 +60,10 @@ class Searching:
         """One item."""
         name, identifier = request.path_params["collection"], request.path_params["item"]
         stored = await self._service.item(name, identifier)
-        return json_response(links.item(stored, base_of(request)), GEOJSON)
+        version = bodies.version(stored)
+        if (known := request.headers.get("if-none-match")) and bodies.named(known, version):
+            return Response(status_code=304, headers={"ETag": version})
+        return json_response(links.item(stored, base_of(request)), GEOJSON, ETag=version)
 
 
 Turn = Callable[[str, str], bytes]

@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from terrafair.api.stac import asking, links
+from terrafair.api.stac import asking, bodies, links
 from terrafair.api.stac.links import JSON, base_of, link
 from terrafair.api.stac.searching import timestamp
 from terrafair.api.stac.service import Service, array, json_response
@@ -50,7 +50,7 @@ class Shelving:
     async def collection(self, request: Request) -> Response:
         """One."""
         stored = await self._service.collection(request.path_params["collection"])
-        return json_response(links.collection(stored, base_of(request)))
+        return json_response(links.collection(stored, base_of(request)), ETag=bodies.version(stored))
 
     async def queryables(self, request: Request) -> Response:
         """What can be filtered by, as JSON Schema."""

@@ -16,28 +16,44 @@ WORK_LIMIT = 300_000
 """Characters times two to the depth of brackets: the parser's time on a fault inside them, some half a second here."""
 NODE_LIMIT = 2_000
 DEPTH_LIMIT = 100
+OPERATOR_LIMIT = 200
+"""Arithmetic signs and NOTs: each may nest the parser once more, and where its stack ends it ends the whole process.
+Signs of numbers do not count: coordinates may have thousands."""
 
 Node = Any
 """A dict `{op, args}`, `{property}`, `{timestamp}`, `{date}`, `{interval}`, `{bbox}`, a GeoJSON geometry, a list or a
 scalar: the shape of CQL2 JSON."""
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
+_POSITION = re.compile(rf"(?<=[(,])\s*{_NUMBER}(?:\s+{_NUMBER}){{1,3}}\s*(?=[,)])")
+_OPERATOR = re.compile(r"[+*/^%]|-(?=\s*[^\s\d.])|(?<=[^\s(,=<>])\s*-|\b(?:NOT|DIV)\b", re.IGNORECASE)
 ACCEPTED = "CQL2 is OGC 21-065r2; /stac/queryables lists the properties."
 
 
 def parse_text(text: str) -> Node:
     """CQL2 text; raises `InvalidInput` with the place of the fault."""
+    check_text(text)
+    return _parse_text(text)
+
+
+def check_text(text: str) -> None:
+    """Raise `InvalidInput` for what the parser, which is native and recursive, had better not see."""
     _bounded(len(text))
+    bare = _QUOTED.sub("''", text)
     depth = deepest = 0
-    for letter in _QUOTED.sub("", text):
-        depth += (letter == "(") - (letter == ")")
+    for letter in bare:
+        depth += (letter in "([") - (letter in ")]")
         deepest = max(deepest, depth)
     if depth or len(text) << min(deepest, 60) > WORK_LIMIT:
         why = "Its brackets do not match." if depth else "Brackets are nested too deeply for its length."
         raise InvalidInput(
             "The filter is no CQL2 text.", why, "Send it as CQL2 JSON, which has no such limit.", "filter"
         )
-    return _parse_text(text)
+    if (found := len(_OPERATOR.findall(_POSITION.sub("0", bare)))) > OPERATOR_LIMIT:
+        raise InvalidInput(
+            f"The filter has {found} arithmetic signs and NOTs.", f"At most {OPERATOR_LIMIT} are read.", where="filter"
+        )
 
 
 def parse_json(document: Any) -> Node:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from terrafair.data.objects import ObjectStore, S3Access, S3Objects
-from terrafair.errors import TerrafairError, Unreachable
+from terrafair.errors import Conflict, TerrafairError, Unreachable
 from terrafair.publishing.git_files import GitFiles
 from terrafair.publishing.standins.archive import routes as archive_routes
 from terrafair.publishing.standins.archive.library import Library
@@ -31,8 +31,39 @@ from terrafair.repositories import Repository
 ARCHIVE_BASE = "https://archive.terrafair.example"
 """Where the embedded archive says it is; the platform's own web client answers for it."""
 STAGE_BUCKET = "sg-terrafair-generic"
+TOKENS = "tokens.json"
 SCIENTIST, REVIEWER = "scientist", "earthcode"
 PRODUCTION, TESTING = f"{REVIEWER}/open-science-catalog-metadata", f"{REVIEWER}/open-science-catalog-metadata-testing"
+
+
+class Reviewer(Protocol):
+    """Who plays the catalogue's reviewer."""
+
+    def merge(self, name: str, number: int, login: str) -> Any:
+        """Merge a pull request."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerElsewhere:
+    """Merges in the forge of another process of this platform."""
+
+    url: str
+    token: str = field(repr=False)
+
+    def merge(self, name: str, number: int, login: str) -> None:  # noqa: ARG002 - the token says who it is
+        """By the forge's own interface; raises what it says against it."""
+        import httpx2
+
+        headers = {"Authorization": f"Bearer {self.token}"}
+        try:
+            reply = httpx2.put(
+                f"{self.url}/repos/{name}/pulls/{number}/merge", headers=headers, json={}, timeout=60, trust_env=False
+            )
+        except httpx2.HTTPError as fault:
+            raise Unreachable("The embedded forge does not answer.", str(fault)) from None
+        if reply.is_error:
+            raise Conflict(str(reply.json().get("message", "The pull request was not merged."))[:300])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +72,7 @@ class ForgeAccess:
 
     url: str
     token: str = field(repr=False)
-    forge: Forge
+    forge: Reviewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +137,7 @@ class Embedded:
         return place
 
     def _tokens(self) -> dict[str, str]:
-        file = self._folder / "tokens.json"
+        file = self._folder / TOKENS
         try:
             known: dict[str, str] = json.loads(file.read_text("utf-8"))
         except (OSError, ValueError):
@@ -131,6 +162,23 @@ class Embedded:
         serving.start()
         self._stack.callback(serving.stop)
         return serving.url
+
+
+def forge_elsewhere(home: Path, url: str) -> ForgeAccess:
+    """The forge that another process of the platform on this home runs."""
+    tokens = _known_tokens(home)
+    return ForgeAccess(url, tokens[SCIENTIST], ReviewerElsewhere(url, tokens[REVIEWER]))
+
+
+def archive_elsewhere(home: Path, url: str, access: S3Access) -> ArchiveAccess:
+    """The archive that another process of the platform on this home runs."""
+    stage = S3Access(access.endpoint, access.key, access.secret, STAGE_BUCKET, access.region)
+    return ArchiveAccess(url, SCIENTIST, _known_tokens(home)["archive"], stage)
+
+
+def _known_tokens(home: Path) -> dict[str, str]:
+    known: dict[str, str] = json.loads((home / "review" / TOKENS).read_text("utf-8"))
+    return known
 
 
 def _from_folder(folder: Path, made: Bare) -> None:

@@ -173,6 +173,12 @@ def _stored(identifier: str, collection: str, head: bytes, properties: bytes, li
     return Stored(identifier, head[:-1] + b',"properties":' + properties + b"}", links, collection)
 
 
+def _sorted(rows: list[Row], keys: Sequence[order.Key]) -> list[Row]:
+    for place in range(len(keys), 0, -1):
+        rows.sort(key=itemgetter(place), reverse=keys[place - 1].descending)
+    return rows
+
+
 class _Reading:
     """One search on one connection."""
 
@@ -198,7 +204,7 @@ class _Reading:
         # A few candidates are all looked at anyway: their number comes along.
         along = self._plan.small and self._place is None and self._search.count and not self._keys[0].nullable
         if along and self._plan.doubts is not None and not any(key.nullable for key in self._keys):
-            return self._checked(self._plan.doubts)[:wanted]
+            return self._checked(self._plan.doubts, wanted)
         counted = Sql(", count(*) OVER ()" if along else "")
         columns = "i.number, " + join(", ", [key.sql for key in self._keys]) + counted
         rows: list[Row] = []
@@ -215,23 +221,39 @@ class _Reading:
             self._matched = self._count(rows)
         return rows
 
-    def _checked(self, doubts: Doubts) -> list[Row]:
-        """All candidates, checked by GEOS at once and ordered here: half the time of asking for each from SQL."""
-        columns = "i.number, " + join(", ", [key.sql for key in self._keys]) + ", " + doubts.shape
+    def _checked(self, doubts: Doubts, wanted: int) -> list[Row]:
+        """All candidates, checked by GEOS at once and ordered here: half the time of asking for each from SQL.
+
+        Of many, only the first key is read of all of them, the others of those that may be on the page.
+        """
+        first = self._keys[0]
+        keys = [first] if doubts.candidates > 4 * wanted else self._keys
+        columns = "i.number, " + join(", ", [key.sql for key in keys]) + ", " + doubts.shape
         statement = "SELECT " + columns + " FROM " + self._plan.source + self._plan.where(conditions=doubts.conditions)
         rows: list[Row] = self._sql.execute(statement.text, statement.values).fetchall()
-        unsure = [number for number, row in enumerate(rows) if row[-1] is not None]
-        missed: set[int] = set()
+        unsure = [row for row in rows if row[-1] is not None]
         if unsure:
             area = shapely.from_wkb(doubts.area)
             shapely.prepare(area)
-            hit = shapely.intersects(area, shapely.from_wkb([rows[number][-1] for number in unsure]))
-            missed = {number for number, found in zip(unsure, hit, strict=True) if not found}
-        kept = [row[:-1] for number, row in enumerate(rows) if number not in missed]
-        for place in range(len(self._keys), 0, -1):
-            kept.sort(key=itemgetter(place), reverse=self._keys[place - 1].descending)
-        self._matched = len(kept)
-        return kept
+            hit = shapely.intersects(area, shapely.from_wkb([row[-1] for row in unsure]))
+            missed = {row[0] for row, found in zip(unsure, hit.tolist(), strict=True) if not found}
+            rows = [row for row in rows if row[0] not in missed] if missed else rows
+        self._matched = len(rows)
+        if keys is self._keys:
+            return _sorted([row[:-1] for row in rows], keys)[:wanted]
+        rows.sort(key=itemgetter(1), reverse=first.descending)
+        if len(rows) > wanted:
+            last = rows[wanted - 1][1]
+            end = next((place for place in range(wanted, len(rows)) if rows[place][1] != last), len(rows))
+            del rows[end:]
+        return self._keyed([row[0] for row in rows])[:wanted]
+
+    def _keyed(self, numbers: Sequence[int]) -> list[Row]:
+        """These items with all keys, in their order."""
+        columns = "i.number, " + join(", ", [key.sql for key in self._keys])
+        statement = "SELECT " + columns + " FROM items AS i WHERE i.number IN (SELECT value FROM json_each(?))"
+        rows: list[Row] = self._sql.execute(statement.text, (*statement.values, str(list(numbers)))).fetchall()
+        return _sorted(rows, self._keys)
 
     def _count(self, rows: Sequence[Row]) -> int | None:
         if len(rows) <= self._search.limit:
@@ -245,7 +267,7 @@ class _Reading:
         statement = "SELECT count(*) FROM (SELECT 1 FROM " + self._plan.source + where + f" LIMIT {COUNT_CAP + 1})"
         # A small archive is counted whatever the filter costs; of a large one only what is cheap.
         small = counts.total(self._sql, search.collections) <= SMALL
-        found = count(self._sql, statement.text, statement.values, COUNT_OPERATIONS * (100 if small else 1))
+        found = count(self._sql, statement.text, statement.values, COUNT_OPERATIONS * (500 if small else 1))
         return None if found is None or found > COUNT_CAP else found
 
     def page(self, rows: list[Row], asked: str) -> Page:
