@@ -22,6 +22,7 @@ from terrafair.api.verdicts import Verdicts
 from terrafair.database import open_engine
 from terrafair.execution.job import JobRequest
 from terrafair.execution.jobs import Jobs
+from terrafair.execution.pairing import Pairing
 from terrafair.execution.queue import DurableQueue
 from terrafair.identity.asking import actor
 from terrafair.openeo_parts import openeo
@@ -84,7 +85,8 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     stored, own = (Jobs(engine, queue, folder, budget, guarded=it) for it in (False, True))
     processes = parts.processes(engine)
     locate = _Located(processes)
-    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)
+    pairing = Pairing(parts.objects, parts.sandbox, parts.config.home / "comparisons")
+    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate, pairing)
     verdicts = Verdicts(parts.table)
     return Services(engine, own, stored, processes, runs, verdicts)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
 from terrafair.errors import Conflict, InvalidInput, NotExecutable, NotFound
 from terrafair.execution.job import Job, JobRequest, Owner, State
-from terrafair.execution.jobs import Jobs, own
+from terrafair.execution.jobs import Jobs, Selection, own
+from terrafair.execution.pairing import Pairing
 from terrafair.identity.access import Action, Visibility, require
 from terrafair.identity.asking import asker
 from terrafair.workflows.workflow import Resolution
@@ -30,8 +32,10 @@ class Runs:
         objects: ObjectStore,
         locate: Callable[[JobRequest], JobRequest] = lambda request: request,
         delegate: Callable[[Resolution, str], Resolution] = lambda resolution, _: resolution,
+        pairing: Pairing | None = None,
     ) -> None:
         """Take what names the file of a deployed process, and what asks a target whether it would run something."""
+        self._pairing = pairing
         self._locate = locate
         self._delegate = delegate
         self._jobs = jobs
@@ -103,12 +107,35 @@ class Runs:
         if key:
             self._jobs.check_named(plain(self._objects.get(key)))
 
-    def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
-        """Jobs, newest first."""
+    def listing(self, *, status: str = "", subject: str = "", limit: int = 100, **more: str) -> list[Document]:
+        """Jobs, newest first; `more`: `type`, `project`, `text`, `after` and `until` (dates or instants), `before`."""
         if status and status not in [state.value for state in State]:
             known = ", ".join(State)
             raise InvalidInput(f"There is no status {status!r}.", remedy=f"Known: {known}.", where="status")
-        return [self._document(job) for job in self._jobs.listing(state=status, subject=subject, limit=limit)]
+        wanted = Selection(
+            (status,) if status else (),
+            types=_some(more.get("type")),
+            projects=_some(more.get("project")),
+            text=more.get("text", ""),
+            subject=subject,
+            created=(_instant(more.get("after", ""), "after"), _instant(more.get("until", ""), "until")),
+        )
+        found = self._jobs.select(wanted, min(max(limit, 1), 10_000), more.get("before", ""))
+        return [self._document(job) for job in found]
+
+    def known(self) -> Document:
+        """`{types, projects}` among the jobs that the asker may see."""
+        return self._jobs.known()
+
+    def record(self, id: str) -> Document:  # noqa: A002
+        """Steps, CPU and memory over time, and cost of one job."""
+        return self._jobs.record(id)
+
+    def compare(self, first: str, second: str, *, values: bool = True) -> Document:
+        """Two jobs side by side."""
+        if self._pairing is None:
+            raise NotFound("This platform does not compare runs.")
+        return self._pairing.compare(self._jobs.get(first), self._jobs.get(second), values=values)
 
     def get(self, id: str) -> Document:  # noqa: A002
         """One job."""
@@ -192,6 +219,21 @@ class Runs:
         collection = self._objects.url(job.results.collection) if job.results.collection else ""
         owner = {**asdict(job.owner), "visibility": job.owner.visibility.value}
         return {**job_document(job), **owner, "collection": collection, "usage": asdict(job.usage)}
+
+
+def _some(value: str | None) -> tuple[str, ...]:
+    return (value,) if value else ()
+
+
+def _instant(text: str, where: str) -> str:
+    """A date or an instant in UTC, as jobs' times are written."""
+    if not text:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{text[:40]!r} is no time.", "It takes 2026-01-31 or 2026-01-31T12:00:00Z.", where=where) from None
+    return text if len(text) == len("2026-01-31") else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def plain(content: bytes) -> str:
