@@ -232,7 +232,9 @@ def _instant(text: str, where: str) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidInput(f"{text[:40]!r} is no time.", "It takes 2026-01-31 or 2026-01-31T12:00:00Z.", where=where) from None
+        raise InvalidInput(
+            f"{text[:40]!r} is no time.", "It takes 2026-01-31 or 2026-01-31T12:00:00Z.", where=where
+        ) from None
     return text if len(text) == len("2026-01-31") else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 

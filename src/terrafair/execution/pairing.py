@@ -109,7 +109,9 @@ class Pairing:
 
     def _outputs(self, first: Job, second: Job, *, values: bool) -> list[Document]:
         same, old, new = told_apart(first.results.assets, second.results.assets)
-        found = [Compared(each.name, Match.IDENTICAL, each.name, each.name, sizes=(each.size, each.size)) for each in same]
+        found = [
+            Compared(each.name, Match.IDENTICAL, each.name, each.name, sizes=(each.size, each.size)) for each in same
+        ]
         kept = self.folder / f"{first.id}-{second.id}-{_mark(old, new)}.json"
         if not old and not new:
             compared: tuple[Compared, ...] = ()
@@ -162,9 +164,7 @@ def rows(first: Mapping[str, str], second: Mapping[str, str]) -> list[Row]:
     return sorted(found, key=lambda row: row.same)
 
 
-def told_apart(
-    first: tuple[Asset, ...], second: tuple[Asset, ...]
-) -> tuple[list[Asset], list[Asset], list[Asset]]:
+def told_apart(first: tuple[Asset, ...], second: tuple[Asset, ...]) -> tuple[list[Asset], list[Asset], list[Asset]]:
     """(files of one name and one checksum, the first run's others, the second run's others)."""
     known = {(asset.name, asset.sha256): asset for asset in first if asset.sha256}
     same = [asset for asset in second if (asset.name, asset.sha256) in known]

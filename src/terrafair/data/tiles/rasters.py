@@ -126,15 +126,25 @@ def _valid(handle: Any, values: Any, part: RasterWindow, band: int) -> "NDArray[
     flags = handle.mask_flag_enums[band - 1]
     found: NDArray[np.bool_] | None = None
     if MaskFlags.nodata in flags:
-        value = handle.nodata
-        # A place is empty when all shown bands are: black water is no gap in a picture.
-        found = ~(np.isnan(values) if np.isnan(value) else values == value).all(axis=0)
+        found = _unlike(values, handle.nodata)
     elif MaskFlags.all_valid not in flags:
         found = handle.read_masks(band, window=part) > 0
-    if values.dtype.kind == "f":
+    # A sum is finite only where all of it is: quicker than to look at each value.
+    if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
         finite = np.isfinite(values).all(axis=0)
         found = finite if found is None else found & finite
     return found
+
+
+def _unlike(values: Any, nodata: float) -> "NDArray[np.bool_] | None":
+    """Where there is data; a place is empty when all shown bands are: black water is no gap in a picture."""
+    empty: NDArray[np.bool_] | None = None
+    for band in values:
+        nothing = np.isnan(band) if np.isnan(nodata) else band == nodata
+        empty = nothing if empty is None else empty & nothing
+        if not empty.any():
+            return None
+    return None if empty is None else ~empty
 
 
 def _open(path: str) -> Layer:
