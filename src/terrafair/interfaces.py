@@ -19,6 +19,7 @@ from terrafair.api.shapes import resolution
 from terrafair.api.stac import application as stac_application
 from terrafair.api.stac import service as stac_service
 from terrafair.api.verdicts import Verdicts
+from terrafair.data.tiles.cache import TileCache
 from terrafair.database import open_engine
 from terrafair.execution.job import JobRequest
 from terrafair.execution.jobs import Jobs
@@ -112,7 +113,8 @@ def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> 
     app.include_router(files.router(runs))
     app.include_router(targets.router(parts.delegation, lambda name: parts.resolve(locate(JobRequest(name, "")))))
     stack.callback(parts.painters.close)
-    app.include_router(tiles.router(parts.painters.paint, lambda _, job, name: runs.located(job, name)))
+    cache = TileCache(parts.config.home / "tiles")
+    app.include_router(tiles.router(parts.painters.paint, lambda _, job, name: runs.located(job, name), cache))
 
 
 def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:

@@ -66,7 +66,7 @@ def router(runs: Runs) -> APIRouter:
         return runs.listing(status=status, subject=subject, limit=limit, **more)
 
     @routes.get("/comparisons")
-    def compare(a: str, b: str, values: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - of the query
+    def compare(a: str, b: str, values: bool = True) -> dict[str, Any]:
         """Two jobs that have ended, side by side: inputs, software, what they took, and their files by value."""
         return runs.compare(a, b, values=values)
 

@@ -1,6 +1,7 @@
 """What routes and pages ask about runs, as the documents that they show."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
 from terrafair.errors import Conflict, InvalidInput, NotExecutable, NotFound
-from terrafair.execution.job import Job, JobRequest, Owner, State
+from terrafair.execution.job import ENDED, Job, JobRequest, Owner, State
 from terrafair.execution.jobs import Jobs, Selection, own
 from terrafair.execution.pairing import Pairing
 from terrafair.identity.access import Action, Visibility, require
@@ -18,6 +19,8 @@ from terrafair.identity.asking import asker
 from terrafair.workflows.workflow import Resolution
 
 UPLOADS = "uploads"
+RECENT, RECENT_SECONDS = 64, 3.0
+"""How many ended jobs are remembered, and for how long, for who asks for many of their tiles."""
 Document = dict[str, Any]
 
 
@@ -36,6 +39,7 @@ class Runs:
     ) -> None:
         """Take what names the file of a deployed process, and what asks a target whether it would run something."""
         self._pairing = pairing
+        self._recent: dict[str, tuple[float, Job, dict[str, str]]] = {}
         self._locate = locate
         self._delegate = delegate
         self._jobs = jobs
@@ -191,12 +195,27 @@ class Runs:
         return self._objects.open(f"{results.prefix.rstrip('/')}/{name}")
 
     def located(self, id: str, name: str) -> tuple[str, str]:  # noqa: A002
-        """Object key and checksum of one file of the results; the checksum is empty for files that are no results."""
-        results = self._jobs.get(id).results
-        if not results.prefix:
+        """Object key and version of one file of the results; a file's version is its checksum, where it has one."""
+        job, checksums = self._ended_job(id)
+        if not job.results.prefix:
             raise NotFound(f"Job {id} has no results.", where="job")
-        key = f"{results.prefix.rstrip('/')}/{name}"
-        return key, next((asset.sha256 for asset in results.assets if asset.key == key), "")
+        key = f"{job.results.prefix.rstrip('/')}/{name}"
+        # What an ended job has left is replaced by nothing, at the most thrown away.
+        version = f"{job.id} {job.finished} {name}" if job.state in ENDED else ""
+        return key, checksums.get(key) or version
+
+    def _ended_job(self, id: str) -> tuple[Job, dict[str, str]]:  # noqa: A002
+        """A job with its files' checksums; of an ended one as it was some seconds ago at most: a map asks often."""
+        known = self._recent.get(id)
+        if known is None or time.monotonic() - known[0] > RECENT_SECONDS:
+            job = self._jobs.get(id)
+            known = time.monotonic(), job, {asset.key: asset.sha256 for asset in job.results.assets}
+            if job.state in ENDED:
+                if len(self._recent) >= RECENT:
+                    self._recent.clear()
+                self._recent[id] = known
+        self._jobs.admit_reader(known[1])
+        return known[1], known[2]
 
     def reproduction(self, id: str) -> Document:  # noqa: A002
         """The comparison with the published product."""

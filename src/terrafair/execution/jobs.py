@@ -79,6 +79,11 @@ class Selection:
     """Which jobs are wanted; empty fields do not restrict."""
 
     states: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+    created: tuple[str, str] = ("", "")
+    """First and last instant, RFC 3339 in UTC."""
+    seconds: tuple[float | None, float | None] = (None, None)
+    """Shortest and longest time that an ended job took, or that a running one has taken so far."""
     types: tuple[str, ...] = ()
     """Of workflow."""
     projects: tuple[str, ...] = ()
@@ -86,11 +91,6 @@ class Selection:
     """In the id of the job or of what it ran, whatever the case."""
     subject: str = ""
     """Exactly what was run."""
-    processes: tuple[str, ...] = ()
-    created: tuple[str, str] = ("", "")
-    """First and last instant, RFC 3339 in UTC."""
-    seconds: tuple[float | None, float | None] = (None, None)
-    """Shortest and longest time that an ended job took, or that a running one has taken so far."""
 
 
 class Jobs:
@@ -133,9 +133,13 @@ class Jobs:
         """A job as it is now; raises `NotFound`."""
         with reading(self._engine) as connection:
             job = self._load(connection, id)
-        if self._guarded and not may(asking.actor(), Action.READ, job.owner.thing):
-            raise missing(id)
+        self.admit_reader(job)
         return job
+
+    def admit_reader(self, job: Job) -> None:
+        """Raise `NotFound` for a job that the asker may not see."""
+        if self._guarded and not may(asking.actor(), Action.READ, job.owner.thing):
+            raise missing(job.id)
 
     def listing(self, *, state: str = "", subject: str = "", limit: int = 100, before: str = "") -> list[Job]:
         """Jobs, newest first; `before` is the id of the last one of the page before."""

@@ -1,4 +1,4 @@
-"""Two runs side by side: inputs, software, what they took, and their files, which the sandbox compares by their values."""
+"""Two runs side by side: inputs, software, what they took, and their files, compared by value in the sandbox."""
 
 import hashlib
 import json
@@ -12,10 +12,11 @@ import orjson
 
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import InvalidInput, NotFound, TerrafairError
+from terrafair.execution.command import Limits
 from terrafair.execution.comparison.child import order, read_answer
 from terrafair.execution.comparison.findings import Compared, LocalAsset, Match, Tolerance
 from terrafair.execution.job import ENDED, Asset, Job
-from terrafair.execution.program import LIMITS, Limits, Program
+from terrafair.execution.program import LIMITS, Program
 from terrafair.execution.sandbox import Sandbox
 
 TOLERANCE = Tolerance(relative=1e-5, absolute=1e-8)
@@ -130,13 +131,11 @@ class Pairing:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         try:
-            sides = [
-                list(self._brought(job, assets, place / side))
-                for job, assets, side in ((first, old, "first"), (second, new, "second"))
-            ]
+            expected = list(self._brought(first, old, place / "first"))
+            found = list(self._brought(second, new, place / "second"))
             limits = Limits(seconds=SECONDS, memory=self.limits.memory, processes=self.limits.processes)
             program = Program("terrafair.execution.comparison.child", "the comparison", self.sandbox, limits)
-            answer = program.run(place / "program", order(*sides, TOLERANCE), (place,))
+            answer = program.run(place / "program", order(expected, found, TOLERANCE), (place,))
             compared = read_answer(answer)
             partial = kept.with_suffix(".partial")
             partial.write_bytes(answer.read_bytes())
@@ -169,8 +168,8 @@ def told_apart(first: tuple[Asset, ...], second: tuple[Asset, ...]) -> tuple[lis
     known = {(asset.name, asset.sha256): asset for asset in first if asset.sha256}
     same = [asset for asset in second if (asset.name, asset.sha256) in known]
     names = {asset.name for asset in same}
-    others = ([asset for asset in side if asset.name not in names] for side in (first, second))
-    return same, *others
+    old, new = ([asset for asset in side if asset.name not in names] for side in (first, second))
+    return same, old, new
 
 
 def _mark(*sides: list[Asset]) -> str:
@@ -195,7 +194,7 @@ def _by_checksum(old: list[Asset], new: list[Asset], *, values: bool) -> Iterato
 
 def _used(crate: Any) -> Iterator[tuple[str, str]]:
     """Name and value of each thing that the crate's run was given."""
-    parts = {str(part["@id"]): part for part in crate["@graph"]}
+    parts: dict[str, Document] = {str(part["@id"]): part for part in crate["@graph"]}
     run = next(part for name, part in parts.items() if name.startswith("#run-") and "/" not in name)
     given = run.get("object", [])
     for reference in given if isinstance(given, list) else [given]:

@@ -4,7 +4,8 @@
 
 It starts in some 20 ms since it imports nothing of the platform. In the job's folder it leaves `supervisor.json` (so
 that a new worker finds it), `log.jsonl` (one line per log line), `usage.jsonl` (CPU time and memory over time) and, at
-the very end, `exit.json`. SIGTERM asks it to end the program. It holds the lock that the worker hands over, so that no second one starts beside it.
+the very end, `exit.json`. SIGTERM asks it to end the program. It holds the lock that the worker hands over, so that no
+second one starts beside it.
 """
 
 import contextlib

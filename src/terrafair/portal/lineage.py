@@ -66,7 +66,8 @@ def drawing(crate: Any, job: Mapping[str, Any], entry: str, files: Sequence[Resu
         int(height),
         tuple(boxes),
         tuple(lines),
-        f"{_count(len(used) + left, 'input')} went into this run of {job['subject']}; {_count(len(made), 'file')} came of it.",
+        f"{_count(len(used) + left, 'input')} went into this run of {job['subject']};"
+        f" {_count(len(made), 'file')} came of it.",
         tuple((each.name, each.value or each.address or each.sha256) for each in used),
         tuple((file.short, file.page) for file in made),
         facts,

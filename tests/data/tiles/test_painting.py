@@ -24,8 +24,8 @@ def tile_at(longitude: float, latitude: float, z: int) -> Tile:
     return Tile(z, int((x + HALF) // side), int((HALF - y) // side))
 
 
-def picture(content: bytes) -> Any:
-    image = Image.open(io.BytesIO(content))
+def picture(drawn: tuple[bytes, str]) -> Any:
+    image = Image.open(io.BytesIO(drawn[0]))
     image.load()
     return image
 

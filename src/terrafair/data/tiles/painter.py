@@ -25,16 +25,18 @@ class Painter:
         self._cubes = Cubes()
         self._kinds: dict[str, bool] = {}
 
-    def tile(self, path: str, tile: Tile, style: Style) -> bytes:
-        """One encoded tile; empty where the data does not reach."""
+    def tile(self, path: str, tile: Tile, style: Style) -> tuple[bytes, str]:
+        """One encoded tile, and why there is nothing on it where that is so."""
         if self._is_cube(path):
             found, table, scales = self._cubes.tile(path, tile, style), None, self._cubes.scales(path, style)
         else:
             found, layer = self._rasters.tile(path, tile, style)
             table, scales = (None if style.ramp else layer.table), self._rasters.scales(path, style)
         if found is None:
-            return picture.empty(style)
-        return picture.draw(found.values, found.valid, style, scales, table)
+            return picture.empty(style), "The data does not reach here."
+        empty = found.valid is not None and not found.valid.any()
+        note = "There is no data here." if empty else ""
+        return picture.draw(found.values, found.valid, style, scales, table), note
 
     def preview(self, path: str, style: Style) -> bytes:
         """All of it as one picture, not on a map's grid."""
@@ -81,19 +83,11 @@ class Painter:
         return series.over_area(self._cubes, path, variable, area)
 
     def _about_cube(self, path: str, style: Style) -> dict[str, Any]:
-        from pyproj import Transformer
-
         layer = self._cubes.layer(path, style.variable)
-        grid = layer.grid
-        right, bottom = grid.left + grid.width * grid.columns, grid.top + grid.height * grid.rows
-        change = Transformer.from_crs(layer.crs, "EPSG:4326", always_xy=True)
-        box = change.transform_bounds(
-            min(grid.left, right), min(grid.top, bottom), max(grid.left, right), max(grid.top, bottom)
-        )
         scales = self._cubes.scales(path, style)
         return {
             "kind": "cube",
-            "bounds": list(box),
+            "bounds": list(layer.reach),
             "variable": str(layer.array.name),
             "variables": self._cubes.variables(path),
             "title": str(layer.array.attrs.get("long_name", layer.array.name)),

@@ -43,4 +43,6 @@ def _file(shape: tuple[int, ...], kind: int, parts: list[tuple[bytes, bytes]], l
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
-    return b"".join((struct.pack(">I", len(content)), name, content, struct.pack(">I", zlib.crc32(content, zlib.crc32(name)))))
+    return b"".join(
+        (struct.pack(">I", len(content)), name, content, struct.pack(">I", zlib.crc32(content, zlib.crc32(name))))
+    )

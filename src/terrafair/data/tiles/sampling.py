@@ -27,6 +27,12 @@ class Grid:
     columns: int
     rows: int
 
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Least x and y, greatest x and y."""
+        right, bottom = self.left + self.width * self.columns, self.top + self.height * self.rows
+        return min(self.left, right), min(self.top, bottom), max(self.left, right), max(self.top, bottom)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -61,18 +67,20 @@ def pick(places: Places, grid: Grid, read: Read, *, resampling: str, size: int) 
     bilinear = resampling == "bilinear" or (not resampling and magnified)
     # Whole numbers are the edges of pixels.
     columns, rows = (places.x - grid.left) / grid.width, (places.y - grid.top) / grid.height
-    ends = tuple(float(end) for end in (columns.min(), columns.max(), rows.min(), rows.max()))
+    ends = _ends(columns, rows, places.seen)
     window = _window(ends, grid)
     if window is None:
         return None
     values, valid = read(window)
     columns -= window.column
     rows -= window.row
-    whole = ends[0] >= 0 and ends[1] < grid.columns and ends[2] >= 0 and ends[3] < grid.rows
+    whole = places.seen is None and ends[0] >= 0 and ends[1] < grid.columns and ends[2] >= 0 and ends[3] < grid.rows
     near = _Nearest(columns, rows, window, whole=whole)
     mask: Mask | None = None if valid is None else near.take(valid)
     if not whole:
         inside = (columns >= 0) & (columns < window.columns) & ((rows >= 0) & (rows < window.rows))
+        if places.seen is not None:
+            inside = inside & places.seen
         mask = inside if mask is None else mask & inside
     if not bilinear:
         found = np.stack([near.take(band) for band in values]) if len(values) > 1 else near.take(values[0])[None]
@@ -81,6 +89,15 @@ def pick(places: Places, grid: Grid, read: Read, *, resampling: str, size: int) 
         found = _bilinear(values, valid, np.clip(rows - 0.5, 0, last_row), np.clip(columns - 0.5, 0, last_column))
     shape = (size, size)
     return Picked(np.broadcast_to(found, (len(found), *shape)), None if mask is None else np.broadcast_to(mask, shape))
+
+
+def _ends(columns: NDArray[np.float64], rows: NDArray[np.float64], seen: Mask | None) -> tuple[float, ...]:
+    """Least and greatest column and row."""
+    if seen is not None:
+        if not seen.any():
+            return (math.nan,) * 4
+        columns, rows = columns[seen], rows[seen]
+    return tuple(float(end) for end in (columns.min(), columns.max(), rows.min(), rows.max()))
 
 
 def _window(ends: tuple[float, ...], grid: Grid, margin: int = 1) -> Window | None:
@@ -99,9 +116,7 @@ def _window(ends: tuple[float, ...], grid: Grid, margin: int = 1) -> Window | No
 class _Nearest:
     """For each place the pixel that it lies in."""
 
-    def __init__(
-        self, columns: NDArray[np.float64], rows: NDArray[np.float64], window: Window, *, whole: bool
-    ) -> None:
+    def __init__(self, columns: NDArray[np.float64], rows: NDArray[np.float64], window: Window, *, whole: bool) -> None:
         if not whole:
             columns, rows = np.clip(columns, 0, window.columns - 1), np.clip(rows, 0, window.rows - 1)
         self._columns, self._rows = columns.astype(np.intp), rows.astype(np.intp)

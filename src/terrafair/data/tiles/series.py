@@ -76,18 +76,22 @@ def _change(crs: str) -> Transformer:
 
 
 def _frame(layer: CubeLayer, time: str) -> dict[str, Any]:
-    times: list[str] = []
-    if time:
-        labels = layer.array.coords[time].values
-        dated = labels.dtype.kind == "M"
-        times = [str(each) for each in (np.datetime_as_string(labels, unit="s") if dated else labels)]
     title = str(layer.array.attrs.get("long_name", layer.array.name))
     return {
         "variable": str(layer.array.name),
         "title": title,
         "unit": layer.array.attrs.get("units", ""),
-        "times": times,
+        "times": _times(layer, time),
     }
+
+
+@lru_cache(maxsize=16)
+def _times(layer: CubeLayer, time: str) -> list[str]:
+    """The instants along a dimension; writing a thousand of them takes longer than reading their values."""
+    if not time:
+        return []
+    labels = layer.array.coords[time].values
+    return [str(each) for each in (np.datetime_as_string(labels, unit="s") if labels.dtype.kind == "M" else labels)]
 
 
 def _time(layer: CubeLayer) -> str:
@@ -127,4 +131,6 @@ def _covered(layer: CubeLayer, bounds: tuple[float, float, float, float]) -> tup
 
 
 def _numbers(values: Any) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+    known = np.isfinite(values)
+    found: list[float | None] = values.tolist()
+    return found if known.all() else [value if is_known else None for value, is_known in zip(found, known, strict=True)]
