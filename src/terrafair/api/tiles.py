@@ -53,7 +53,10 @@ class Cache(Protocol):
 
 Paint = Callable[[str, dict[str, Any]], Painted]
 Locate = Callable[[Request, str, str], tuple[str, str]]
-"""(request, job, file's name) -> object key and version, which changes with the content (empty: not known); raises `NotFound` for what the asker may not see."""
+"""(request, job, name of a file) -> object key, and version (empty: not known), which changes with the content.
+
+Raises `NotFound` for what the asker may not see.
+"""
 
 
 class Area(BaseModel):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
     "MALLOC_TOP_PAD_": str(16 * 2**20),
 }
+THREADS = 8
+"""Objects of one Zarr store that are fetched side by side."""
 NEAR_BYTES = 20 * 10**9
 """What is kept of the object store on this machine."""
 
@@ -83,14 +86,17 @@ class Near:
             below = [entry.key for entry in self.objects.list(key)]
             if not below:
                 self.objects.get_file(key, partial)
-            for name in below:
-                part = partial / name.removeprefix(f"{key}/")
-                part.parent.mkdir(parents=True, exist_ok=True)
-                self.objects.get_file(name, part)
+            with ThreadPoolExecutor(THREADS) as pool:
+                # Consumed, since only then a fault of one of them is raised.
+                list(pool.map(lambda name: self._get(name, partial / name.removeprefix(f"{key}/")), below))
             partial.rename(place)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
             partial.unlink(missing_ok=True)
+
+    def _get(self, name: str, part: Path) -> None:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        self.objects.get_file(name, part)
 
     def _make_room(self) -> None:
         while sum(self._known.values()) > self.limit and len(self._known) > 1:

@@ -195,10 +195,10 @@ def _by_checksum(old: list[Asset], new: list[Asset], *, values: bool) -> Iterato
 def _used(crate: Any) -> Iterator[tuple[str, str]]:
     """Name and value of each thing that the crate's run was given."""
     parts: dict[str, Document] = {str(part["@id"]): part for part in crate["@graph"]}
-    run = next(part for name, part in parts.items() if name.startswith("#run-") and "/" not in name)
+    run = next(each for name, each in parts.items() if name.startswith("#run-") and "/" not in name)
     given = run.get("object", [])
     for reference in given if isinstance(given, list) else [given]:
-        part = parts.get(reference["@id"], reference)
+        part: Any = parts.get(reference["@id"], reference)
         name = str(part.get("name") or part["@id"])
         if "value" in part:
             yield name, _text(part["value"])

@@ -76,7 +76,7 @@ class TileCache:
             self.sweep()
 
     def sweep(self) -> int:
-        """Remove what was not used for longest, down to `FULL` of the limit, when there is more; gives how many files."""
+        """Remove what was not used for longest, down to `FULL` of the limit, when there is more; gives how many."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / ".sweep").open("a") as lock:
             try:
@@ -92,7 +92,7 @@ class TileCache:
                 if total <= self._limit * FULL:
                     break
                 with suppress(OSError):
-                    os.unlink(path)
+                    Path(path).unlink()
                 total, gone = total - size, gone + 1
             return gone
 

@@ -76,7 +76,7 @@ def pick(places: Places, grid: Grid, read: Read, *, resampling: str, size: int) 
     rows -= window.row
     whole = places.seen is None and ends[0] >= 0 and ends[1] < grid.columns and ends[2] >= 0 and ends[3] < grid.rows
     near = _Nearest(columns, rows, window, whole=whole)
-    mask: Mask | None = None if valid is None else near.take(valid)
+    mask: Mask | None = None if valid is None else near.take(valid).astype(bool, copy=False)
     if not whole:
         inside = (columns >= 0) & (columns < window.columns) & ((rows >= 0) & (rows < window.rows))
         if places.seen is not None:
