@@ -17,6 +17,11 @@ from terrafair.errors import InvalidInput
 CACHED = frozenset({"tile", "preview", "about", "features"})
 MADE_BY = f"{__version__}/2"
 """Changes when the same order is answered otherwise: pictures of an earlier way are not shown then."""
+DOT = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f00010501012718e3660000"
+    "000049454e44ae426082"
+)
+"""The smallest clear PNG."""
 KEPT = "private, max-age=3600"
 
 
@@ -82,10 +87,17 @@ def router(paint: Paint, locate: Locate, cache: Cache | None = None) -> APIRoute
 
     @routes.get("/jobs/{job}/{name:path}/preview")
     def preview(request: Request, job: str, name: str) -> Response:
-        """One picture of the whole raster, or of one slice of a cube."""
+        """One picture of the whole raster, or of one slice of a cube; `blank=yes`: a clear dot where it has none."""
         key, version = locate(request, job, name)
-        order = {"do": "preview", "style": _style(request)}
-        return answer(request, key, version, order)
+        style = _style(request)
+        blank = style.pop("blank", "") == "yes"
+        try:
+            return answer(request, key, version, {"do": "preview", "style": style})
+        except InvalidInput as error:
+            if not blank:
+                raise
+            note = error.problem.what.encode("ascii", "replace").decode()[:200]
+            return Response(DOT, media_type="image/png", headers={"X-Tile-Note": note, "Cache-Control": KEPT})
 
     @routes.get("/jobs/{job}/{name:path}/features")
     def features(request: Request, job: str, name: str) -> Response:

@@ -50,7 +50,7 @@ def _fill(folder: str, begin: int) -> None:
         key = f"{number % 100:064x}"
         cache.put(key, Kept(bytes([number % 256]) * 1000, "image/png"))
         found = cache.get(key)
-        assert found is None or len(set(found.content)) == 1 and len(found.content) == 1000
+        assert found is None or (len(set(found.content)) == 1 and len(found.content) == 1000)
 
 
 def test_several_processes_share_one(tmp_path: Path) -> None:

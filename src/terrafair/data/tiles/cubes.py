@@ -35,7 +35,8 @@ class CubeLayer:
     y: str
     grid: Grid
     crs: str
-    reach: tuple[float, float, float, float]
+    """Empty: the cube does not say where it lies."""
+    reach: tuple[float, float, float, float] | None
     """West, south, east, north in degrees."""
 
     @property
@@ -57,11 +58,11 @@ class Cubes:
     def tile(self, path: str, tile: Tile, style: Style) -> Picked | None:
         """The pixels of a tile; None where the cube does not reach."""
         layer = self.layer(path, style.variable)
-        grid = layer.grid
+        grid, (crs, bounds) = layer.grid, placed(layer)
         try:
-            there = places(tile, layer.crs, style.size, min(abs(grid.width), abs(grid.height)))
+            there = places(tile, crs, style.size, min(abs(grid.width), abs(grid.height)))
         except Difficult:
-            there = exact(tile, layer.crs, style.size, layer.reach)
+            there = exact(tile, crs, style.size, bounds)
         there = _turned(there, layer)
         at = self.position(layer, style)
 
@@ -203,7 +204,7 @@ def _layer(dataset: Any, variable: str) -> CubeLayer:
         raise InvalidInput(what, remedy=f"It has: {', '.join(found) or 'none'}.", where="variable")
     array, x, y = found[chosen]
     grid, crs = _grid(array, x, y), _crs(dataset, array, x)
-    return CubeLayer(array, x, y, grid, crs, reach(crs, grid.box))
+    return CubeLayer(array, x, y, grid, crs, reach(crs, grid.box) if crs else None)
 
 
 def _placed(dataset: Any) -> dict[str, tuple[Any, str, str]]:
@@ -249,6 +250,15 @@ def _crs(dataset: Any, array: Any, x: str) -> str:
 
             crs = CRS.from_user_input(str(wkt))
             return f"EPSG:{code}" if (code := crs.to_epsg()) else crs.to_wkt()
-    if x.lower() in ("lon", "longitude") or array.coords[x].attrs.get("units", "").startswith("degree"):
+    if x.lower() in ("lon", "longitude") or (
+        x in array.coords and array.coords[x].attrs.get("units", "").startswith("degree")
+    ):
         return "EPSG:4326"
-    raise InvalidInput("The cube does not say where it lies.", "It has no grid_mapping with a crs_wkt.")
+    return ""
+
+
+def placed(layer: CubeLayer) -> tuple[str, tuple[float, float, float, float]]:
+    """Reference system and reach; raises `InvalidInput` where there are none."""
+    if layer.reach is None:
+        raise InvalidInput("The cube does not say where it lies.", "It has no grid_mapping with a crs_wkt.")
+    return layer.crs, layer.reach

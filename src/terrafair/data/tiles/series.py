@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pyproj import Transformer
 
-from terrafair.data.tiles.cubes import CubeLayer, Cubes
+from terrafair.data.tiles.cubes import CubeLayer, Cubes, placed
 from terrafair.errors import InvalidInput
 
 LONGEST = 200_000
@@ -39,7 +39,7 @@ def over_area(cubes: Cubes, path: str, variable: str, geometry: Mapping[str, Any
         raise InvalidInput("The area is no GeoJSON geometry.", str(fault)[:200], where="geometry") from None
     if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty or not area.is_valid:
         raise InvalidInput(f"The area is an odd {area.geom_type}.", "It takes a valid polygon.", where="geometry")
-    change = _change(layer.crs)
+    change = _change(placed(layer)[0])
     there = shapely.transform(area, lambda places: np.column_stack(change.transform(*places.T)))
     rows, columns = _covered(layer, there.bounds)
     grid = layer.grid
@@ -110,7 +110,7 @@ def _cell(layer: CubeLayer, longitude: float, latitude: float) -> tuple[int, int
     if not (-360 <= longitude <= 360 and -90 <= latitude <= 90):
         raise InvalidInput(f"There is no place {longitude}, {latitude}.", "Longitude and latitude are in degrees.")
     grid = layer.grid
-    change = _change(layer.crs)
+    change = _change(placed(layer)[0])
     for turn in (0.0, 360.0, -360.0):
         x, y = change.transform(longitude + turn, latitude)
         column, row = int((x - grid.left) // grid.width), int((y - grid.top) // grid.height)
