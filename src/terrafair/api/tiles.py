@@ -15,7 +15,7 @@ from terrafair.data.tiles.cache import Kept
 from terrafair.errors import InvalidInput
 
 CACHED = frozenset({"tile", "preview", "about", "features"})
-MADE_BY = f"{__version__}/2"
+MADE_BY = f"{__version__}/3"
 """Changes when the same order is answered otherwise: pictures of an earlier way are not shown then."""
 DOT = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f00010501012718e3660000"
