@@ -32,6 +32,13 @@ def test_a_run_in_steps(tmp_path: Path) -> None:
     assert record.steps(ended, logs.marks(path))[-1].seconds == 5.0
 
 
+def test_a_program_that_failed_is_the_step_that_failed(tmp_path: Path) -> None:
+    path = log(tmp_path / "log", {"step": "read"}, {"step": "run"}, {"step": "keep"})
+    ended = replace(JOB, state=State.FAILED, finished="2026-01-01T00:00:09.000Z")
+    found = {step.name: step.failed for step in record.steps(ended, logs.marks(path))}
+    assert found == {"wait": False, "read": False, "run": True, "keep": False}
+
+
 def test_only_the_last_attempt_is_told(tmp_path: Path) -> None:
     path = log(tmp_path / "log", {"step": "read"}, {"step": "run"}, {"step": "read"}, {"step": "prepare"})
     assert [step.name for step in record.steps(JOB, logs.marks(path))] == ["wait", "read", "prepare"]

@@ -17,6 +17,7 @@ TITLES = {
     "prepare": "Made code, data and software ready",
     "run": "Ran its program",
     "store": "Described and stored the results",
+    "keep": "Kept what it has left",
     "compare": "Compared with the published product",
 }
 ROWS = 2_000
@@ -68,7 +69,9 @@ def steps(job: Job, marks: Iterable[Line]) -> tuple[Step, ...]:
     found = [Step("wait", TITLES["wait"], job.created, job.started)] if job.started else []
     for line in lines[starts[-1] :] if starts else []:
         if line.step in TITLES:
-            found = [*found[:-1], replace(found[-1], ended=found[-1].ended or line.time)] if found else []
+            # A program that has failed leaves something all the same.
+            failed = line.step == "keep"
+            found[-1:] = [replace(each, ended=each.ended or line.time, failed=failed) for each in found[-1:]]
             found.append(Step(line.step, TITLES[line.step], line.time))
         elif found and line.message and len(found[-1].marks) < MARKS:
             found[-1] = replace(found[-1], marks=(*found[-1].marks, (line.time, line.message)))
@@ -76,7 +79,8 @@ def steps(job: Job, marks: Iterable[Line]) -> tuple[Step, ...]:
         return (Step("wait", TITLES["wait"], job.created),)
     if job.state in ENDED:
         ended = found[-1].ended or job.finished
-        found[-1] = replace(found[-1], ended=ended, failed=job.state is not State.SUCCESSFUL)
+        failed = job.state is not State.SUCCESSFUL and not any(step.failed for step in found)
+        found[-1] = replace(found[-1], ended=ended, failed=failed)
     return tuple(found)
 
 

@@ -164,7 +164,8 @@ class Runner:
         if ended.ended == "cancelled":
             return Ended(now(), usage)
         outcome = self._outcome(job, folder, ended)
-        self._say(job, "Describing and storing what it has left.", step="store")
+        step = "store" if outcome.successful else "keep"
+        self._say(job, "Describing and storing what it has left.", step=step)
         results = self._patiently(job, lambda: self.package(job, resolution, folder, outcome, usage))
         results = replace(results, outputs=dict(outcome.outputs))
         if not outcome.successful:
