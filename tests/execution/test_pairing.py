@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def test_files_by_value_and_the_rest_by_its_words(pairing: Pairing) -> None:
     assert pairing.compare(first, second)["outputs"] == found["outputs"]
     quick = {each["name"]: each["verdict"] for each in pairing.compare(second, first, values=False)["outputs"]}
     assert quick["table.csv"] == "not comparable" and quick["same.txt"] == "identical bytes"
+
+
+def test_two_who_ask_at_once_get_one_answer(pairing: Pairing) -> None:
+    store = pairing.objects
+    assert isinstance(store, MemoryObjects)
+    first = run(store, "one", 1, {"t.csv": b"a\n1\n"}, "")
+    second = run(store, "two", 1, {"t.csv": b"a\n2\n"}, "")
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: pairing.compare(first, second)["outputs"], range(3)))
+    assert answers[0] == answers[1] == answers[2] and answers[0][0]["verdict"] == "different"
 
 
 def test_what_cannot_be_compared(pairing: Pairing) -> None:

@@ -1,8 +1,11 @@
 """Two runs side by side: inputs, software, what they took, and their files, compared by value in the sandbox."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 import orjson
 
 from terrafair.data.objects import ObjectStore
-from terrafair.errors import InvalidInput, NotFound, TerrafairError
+from terrafair.errors import InvalidInput, NotFound, TerrafairError, TimedOut
 from terrafair.execution.command import Limits
 from terrafair.execution.comparison.child import order, read_answer
 from terrafair.execution.comparison.findings import Compared, LocalAsset, Match, Tolerance
@@ -23,6 +26,7 @@ TOLERANCE = Tolerance(relative=1e-5, absolute=1e-8)
 LARGEST = 2 * 10**9
 """Bytes of files that differ and are brought here to be compared; what is beyond is told by its checksum alone."""
 SECONDS = 300.0
+PATIENCE = 60.0
 LOCK = "environment.txt"
 CRATE = "ro-crate-metadata.json"
 DOCUMENT = 16 * 2**20
@@ -121,8 +125,26 @@ class Pairing:
         elif not values or sum(each.size for each in (*old, *new)) > LARGEST:
             compared = tuple(_by_checksum(old, new, values=values))
         else:
-            compared = self._in_the_sandbox(first, second, old, new, kept)
+            with self._turn():
+                known = kept.exists()
+                compared = read_answer(kept) if known else self._in_the_sandbox(first, second, old, new, kept)
         return [each.document() for each in (*compared, *found)]
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One comparison at a time on this home, whichever process was asked; raises `TimedOut`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + PATIENCE
+        with (self.folder / ".turn").open("a") as lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        raise TimedOut("Other runs are being compared.", remedy="Try again in a minute.") from None
+                    time.sleep(0.1)
+            yield
 
     def _in_the_sandbox(
         self, first: Job, second: Job, old: list[Asset], new: list[Asset], kept: Path

@@ -58,7 +58,7 @@ def router(pages: Pages, comparing: Comparing) -> APIRouter:
             except TerrafairError as error:
                 if "second" not in content:
                     raise
-                content["problem"] = error.problem
+                content["problem"], status = error.problem, 503
         return pages.show(request, "compare.html", content, status=status)
 
     return routes
