@@ -31,7 +31,7 @@ def pages(url: str) -> list[str]:
     found += [f"/find/product/{hit['id']}" for hit in _json(f"{url}/api/find?kind=product&limit=1")["items"]]
     for job in _json(f"{url}/api/jobs"):
         if job["status"] == "successful":
-            return [*found, f"/results/{job['id']}", f"/results/{job['id']}/map"]
+            return [*found, f"/results/{job['id']}", f"/results/{job['id']}/view", "/jobs/compare"]
     return found
 
 
@@ -57,6 +57,9 @@ def take(browser: Browser, url: str, path: str, scheme: Any, width: int) -> tupl
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda fault: said.append(str(fault)))
     page.goto(url + path, wait_until="load", timeout=120_000)
+    if page.locator("#results-mapping:visible").count():
+        page.locator("#results-mapping[data-ready=yes]").wait_for(timeout=40_000)
+        page.wait_for_timeout(1500)
     if page.locator(".map:visible").count():
         page.locator(".map:visible").first.scroll_into_view_if_needed()
         page.locator(".map[data-ready=yes]").first.wait_for(timeout=40_000)

@@ -20,9 +20,11 @@ from terrafair.api.shapes import resolution
 from terrafair.api.stac import application as stac_application
 from terrafair.api.stac import service as stac_service
 from terrafair.api.verdicts import Verdicts
+from terrafair.data.tiles.cache import TileCache
 from terrafair.database import open_engine
 from terrafair.execution.job import JobRequest
 from terrafair.execution.jobs import Jobs
+from terrafair.execution.pairing import Pairing
 from terrafair.execution.queue import DurableQueue
 from terrafair.identity.asking import actor
 from terrafair.openeo_parts import openeo
@@ -86,7 +88,8 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     stored, own = (Jobs(engine, queue, folder, budget, guarded=it) for it in (False, True))
     processes = parts.processes(engine)
     locate = _Located(processes)
-    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)
+    pairing = Pairing(parts.objects, parts.sandbox, parts.config.home / "comparisons")
+    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate, pairing)
     verdicts = Verdicts(parts.table)
     return Services(engine, own, stored, processes, runs, verdicts)
 
@@ -112,7 +115,8 @@ def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> 
     app.include_router(files.router(runs))
     app.include_router(targets.router(parts.delegation, lambda name: parts.resolve(locate(JobRequest(name, "")))))
     stack.callback(parts.painters.close)
-    app.include_router(tiles.router(parts.painters.paint, lambda _, job, name: runs.located(job, name)))
+    cache = TileCache(parts.config.home / "tiles")
+    app.include_router(tiles.router(parts.painters.paint, lambda _, job, name: runs.located(job, name), cache))
 
 
 def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:

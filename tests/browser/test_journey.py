@@ -22,17 +22,21 @@ def test_from_the_search_to_a_result_on_the_map(seen: Any) -> None:
     page.locator("#job[data-ended=yes]").wait_for(timeout=200_000)
     assert page.locator(".status").first.inner_text() == "successful"
     assert page.locator("#log span").count() > 2
+    assert page.locator(".steps .done").count() >= 4 and page.locator(".usage svg").count() == 2
+    assert page.locator("svg.graph .output").count() == 1 and "credits" in page.locator(".aside").inner_text()
     assert "2024-05-01" in page.locator(".aside").inner_text()
     seen.accessible()
     page.get_by_role("link", name="Show on the map").click()
     with page.expect_response(lambda reply: reply.url.split("?")[0].endswith(".png") and reply.ok):
-        page.locator("#layers-map[data-ready=yes]").wait_for()
-        page.get_by_label("Colours").select_option("ndvi")
-    assert page.locator(".legend .ramp").count() == 1
+        page.locator("#results-mapping[data-ready=yes]").wait_for()
+        page.locator("section.card").first.get_by_label("Colours").select_option("ndvi")
+    page.locator(".key .ramp").wait_for()
     seen.accessible()
 
 
-@pytest.mark.parametrize("path", ["/find", "/develop", "/run", "/results", "/publish", "/patterns", "/find/theme/land"])
+@pytest.mark.parametrize(
+    "path", ["/find", "/develop", "/run", "/results", "/jobs/compare", "/publish", "/patterns", "/find/theme/land"]
+)
 def test_every_page_is_accessible_and_narrow_screens_do_not_scroll_sideways(seen: Any, path: str) -> None:
     seen.open(path)
     seen.accessible()

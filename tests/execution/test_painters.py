@@ -49,7 +49,8 @@ def test_they_paint_and_tell(painters: Painters) -> None:
         ("jobs/1/link.tif", ORDER, "no raster"),
         ("jobs/1/map.tif", {**ORDER, "tile": [0, 5, 0]}, "no tile"),
         ("jobs/1/map.tif", {**ORDER, "style": {"ramp": "x"}}, "colour map"),
-        ("jobs/1/map.tif", {"do": "point", "variable": "", "longitude": 0, "latitude": 0}, "no time series"),
+        ("jobs/1/map.tif", {"do": "point", "variable": "", "longitude": 50, "latitude": 0}, "beside the data"),
+        ("jobs/1/map.tif", {"do": "area", "variable": "", "area": {}}, "no series over an area"),
     ],
 )
 def test_what_is_wrong_is_said(painters: Painters, key: str, order: dict[str, object], said: str) -> None:

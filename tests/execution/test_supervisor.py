@@ -73,6 +73,7 @@ def start(tmp_path: Path) -> Callable[..., Supervised]:
             "limits": {"RLIMIT_CORE": 0},
             "attempt": 3,
             "log": str(tmp_path / "log.jsonl"),
+            "usage": str(tmp_path / "usage.jsonl"),
             "state": str(tmp_path / "supervisor.json"),
             "exit": str(tmp_path / "exit.json"),
             **changes,

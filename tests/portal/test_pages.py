@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from terrafair.catalogue.catalogue import Catalogue
 from terrafair.demo.catalogue import catalogue_files
-from terrafair.errors import InvalidInputs, NotFound, Problem
+from terrafair.errors import InvalidInput, InvalidInputs, NotFound, Problem
 from terrafair.portal import pages
 
 Document = dict[str, Any]
@@ -25,6 +25,7 @@ ENTRY: Document = {
 JOB: Document = {
     "id": "j1", "subject": "demo-ndvi", "kind": "experiment", "type": "openeo", "status": "running", "progress": 0.4,
     "message": "", "created": "2026-01-01T00:00:00Z", "started": "", "finished": "", "seconds": None, "restarts": 0,
+    "project": "ice", "target": "",
     "inputs": {"cloud": 33}, "problems": [], "collection": "", "usage": {"cpu_seconds": 1.0, "peak_memory": 5},
 }  # fmt: skip
 
@@ -55,13 +56,36 @@ class Backend:
         self.files[name] = path.read_bytes()
         return f"s3://uploads/{name}"
 
-    def jobs(self, status: str, subject: str, limit: int) -> list[Document]:
-        return [self.job_now] if status in {"", self.job_now["status"]} else []
+    def jobs(self, wanted: Mapping[str, str], limit: int) -> list[Document]:
+        if wanted.get("after") == "soon":
+            raise InvalidInput("'soon' is no time.")
+        self.asked = dict(wanted)
+        return [self.job_now] if wanted.get("status", "") in {"", self.job_now["status"]} else []
+
+    def known(self) -> Document:
+        return {"types": ["openeo"], "projects": ["<b>ice"]}
+
+    def record(self, id: str) -> Document:
+        step = {"title": "Ran its program", "ended": "", "failed": False, "seconds": None}
+        samples = [{"second": n / 4, "cpu_seconds": n / 8, "memory": n * 10**6, "processes": 1} for n in range(9)]
+        return {
+            "steps": [{**step, "marks": [["2026-01-01T00:00:00Z", "<i>half"]]}],
+            "samples": samples,
+            "usage": {"cpu_seconds": 1.0, "peak_memory": 5},
+            "cost": {"cost": 1500, "reserved": 4000, "charged": None},
+        }
+
+    def compare(self, first: str, second: str, *, values: bool) -> Document:
+        if first == second:
+            raise InvalidInput("A run is always like itself.")
+        same = [{"name": "<b>cloud", "first": "1", "second": "2", "same": False}]
+        verdict = {"name": "a.tif", "verdict": "different", "where": "band 1: <i>2 of 9 values"}
+        return {"inputs": same, "environment": [], "metrics": [], "outputs": [verdict]}
 
     def job(self, id: str) -> Document:
-        if id != "j1":
+        if id not in {"j1", "j2"}:
             raise NotFound(f"There is no job {id!r}.")
-        return self.job_now
+        return {**self.job_now, "id": id}
 
     def log(self, id: str, since: int, limit: int) -> Document:
         self.job(id)
@@ -209,18 +233,38 @@ def test_cancel_goes_back_to_the_job(web: TestClient, backend: Backend) -> None:
     assert backend.job_now["status"] == "dismissed"
 
 
-def test_files_are_shown_by_what_they_are(web: TestClient, backend: Backend) -> None:
-    backend.job_now["status"] = "successful"
-    backend.files = {
-        "a.csv": b"x,y\n1,<b>\n",
-        "n.ipynb": b"no",
-        "m.geojson": b"{}",
-        "t.txt": b"<script>",
-        "z.bin": b"1",
-    }
-    assert "&lt;b&gt;" in web.get("/results/j1/files/a.csv").text
-    assert "cannot be shown" in web.get("/results/j1/files/n.ipynb").text
-    assert "&lt;script&gt;" in web.get("/results/j1/files/t.txt").text
-    assert "Download it" in web.get("/results/j1/files/z.bin").text
-    assert web.get("/results/j1/files/none").status_code == 404
-    assert "m.geojson" in web.get("/results/j1/map").text and web.get("/results/j1/map?file=no").status_code == 404
+def test_old_addresses_of_files_and_maps_lead_to_the_new_ones(web: TestClient) -> None:
+    assert web.get("/results/j1/map?file=a b.tif").headers["location"] == "/results/j1/view?layer=a+b.tif"
+    assert web.get("/results/j1/files/out/a b.tif").headers["location"] == "/results/j1/view/out/a%20b.tif"
+
+
+def test_filters_are_kept_and_passed_on(web: TestClient, backend: Backend) -> None:
+    query = {"status": "running", "type": "cwl", "project": "p", "text": '"><script>', "after": "2026-01-01"}
+    page = web.get("/results", params=query).text
+    assert backend.asked == query and "<script>" not in page and "&#34;&gt;&lt;script&gt;" in page
+    assert "<option selected>running" in page.replace("  ", " ") and "<option selected>cwl</option>" in page
+    assert "&lt;b&gt;ice" in page
+    wrong = web.get("/results?after=soon")
+    assert wrong.status_code == 400 and "is no time" in wrong.text and 'id="text"' in wrong.text
+
+
+def test_a_job_page_tells_steps_use_and_cost(web: TestClient) -> None:
+    page = web.get("/results/j1").text
+    for said in ("Ran its program", "&lt;i&gt;half", "1.500 credits of 4.000 reserved", "CPU over 2.0 s", "Memory over",
+                 "1 input went into this run", "cloud", "Cancel", "from=j1"):  # fmt: skip
+        assert said in page, said
+    assert page.count("<svg") == 3 and "<i>" not in page
+
+
+def test_lines_of_the_log_are_paged(web: TestClient) -> None:
+    page = web.get("/results/j1?since=2").text
+    assert "&lt;i&gt;2" in page and "&lt;i&gt;1" not in page and 'rel="prev"' in page
+
+
+def test_two_runs_stand_side_by_side(web: TestClient) -> None:
+    assert "Choose two runs" in web.get("/jobs/compare").text
+    page = web.get("/jobs/compare?a=j1&b=j2").text
+    assert "&lt;b&gt;cloud" in page and "1 of 1 differ" in page and "band 1: &lt;i&gt;2 of 9" in page
+    same = web.get("/jobs/compare?a=j1&b=j1")
+    assert same.status_code == 400 and "like itself" in same.text
+    assert web.get("/jobs/compare?a=j1&b=nix").status_code == 404

@@ -44,7 +44,7 @@ def test_the_page_lists_files_layers_and_provenance(results: Planted) -> None:
     for said in ("ndvi.tif", "sst.zarr", "Planted workflow", "2025 &lt;b&gt;bold", "terrafair results", "parts"):
         assert said in page
     assert "sst.zarr/sst" not in page, "the parts of a store are no files of their own"
-    picture = results.web.get(re.findall(r'src="(/tiles/[^"]*ndvi\.tif/preview)"', page)[0])
+    picture = results.web.get(re.findall(r'src="(/tiles/[^"]*ndvi\.tif/preview[^"]*)"', page)[0])
     assert picture.headers["content-type"] == "image/png" and picture.content.startswith(b"\x89PNG")
 
 
@@ -60,8 +60,8 @@ def test_the_page_lists_files_layers_and_provenance(results: Planted) -> None:
         ("report.ipynb", ["<em>greenest</em>", "red words", "<td>0.41</td>", "ZeroDivisionError", "data:image/png"]),
         ("settings.json", ["&#34;alpha&#34;: 1"]),
         ("notes.txt", ["All went well."]),
-        ("chart.png", ['class="picture"']),
-        ("report.pdf", ["are not shown here", "Download"]),
+        ("chart.png", ['class="picture"', "90 pixels", "RGB"]),
+        ("report.pdf", ["are not shown here", "Download", "PDF 1.4"]),
     ],
 )
 def test_each_kind_has_its_view(results: Planted, name: str, said: list[str]) -> None:
@@ -137,3 +137,19 @@ def test_the_policy_lets_only_our_scripts_run(results: Planted) -> None:
 def test_what_is_not_there(results: Planted, path: str) -> None:
     assert results.web.get(f"/results/{results.good}/{path}").status_code == 404
     assert results.web.get("/results/20990101-nothing/view").status_code == 404
+
+
+def test_a_broken_file_has_a_clear_dot_for_a_picture(results: Planted) -> None:
+    address = f"/tiles/jobs/{results.bad}/outputs/broken.tif/preview"
+    assert results.web.get(address).status_code == 400
+    dot = results.web.get(f"{address}?blank=yes")
+    assert dot.status_code == 200 and len(dot.content) < 100 and "cannot be read" in dot.headers["x-tile-note"]
+
+
+def test_an_answer_from_the_cache_is_the_same(results: Planted) -> None:
+    for path in ("outputs/ndvi.tif/9/269/179.png", "outputs/sst.zarr/3/4/2.png", "outputs/sst.zarr/0/0/0.png"):
+        first, again = (results.web.get(f"/tiles/jobs/{results.good}/{path}") for _ in range(2))
+        assert first.status_code == 200 and first.content == again.content
+        assert first.headers["etag"] == again.headers["etag"] and first.headers["content-type"] == "image/png"
+    beside = results.web.get(f"/tiles/jobs/{results.good}/outputs/ndvi.tif/9/0/0.png")
+    assert beside.headers["x-tile-note"] == "The data does not reach here."

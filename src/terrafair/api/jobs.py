@@ -50,9 +50,30 @@ def router(runs: Runs) -> APIRouter:
         return JSONResponse(job, 201, headers={"Location": f"/api/jobs/{job['id']}"})
 
     @routes.get("/jobs")
-    def list_jobs(status: str = "", subject: str = "", limit: int = 100) -> list[dict[str, Any]]:
-        """Jobs, newest first."""
-        return runs.listing(status=status, subject=subject, limit=limit)
+    def list_jobs(
+        status: str = "",
+        subject: str = "",
+        limit: int = 100,
+        type: str = "",  # noqa: A002 - the field's word
+        project: str = "",
+        text: str = "",
+        after: str = "",
+        until: str = "",
+        before: str = "",
+    ) -> list[dict[str, Any]]:
+        """Jobs, newest first; `after` and `until` are days or instants, `before` is the last job of the page before."""
+        more = {"type": type, "project": project, "text": text, "after": after, "until": until, "before": before}
+        return runs.listing(status=status, subject=subject, limit=limit, **more)
+
+    @routes.get("/comparisons")
+    def compare(a: str, b: str, values: bool = True) -> dict[str, Any]:
+        """Two jobs that have ended, side by side: inputs, software, what they took, and their files by value."""
+        return runs.compare(a, b, values=values)
+
+    @routes.get("/jobs/{id}/record")
+    def record(id: str) -> dict[str, Any]:  # noqa: A002
+        """The steps of a job, what it takes over time (`samples`), and what it has cost."""
+        return runs.record(id)
 
     @routes.get("/jobs/{id}")
     def get(id: str) -> dict[str, Any]:  # noqa: A002

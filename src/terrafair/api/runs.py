@@ -1,21 +1,26 @@
 """What routes and pages ask about runs, as the documents that they show."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
 from terrafair.errors import Conflict, InvalidInput, NotExecutable, NotFound
-from terrafair.execution.job import Job, JobRequest, Owner, State
-from terrafair.execution.jobs import Jobs, own
+from terrafair.execution.job import ENDED, Job, JobRequest, Owner, State
+from terrafair.execution.jobs import Jobs, Selection, own
+from terrafair.execution.pairing import Pairing
 from terrafair.identity.access import Action, Visibility, require
 from terrafair.identity.asking import asker
 from terrafair.workflows.workflow import Resolution
 
 UPLOADS = "uploads"
+RECENT, RECENT_SECONDS = 64, 3.0
+"""How many ended jobs are remembered, and for how long, for who asks for many of their tiles."""
 Document = dict[str, Any]
 
 
@@ -30,8 +35,11 @@ class Runs:
         objects: ObjectStore,
         locate: Callable[[JobRequest], JobRequest] = lambda request: request,
         delegate: Callable[[Resolution, str], Resolution] = lambda resolution, _: resolution,
+        pairing: Pairing | None = None,
     ) -> None:
         """Take what names the file of a deployed process, and what asks a target whether it would run something."""
+        self._pairing = pairing
+        self._recent: dict[str, tuple[float, Job, dict[str, str]]] = {}
         self._locate = locate
         self._delegate = delegate
         self._jobs = jobs
@@ -103,12 +111,35 @@ class Runs:
         if key:
             self._jobs.check_named(plain(self._objects.get(key)))
 
-    def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
-        """Jobs, newest first."""
+    def listing(self, *, status: str = "", subject: str = "", limit: int = 100, **more: str) -> list[Document]:
+        """Jobs, newest first; `more`: `type`, `project`, `text`, `after` and `until` (dates or instants), `before`."""
         if status and status not in [state.value for state in State]:
             known = ", ".join(State)
             raise InvalidInput(f"There is no status {status!r}.", remedy=f"Known: {known}.", where="status")
-        return [self._document(job) for job in self._jobs.listing(state=status, subject=subject, limit=limit)]
+        wanted = Selection(
+            (status,) if status else (),
+            types=_some(more.get("type")),
+            projects=_some(more.get("project")),
+            text=more.get("text", ""),
+            subject=subject,
+            created=(_instant(more.get("after", ""), "after"), _instant(more.get("until", ""), "until")),
+        )
+        found = self._jobs.select(wanted, min(max(limit, 1), 10_000), more.get("before", ""))
+        return [self._document(job) for job in found]
+
+    def known(self) -> Document:
+        """`{types, projects}` among the jobs that the asker may see."""
+        return self._jobs.known()
+
+    def record(self, id: str) -> Document:  # noqa: A002
+        """Steps, CPU and memory over time, and cost of one job."""
+        return self._jobs.record(id)
+
+    def compare(self, first: str, second: str, *, values: bool = True) -> Document:
+        """Two jobs side by side."""
+        if self._pairing is None:
+            raise NotFound("This platform does not compare runs.")
+        return self._pairing.compare(self._jobs.get(first), self._jobs.get(second), values=values)
 
     def get(self, id: str) -> Document:  # noqa: A002
         """One job."""
@@ -164,12 +195,27 @@ class Runs:
         return self._objects.open(f"{results.prefix.rstrip('/')}/{name}")
 
     def located(self, id: str, name: str) -> tuple[str, str]:  # noqa: A002
-        """Object key and checksum of one file of the results; the checksum is empty for files that are no results."""
-        results = self._jobs.get(id).results
-        if not results.prefix:
+        """Object key and version of one file of the results; a file's version is its checksum, where it has one."""
+        job, checksums = self._ended_job(id)
+        if not job.results.prefix:
             raise NotFound(f"Job {id} has no results.", where="job")
-        key = f"{results.prefix.rstrip('/')}/{name}"
-        return key, next((asset.sha256 for asset in results.assets if asset.key == key), "")
+        key = f"{job.results.prefix.rstrip('/')}/{name}"
+        # What an ended job has left is replaced by nothing, at the most thrown away.
+        version = f"{job.id} {job.finished} {name}" if job.state in ENDED else ""
+        return key, checksums.get(key) or version
+
+    def _ended_job(self, id: str) -> tuple[Job, dict[str, str]]:  # noqa: A002
+        """A job with its files' checksums; of an ended one as it was some seconds ago at most: a map asks often."""
+        known = self._recent.get(id)
+        if known is None or time.monotonic() - known[0] > RECENT_SECONDS:
+            job = self._jobs.get(id)
+            known = time.monotonic(), job, {asset.key: asset.sha256 for asset in job.results.assets}
+            if job.state in ENDED:
+                if len(self._recent) >= RECENT:
+                    self._recent.clear()
+                self._recent[id] = known
+        self._jobs.admit_reader(known[1])
+        return known[1], known[2]
 
     def reproduction(self, id: str) -> Document:  # noqa: A002
         """The comparison with the published product."""
@@ -192,6 +238,23 @@ class Runs:
         collection = self._objects.url(job.results.collection) if job.results.collection else ""
         owner = {**asdict(job.owner), "visibility": job.owner.visibility.value}
         return {**job_document(job), **owner, "collection": collection, "usage": asdict(job.usage)}
+
+
+def _some(value: str | None) -> tuple[str, ...]:
+    return (value,) if value else ()
+
+
+def _instant(text: str, where: str) -> str:
+    """A date or an instant in UTC, as jobs' times are written."""
+    if not text:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            f"{text[:40]!r} is no time.", "It takes 2026-01-31 or 2026-01-31T12:00:00Z.", where=where
+        ) from None
+    return text if len(text) == len("2026-01-31") else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def plain(content: bytes) -> str:

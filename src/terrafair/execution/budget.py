@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from terrafair import events
 from terrafair.execution.command import Limits
-from terrafair.execution.job import Job, JobRequest, Usage
+from terrafair.execution.job import Job, JobRequest, State, Usage
 from terrafair.identity import allocations, ledger
 from terrafair.identity.allocation import crossed
 from terrafair.identity.credits import GIGABYTE, MilliCredits, Prices, Resources
@@ -29,6 +29,18 @@ class Estimate:
     resources: Resources
     runs: int
     """Earlier runs that it rests on; 0: it is what the platform's limits allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """The account of one job."""
+
+    cost: MilliCredits
+    """By what it has taken."""
+    reserved: MilliCredits | None
+    """Held for it still; None: its project has no allocation that it counts against."""
+    charged: MilliCredits | None
+    """Of the allocation, once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,13 @@ class Budget:
         for share in crossed(balance.credits, balance.spent - charged, balance.spent):
             events.record(connection, events.Warned(balance.allocation, share))
         allocations.follow(connection, balance, datetime.now(UTC).date())
+
+    def spent(self, connection: sa.Connection, job: Job, usage: Usage) -> Spending:
+        """What a job has cost so far by the price list, and what of its project's allocation is held for it."""
+        ran = usage.wall_seconds > 0 or job.state is State.RUNNING
+        cost = self.prices.cost(_resources(usage), jobs=1) if ran else MilliCredits(0)
+        reserved, charged = ledger.account_of(connection, job.id)
+        return Spending(cost, reserved, charged)
 
 
 def _resources(usage: Usage) -> Resources:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from terrafair import events
 from terrafair.database import reading, transaction
 from terrafair.errors import NotFound, Problem
-from terrafair.execution import callbacks, logs
+from terrafair.execution import callbacks, logs, record
 from terrafair.execution.job import (
     CancelAsked,
     Discarded,
@@ -69,6 +69,10 @@ class Budget(Protocol):
         """Charge what it has cost, in the transaction that ends it."""
         ...
 
+    def spent(self, connection: sa.Connection, job: Job, usage: Usage) -> Any:
+        """`Spending`: what it has cost so far, what is held for it, what it was charged."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -80,6 +84,13 @@ class Selection:
     """First and last instant, RFC 3339 in UTC."""
     seconds: tuple[float | None, float | None] = (None, None)
     """Shortest and longest time that an ended job took, or that a running one has taken so far."""
+    types: tuple[str, ...] = ()
+    """Of workflow."""
+    projects: tuple[str, ...] = ()
+    text: str = ""
+    """In the id of the job or of what it ran, whatever the case."""
+    subject: str = ""
+    """Exactly what was run."""
 
 
 class Jobs:
@@ -122,9 +133,13 @@ class Jobs:
         """A job as it is now; raises `NotFound`."""
         with reading(self._engine) as connection:
             job = self._load(connection, id)
-        if self._guarded and not may(asking.actor(), Action.READ, job.owner.thing):
-            raise missing(id)
+        self.admit_reader(job)
         return job
+
+    def admit_reader(self, job: Job) -> None:
+        """Raise `NotFound` for a job that the asker may not see."""
+        if self._guarded and not may(asking.actor(), Action.READ, job.owner.thing):
+            raise missing(job.id)
 
     def listing(self, *, state: str = "", subject: str = "", limit: int = 100, before: str = "") -> list[Job]:
         """Jobs, newest first; `before` is the id of the last one of the page before."""
@@ -165,6 +180,12 @@ class Jobs:
         query = self._seen(sa.select(TABLE)).order_by(TABLE.c.number.desc())
         query = query.where(TABLE.c.state.in_(wanted.states)) if wanted.states else query
         query = query.where(TABLE.c.process.in_(wanted.processes)) if wanted.processes else query
+        query = query.where(TABLE.c.type.in_(wanted.types)) if wanted.types else query
+        query = query.where(TABLE.c.project.in_(wanted.projects)) if wanted.projects else query
+        query = query.where(TABLE.c.subject == wanted.subject) if wanted.subject else query
+        for word in wanted.text.split():
+            named = (TABLE.c.subject.icontains(word, autoescape=True), TABLE.c.id.icontains(word, autoescape=True))
+            query = query.where(sa.or_(*named))
         start, end = wanted.created
         # Milliseconds are compared as texts: what ends on a whole second includes all of it.
         query = query.where(TABLE.c.created >= start.removesuffix("Z")) if start else query
@@ -182,6 +203,15 @@ class Jobs:
                 if len(found) == limit:
                     break
         return found
+
+    def known(self) -> dict[str, list[str]]:
+        """`{types, projects}` that the jobs have which the asker may see."""
+        with reading(self._engine) as connection:
+            found = {
+                name: connection.execute(self._seen(sa.select(column).distinct())).scalars().all()
+                for name, column in (("types", TABLE.c.type), ("projects", TABLE.c.project))
+            }
+        return {name: sorted(filter(None, values)) for name, values in found.items()}
 
     def discard(self, id: str) -> Job:  # noqa: A002
         """Forget the results of a job that has ended; the job itself and its log stay."""
@@ -221,11 +251,30 @@ class Jobs:
         """The job's log."""
         return self.folder(id) / "log.jsonl"
 
+    def usage_file(self, id: str) -> Path:  # noqa: A002
+        """What its program took over time."""
+        return self.folder(id) / "usage.jsonl"
+
     def log(self, id: str, since: int = 0, limit: int = 1000) -> list[Line]:  # noqa: A002
         """Log lines from number `since`."""
         if self._guarded:
             self.get(id)
         return logs.read(self.log_file(id), since, limit)
+
+    def record(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Steps, samples of CPU and memory, and cost of a job; raises `NotFound`."""
+        job = self.get(id)
+        taken = record.samples(self.usage_file(id))
+        usage = record.usage_so_far(job, taken)
+        with reading(self._engine) as connection:
+            spending = self._budget.spent(connection, job, usage) if self._budget else None
+        return {
+            "job": id,
+            "steps": [step.document() for step in record.steps(job, logs.marks(self.log_file(id)))],
+            "samples": [asdict(sample) for sample in taken],
+            "usage": asdict(usage),
+            "cost": asdict(spending) if spending else None,
+        }
 
     def _load(self, connection: sa.Connection, id: str) -> Job:  # noqa: A002
         row = connection.execute(sa.select(TABLE).where(TABLE.c.id == id)).one_or_none()

@@ -30,15 +30,18 @@ class Line:
     """`debug`, `info`, `warning` or `error`."""
     message: str
     progress: float | None = None
+    step: str = ""
+    """What begins with this line: a step of the platform's own, e.g. `run`."""
 
     def document(self) -> dict[str, Any]:
         """The JSON form."""
         return {"line": self.number, "time": self.time, "level": self.level, "message": self.message}
 
 
-def say(path: Path, message: str, level: str = "info") -> None:
+def say(path: Path, message: str, level: str = "info", step: str = "") -> None:
     """Append one line; several processes may write to one log."""
-    line = json.dumps({"time": now(), "level": level, "message": message[:MESSAGE]}, ensure_ascii=False)
+    entry = {"time": now(), "level": level, "message": message[:MESSAGE]} | ({"step": step} if step else {})
+    line = json.dumps(entry, ensure_ascii=False)
     with path.open("ab+", buffering=0) as file:
         start = b"\n" if _torn(file) else b""
         # One write call in append mode is not torn apart by others.
@@ -75,6 +78,23 @@ def read(path: Path, since: int = 0, limit: int = 1000) -> list[Line]:
     except FileNotFoundError:
         return []
     return lines
+
+
+def marks(path: Path, limit: int = 400) -> list[Line]:
+    """The lines that begin a step or tell progress; the first ones and, where there are more, the last one."""
+    found: list[Line] = []
+    final: Line | None = None
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file):
+                # Most lines are neither: they are not parsed.
+                if raw.endswith(b"\n") and (b'"step"' in raw or b'"progress"' in raw):
+                    final = _line(number, raw)
+                    if len(found) < limit and (final.step or final.progress is not None):
+                        found.append(final)
+    except FileNotFoundError:
+        return []
+    return found if final is None or final in found[-1:] else [*found, final]
 
 
 def last(path: Path, levels: frozenset[str], count: int) -> list[str]:
@@ -124,7 +144,8 @@ def _skip(file: BinaryIO, lines: int) -> bool:
 def _line(number: int, raw: bytes) -> Line:
     try:
         entry = json.loads(raw)
-        return Line(number, str(entry["time"]), str(entry["level"]), str(entry["message"]), entry.get("progress"))
+        moment, level, message = (str(entry[name]) for name in ("time", "level", "message"))
+        return Line(number, moment, level, message, entry.get("progress"), str(entry.get("step", "")))
     except (ValueError, KeyError, TypeError, RecursionError):
         # Torn by a crash of the machine: shown as it is.
         return Line(number, "", "warning", raw.decode("utf-8", "replace").rstrip("\n"))

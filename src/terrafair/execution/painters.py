@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,18 @@ from terrafair.execution.sandbox import Sandbox
 SECONDS = 20.0
 """One order may take so long; then its painter is ended, and another takes its place."""
 LIMITS = Limits(seconds=10**9, memory=4 * 1024**3, processes=64)
+ENVIRONMENT = {
+    # One order is one thread's work; more threads would only wait for each other.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "GDAL_CACHEMAX": "256",
+    # Arrays of half a megabyte come and go with each tile: given back to the system, each would be cleared anew.
+    "MALLOC_MMAP_THRESHOLD_": str(64 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    "MALLOC_TOP_PAD_": str(16 * 2**20),
+}
+THREADS = 8
+"""Objects of one Zarr store that are fetched side by side."""
 NEAR_BYTES = 20 * 10**9
 """What is kept of the object store on this machine."""
 
@@ -33,6 +46,8 @@ class Painted:
 
     content: bytes
     media_type: str
+    note: str = ""
+    """Why there is nothing to be seen."""
 
 
 @dataclass(slots=True)
@@ -71,14 +86,17 @@ class Near:
             below = [entry.key for entry in self.objects.list(key)]
             if not below:
                 self.objects.get_file(key, partial)
-            for name in below:
-                part = partial / name.removeprefix(f"{key}/")
-                part.parent.mkdir(parents=True, exist_ok=True)
-                self.objects.get_file(name, part)
+            with ThreadPoolExecutor(THREADS) as pool:
+                # Consumed, since only then a fault of one of them is raised.
+                list(pool.map(lambda name: self._get(name, partial / name.removeprefix(f"{key}/")), below))
             partial.rename(place)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
             partial.unlink(missing_ok=True)
+
+    def _get(self, name: str, part: Path) -> None:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        self.objects.get_file(name, part)
 
     def _make_room(self) -> None:
         while sum(self._known.values()) > self.limit and len(self._known) > 1:
@@ -94,8 +112,9 @@ class Painters:
         self._sandbox = sandbox
         self._near = near
         self._home = home
-        self._free: list[_Painter] = [_Painter(sandbox, near.folder, home / f"painter-{n}") for n in range(count)]
-        self._change = threading.Condition()
+        self._free = [_Painter(sandbox, near.folder, home / f"painter-{n}") for n in range(count)]
+        self._waiting: deque[_Turn] = deque()
+        self._lock = threading.Lock()
 
     def paint(self, key: str, order: Mapping[str, Any]) -> Painted:
         """Have an order done on an object; raises what the painter found wrong, `TimedOut`, or `NotFound`."""
@@ -105,22 +124,50 @@ class Painters:
 
     def close(self) -> None:
         """End them all."""
-        with self._change:
+        with self._lock:
             for painter in self._free:
                 painter.end()
 
     @contextlib.contextmanager
     def _painter(self) -> Iterator["_Painter"]:
-        with self._change:
-            if not self._change.wait_for(lambda: self._free, SECONDS):
-                raise TimedOut("Too much is being drawn.", remedy="Try again in a moment.")
-            painter = self._free.pop()
+        painter = self._taken()
         try:
             yield painter
         finally:
-            with self._change:
+            self._given_back(painter)
+
+    def _taken(self) -> "_Painter":
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+            turn = _Turn()
+            self._waiting.append(turn)
+        if turn.come.wait(SECONDS) and turn.painter is not None:
+            return turn.painter
+        with self._lock:
+            # It may have come in this very moment.
+            if turn.painter is not None:
+                return turn.painter
+            self._waiting.remove(turn)
+        raise TimedOut("Too much is being drawn.", remedy="Try again in a moment.")
+
+    def _given_back(self, painter: "_Painter") -> None:
+        """Hand a painter to who has waited longest; nobody who comes just now may take it before them."""
+        with self._lock:
+            if not self._waiting:
                 self._free.append(painter)
-                self._change.notify()
+                return
+            turn = self._waiting.popleft()
+            turn.painter = painter
+            turn.come.set()
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Somebody who waits."""
+
+    come: threading.Event = field(default_factory=threading.Event)
+    painter: "_Painter | None" = None
 
 
 class _Painter:
@@ -154,7 +201,7 @@ class _Painter:
             known = Problem(**problem)
             kind = NotFound if known.code == "not-found" else InvalidInput
             raise kind(known.what, known.why, known.remedy, known.where, known.code)
-        return Painted(content, str(head["type"]))
+        return Painted(content, str(head["type"]), str(head.get("note", "")))
 
     def end(self) -> None:
         if self._process is not None:
@@ -176,8 +223,7 @@ class _Painter:
             directory=self._home,
             readable=(self._data,),
             writable=(self._home,),
-            # One order is one thread's work; more threads would only wait for each other.
-            environment={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "GDAL_CACHEMAX": "256"},
+            environment=ENVIRONMENT,
             limits=LIMITS,
         )
         self._sandbox.make_ready(command)

@@ -64,6 +64,7 @@ class Process:
             "limits": {"RLIMIT_FSIZE": limits.file_size, "RLIMIT_CORE": 0},
             "attempt": self._attempt,
             "log": str(self._folder / "log.jsonl"),
+            "usage": str(self._folder / "usage.jsonl"),
             "state": str(self._folder / "supervisor.json"),
             "exit": str(self._folder / "exit.json"),
         }

@@ -131,9 +131,9 @@ class Runner:
         problem = Problem(f"The platform failed on this job: {type(fault).__name__}: {fault}", code="internal")
         return Failed(now(), (problem,))
 
-    def _say(self, job: Job, message: str, level: str = "info") -> None:
+    def _say(self, job: Job, message: str, level: str = "info", step: str = "") -> None:
         try:
-            logs.say(self.jobs.log_file(job.id), message, level)
+            logs.say(self.jobs.log_file(job.id), message, level, step)
         except OSError as fault:
             # A full disk must not stop the job's end from being known.
             logging.getLogger(__name__).warning("The log of job %s cannot be written: %s", job.id, fault)
@@ -164,12 +164,14 @@ class Runner:
         if ended.ended == "cancelled":
             return Ended(now(), usage)
         outcome = self._outcome(job, folder, ended)
+        step = "store" if outcome.successful else "keep"
+        self._say(job, "Describing and storing what it has left.", step=step)
         results = self._patiently(job, lambda: self.package(job, resolution, folder, outcome, usage))
         results = replace(results, outputs=dict(outcome.outputs))
         if not outcome.successful:
             return Failed(now(), outcome.problems, usage, results=results)
         if job.request.reproduce:
-            self._say(job, "Comparing with the published product.")
+            self._say(job, "Comparing with the published product.", step="compare")
             self._patiently(job, lambda: self.compare(job, resolution, results))
         return Succeeded(now(), results, usage)
 
@@ -189,7 +191,7 @@ class Runner:
         for stale in (folder.application, folder.inputs, folder.work, folder.outputs):
             shutil.rmtree(stale, ignore_errors=True)
         folder.create()
-        self._say(job, f"Reading {job.request.kind} {job.request.subject}.")
+        self._say(job, f"Reading {job.request.kind} {job.request.subject}.", step="read")
         resolution = self.resolve(job)
         if not resolution.executable:
             raise NotExecutable(resolution.reasons)
@@ -200,6 +202,7 @@ class Runner:
         values = self.bind(resolution, job.request.inputs)
         seconds = job.request.timeout or self.limits.seconds
         limits = replace(self.limits, seconds=min(seconds, self.limits.seconds))
+        self._say(job, "Making code, data and software ready.", step="prepare")
         command = engine.prepare(resolution, values, folder, limits, lambda line: self._say(job, line))
         if self.jobs.get(job.id).cancelling:
             raise Cancelled("Cancelled before its program started.")
@@ -207,6 +210,7 @@ class Runner:
         if not self.sandbox.isolated:
             self._say(job, f"This job runs WITHOUT ISOLATION. {self.sandbox.reason}", "warning")
         self.sandbox.make_ready(command)
+        self._say(job, "Its program starts.", step="run")
         process.launch(command, self.sandbox)
         return resolution
 

@@ -159,6 +159,14 @@ def allocation_of(connection: sa.Connection, job: str) -> Balance | None:
     return _balance(connection, held.allocation) if held else None
 
 
+def account_of(connection: sa.Connection, job: str) -> tuple[MilliCredits | None, MilliCredits | None]:
+    """What is held for a job, and what it was charged; None: nothing was reserved for it, or it has not ended."""
+    held = _reservation(connection, job)
+    if held is None:
+        return None, None
+    return held.reserved, held.spent if held.settled else None
+
+
 def verify(connection: sa.Connection) -> None:
     """Raise `Damaged` unless the sums beside every allocation are those of its entries, within its credits."""
     sums = sa.select(

@@ -24,8 +24,20 @@ class Runs(Protocol):
         """Accept a job."""
         ...
 
-    def listing(self, *, status: str = "", subject: str = "", limit: int = 100) -> list[Document]:
+    def listing(self, *, status: str = "", subject: str = "", limit: int = 100, **more: str) -> list[Document]:
         """Jobs, newest first."""
+        ...
+
+    def known(self) -> Document:
+        """Types and projects of the jobs that there are."""
+        ...
+
+    def record(self, id: str) -> Document:  # noqa: A002
+        """Steps, samples and cost of one."""
+        ...
+
+    def compare(self, first: str, second: str, *, values: bool = True) -> Document:
+        """Two side by side."""
         ...
 
     def get(self, id: str) -> Document:  # noqa: A002
@@ -83,9 +95,21 @@ class PortalBackend:
         """Keep a file; gives its reference."""
         return self._runs.upload(path, name, digest)
 
-    def jobs(self, status: str, subject: str, limit: int) -> list[Document]:
+    def jobs(self, wanted: Mapping[str, str], limit: int) -> list[Document]:
         """Newest first."""
-        return self._runs.listing(status=status, subject=subject, limit=limit)
+        return self._runs.listing(limit=limit, **wanted)
+
+    def known(self) -> Document:
+        """Types and projects to choose from."""
+        return self._runs.known()
+
+    def record(self, id: str) -> Document:  # noqa: A002
+        """Steps, samples and cost of one job."""
+        return self._runs.record(id)
+
+    def compare(self, first: str, second: str, *, values: bool) -> Document:
+        """Two jobs side by side."""
+        return self._runs.compare(first, second, values=values)
 
     def job(self, id: str) -> Document:  # noqa: A002
         """One job."""

@@ -1,9 +1,11 @@
 """The pages: what people do in a browser, rendered on the server and complete without JavaScript."""
 
+from typing import Protocol
+
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from terrafair.portal import find, results, run
+from terrafair.portal import comparing, find, results, run
 from terrafair.portal.page import STATIC, Pages, Static, Surroundings
 from terrafair.portal.patterns import EXAMPLES
 
@@ -15,7 +17,11 @@ def static() -> Static:
     return Static(directory=STATIC)
 
 
-def router(catalogue: find.Finding, running: run.Running, watching: results.Watching, about: Surroundings) -> APIRouter:
+class Watching(results.Watching, comparing.Comparing, Protocol):
+    """What the pages about jobs ask."""
+
+
+def router(catalogue: find.Finding, running: run.Running, watching: Watching, about: Surroundings) -> APIRouter:
     """The start page and the five words: `/find`, `/develop`, `/run`, `/results`, `/publish`."""
     pages = Pages(about)
     routes = pages.router()
@@ -39,6 +45,8 @@ def router(catalogue: find.Finding, running: run.Running, watching: results.Watc
     @routes.get("/jobs")
     def jobs() -> Response:
         return RedirectResponse("/results", 308)
+
+    routes.include_router(comparing.router(pages, watching))
 
     @routes.get("/jobs/{id}")
     def job(id: str) -> Response:  # noqa: A002 - the field's word

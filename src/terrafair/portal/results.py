@@ -1,17 +1,18 @@
-"""Results: the jobs, what they say while they run, and what they made - as tables, texts, pictures and maps."""
+"""Jobs: the list, and the page of each with its steps, log, use of the machine, cost and provenance: `/results`."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from terrafair.errors import InvalidInput, NotFound, Problem
-from terrafair.portal import views
+from terrafair.errors import InvalidInput
+from terrafair.portal import lineage, usage_chart
 from terrafair.portal.page import Pages
+from terrafair.portal.results_files import listed
 
 Document = dict[str, Any]
 STATES = ("accepted", "running", "successful", "failed", "dismissed")
@@ -20,19 +21,29 @@ LINES = 500
 """Of a log on a page; the stream gives the rest."""
 BATCH = 1000
 POLL_SECONDS = 0.3
-LISTED = 200
-RAMPS = ("grey", "viridis", "magma", "inferno", "ndvi", "water", "thermal", "ice", "balance")
+LISTED = 100
+FILTERS = ("status", "type", "project", "text", "after", "until", "subject", "before")
+CRATE = "ro-crate-metadata.json"
+CRATE_LIMIT = 16 * 2**20
 
 
 class Watching(Protocol):
     """What the pages ask about jobs; the documents of `/api/jobs`."""
 
-    def jobs(self, status: str, subject: str, limit: int) -> list[Document]:
-        """Newest first."""
+    def jobs(self, wanted: Mapping[str, str], limit: int) -> list[Document]:
+        """Newest first; `wanted` has some of `FILTERS`."""
+        ...
+
+    def known(self) -> Document:
+        """`{types, projects}` to choose from."""
         ...
 
     def job(self, id: str) -> Document:  # noqa: A002
         """One job."""
+        ...
+
+    def record(self, id: str) -> Document:  # noqa: A002
+        """`{steps, samples, usage, cost}`."""
         ...
 
     def log(self, id: str, since: int, limit: int) -> Document:  # noqa: A002
@@ -44,7 +55,7 @@ class Watching(Protocol):
         ...
 
     def content(self, id: str, name: str, limit: int) -> bytes:  # noqa: A002
-        """The beginning of one file."""
+        """The beginning of one file that the platform has written."""
         ...
 
     def reproduction(self, id: str) -> Document | None:  # noqa: A002
@@ -61,19 +72,14 @@ def router(pages: Pages, watching: Watching) -> APIRouter:
     routes = pages.router()
 
     @routes.get("/results")
-    def jobs(request: Request, status: str = "", subject: str = "") -> Response:
-        subject = subject.strip()
-        content: Document = {"status": status, "subject": subject, "states": STATES, "rows": [], "problem": None}
-        code = 200
-        try:
-            content["rows"] = watching.jobs(status, subject, LISTED)
-        except InvalidInput as error:
-            content["problem"], code = error.problem, 400
-        return pages.show(request, "results.html", content, status=code)
+    def jobs(request: Request) -> Response:
+        wanted = {name: request.query_params.get(name, "").strip() for name in FILTERS}
+        content = _list(watching, {name: value for name, value in wanted.items() if value})
+        return pages.show(request, "results.html", content, status=400 if content["problem"] else 200)
 
     @routes.get("/results/{id}")
-    def job(request: Request, id: str) -> Response:  # noqa: A002
-        return pages.show(request, "job.html", _job(watching, id))
+    def job(request: Request, id: str, since: int = 0) -> Response:  # noqa: A002
+        return pages.show(request, "job.html", _job(watching, id, max(since, 0)))
 
     @routes.post("/results/{id}/cancel")
     def cancel(id: str) -> Response:  # noqa: A002
@@ -89,63 +95,73 @@ def router(pages: Pages, watching: Watching) -> APIRouter:
         return StreamingResponse(_events(watching, id, start), media_type="text/event-stream", headers=headers)
 
     @routes.get("/results/{id}/map")
-    def drawn(request: Request, id: str, file: str = "") -> Response:  # noqa: A002
-        layers = [row for row in _files(watching, id) if row["layer"]]
-        if file and file not in [row["name"] for row in layers]:
-            raise NotFound(f"Job {id} has no layer {file!r}.", remedy="Its page lists its files.", where="file")
-        content = {"job": watching.job(id), "layers": layers, "file": file, "ramps": RAMPS, "tab": "map"}
-        content["config"] = _config(id, layers)
-        return pages.show(request, "map.html", content, drawn=True)
+    def drawn(id: str, file: str = "") -> Response:  # noqa: A002 - an address that people may have kept
+        query = f"?{urlencode({'layer': file})}" if file else ""
+        return RedirectResponse(f"/results/{quote(id)}/view{query}", 308)
 
     @routes.get("/results/{id}/files/{name:path}")
-    def file(request: Request, id: str, name: str) -> Response:  # noqa: A002
-        row = next((row for row in _files(watching, id) if row["name"] == name), None)
-        if row is None:
-            raise NotFound(f"Job {id} has no file {name!r}.", remedy="Its page lists its files.", where="name")
-        content = {"job": watching.job(id), "file": row, **_view(watching, id, row)}
-        return pages.show(request, "file.html", content)
+    def file(id: str, name: str) -> Response:  # noqa: A002 - likewise
+        return RedirectResponse(f"/results/{quote(id)}/view/{quote(name)}", 308)
 
     return routes
 
 
-def _files(watching: Watching, id: str) -> list[Document]:  # noqa: A002
-    found = watching.results(id)
-    return views.gathered(found["files"]) if found else []
+def _list(watching: Watching, wanted: dict[str, str]) -> Document:
+    content: Document = {"wanted": wanted, "states": STATES, "rows": [], "problem": None, "more": ""}
+    content |= watching.known()
+    try:
+        content["rows"] = watching.jobs(wanted, LISTED)
+    except InvalidInput as error:
+        content["problem"] = error.problem
+    if len(content["rows"]) == LISTED:
+        content["more"] = urlencode({**wanted, "before": content["rows"][-1]["id"]})
+    content["filtered"] = bool(set(wanted) - {"before"})
+    return content
 
 
-def _job(watching: Watching, id: str) -> Document:  # noqa: A002
-    page = watching.log(id, 0, LINES)
+def _job(watching: Watching, id: str, since: int) -> Document:  # noqa: A002
+    page = watching.log(id, since, LINES)
     job = page["job"]
-    files = _files(watching, id) if job["status"] in ENDED else []
+    ended = job["status"] in ENDED
+    found = watching.results(id) if ended else None
+    files = listed(id, found["files"]) if found else []
+    record = watching.record(id)
     kind = job["kind"] if job["kind"] in {"experiment", "workflow"} else ""
-    again = f"/run/{kind}/{quote(job['subject'], safe='')}?from={quote(id)}" if kind else ""
+    entry = f"/find/{kind}/{quote(job['subject'], safe='')}" if kind else ""
     return {
         "job": job,
-        "ended": job["status"] in ENDED,
+        "ended": ended,
         "log": page["lines"],
+        "since": since,
+        "before": max(since - LINES, 0),
         "next": page["next"],
-        "files": files,
-        "layers": [row for row in files if row["layer"]],
-        "provenance": _provenance(watching, id, files),
+        "record": record,
+        "charts": usage_chart.charts(record["samples"]),
+        "files": [file for file in files if file.data],
+        "layers": [file for file in files if file.on_map],
+        "lineage": lineage.drawing(_crate(watching, id, files), job, entry, files),
         "reproduction": watching.reproduction(id) if job["status"] == "successful" else None,
-        "again": again,
-        "entry": f"/find/{kind}/{quote(job['subject'], safe='')}" if kind else "",
+        "again": f"/run/{kind}/{quote(job['subject'], safe='')}?from={quote(id)}" if kind else "",
+        "others": _others(watching, job) if ended else [],
+        "entry": entry,
         "tab": "overview",
     }
 
 
-def _config(id: str, layers: list[Document]) -> str:  # noqa: A002
-    """What the map's script needs to know, as JSON."""
-    rows = [
-        {
-            "name": row["name"],
-            "layer": row["layer"],
-            "tiles": f"/tiles/jobs/{quote(id)}/{quote(row['name'])}",
-            "href": f"/api/jobs/{quote(id)}/files/{quote(row['name'])}",
-        }
-        for row in layers
-    ]
-    return json.dumps(rows).replace("<", "\\u003c")
+def _others(watching: Watching, job: Document) -> list[Document]:
+    """Ended runs of the same, to compare with."""
+    found = watching.jobs({"subject": job["subject"]}, 20)
+    return [other for other in found if other["id"] != job["id"] and other["status"] in ENDED][:10]
+
+
+def _crate(watching: Watching, id: str, files: list[Any]) -> Any:  # noqa: A002
+    """The run's RO-Crate; None where there is none, or none that can be read."""
+    if not any(file.name == CRATE and file.size <= CRATE_LIMIT for file in files):
+        return None
+    try:
+        return json.loads(watching.content(id, CRATE, CRATE_LIMIT))
+    except (ValueError, RecursionError):
+        return None
 
 
 async def _events(watching: Watching, id: str, start: int) -> AsyncIterator[str]:  # noqa: A002
@@ -162,75 +178,3 @@ async def _events(watching: Watching, id: str, start: int) -> AsyncIterator[str]
                 return
             yield ": waiting\n\n"
             await asyncio.sleep(POLL_SECONDS)
-
-
-def _provenance(watching: Watching, id: str, files: list[Document]) -> list[tuple[str, str]]:  # noqa: A002
-    """The main facts of the RO-Crate: what ran, on what, made by whom."""
-    if not any(row["name"] == "ro-crate-metadata.json" for row in files):
-        return []
-    try:
-        graph = json.loads(watching.content(id, "ro-crate-metadata.json", views.LARGEST))["@graph"]
-        parts = {part["@id"]: part for part in graph}
-    except (ValueError, KeyError, TypeError):
-        return []
-    rows = []
-    for part in parts.values():
-        kinds = part.get("@type", [])
-        if "CreateAction" in kinds and part.get("name"):
-            rows.append(("Action", str(part["name"])))
-            for relation, word in (("instrument", "Ran"), ("object", "Used"), ("result", "Made")):
-                rows += [(word, name) for name in _names(part.get(relation), parts)[:12]]
-            break
-    return rows
-
-
-def _names(value: Any, parts: Mapping[str, Document]) -> list[str]:
-    entries = value if isinstance(value, list) else [value]
-    names = []
-    for entry in entries:
-        if isinstance(entry, dict) and "@id" in entry:
-            part = parts.get(entry["@id"], {})
-            name, shown = str(part.get("name") or entry["@id"]), part.get("value")
-            names.append(f"{name} = {shown}"[:300] if shown is not None else name[:300])
-    return names
-
-
-def _view(watching: Watching, id: str, row: Document) -> Document:  # noqa: A002
-    """What the page of one file shows."""
-    name = row["name"]
-    view = views.view_of(name)
-    content: Document = {"view": view, "problem": None}
-    if view in {"table", "notebook", "text"}:
-        raw = watching.content(id, name, views.LARGEST)
-        cut = row["size"] > views.LARGEST
-        try:
-            match view:
-                case "table":
-                    content["rows"] = views.table(raw, name)
-                case "notebook":
-                    content["parts"] = views.notebook(raw)
-                case _:
-                    content["text"] = views.text(raw, name)
-        except (ValueError, RecursionError) as fault:
-            why = "Only its first 8 MB were read." if cut else str(fault)[:200]
-            content |= {"view": "", "problem": Problem(f"{name} cannot be shown.", why, "Download it.")}
-    if view == "layer":
-        content["description"] = _described(watching, id, name)
-    return content
-
-
-def _described(watching: Watching, id: str, name: str) -> str:  # noqa: A002
-    """What the platform found in a file when it described it, as JSON; empty: nothing."""
-    found = watching.results(id) or {}
-    for file in found.get("files", ()):
-        if not file["name"].endswith(".json") or file["size"] > views.LARGEST or not file["name"].startswith("items/"):
-            continue
-        try:
-            item = json.loads(watching.content(id, file["name"], views.LARGEST))
-        except ValueError:
-            continue
-        for asset in (item.get("assets") or {}).values():
-            if str(asset.get("href", "")).endswith(f"/{name}"):
-                kept = {key: value for key, value in item.get("properties", {}).items() if key.startswith("cube:")}
-                return json.dumps({**asset, **kept}, indent=2)
-    return ""

@@ -49,7 +49,9 @@ def router(source: Source, pages: Pages) -> APIRouter:
     routes = pages.router()
 
     def show(request: Request, name: str, content: Document) -> Response:
-        reply = pages.show(request, name, content)
+        # Workspaces are another part of the platform, which may not be there.
+        notebooks = any(getattr(route, "path", "") == "/workspaces/open" for route in request.app.routes)
+        reply = pages.show(request, name, {"notebooks": notebooks, **content})
         reply.headers["Content-Security-Policy"] = POLICY
         return reply
 
@@ -150,7 +152,7 @@ def _viewed(source: Source, file: ResultFile, start: int) -> Document:
             content["about"] = source.ask(file.job, file.name, {"do": "about", "style": {}})
         if found["view"] == "notebook":
             content["parts"] = results_notebook.parts(found["cells"])
-        if found["view"] in {"raster", "cube", "features"}:
+        if found["view"] == "features" or (content["about"] or {}).get("bounds"):
             content["config"] = _config([file], file.name, found["view"])
     except InvalidInput as error:
         content["problem"] = error.problem

@@ -24,8 +24,8 @@ def tile_at(longitude: float, latitude: float, z: int) -> Tile:
     return Tile(z, int((x + HALF) // side), int((HALF - y) // side))
 
 
-def picture(content: bytes) -> Any:
-    image = Image.open(io.BytesIO(content))
+def picture(drawn: tuple[bytes, str]) -> Any:
+    image = Image.open(io.BytesIO(drawn[0]))
     image.load()
     return image
 
@@ -201,3 +201,38 @@ def test_tiles_that_are_not_there(place: tuple[int, int, int]) -> None:
 
 def test_zoom_levels() -> None:
     assert [fitting_zoom(metres) for metres in (156_543, 10, 1e9, 1e-9)] == [0, 14, 0, 24]
+
+
+def test_a_raster_tells_its_values_at_a_place(ramp: str) -> None:
+    found = Painter().series(ramp, "", point=(12.34, 15.0))
+    assert found["values"] == [pytest.approx(12.3, abs=1e-5)] and found["times"] == ["band 1"]
+    assert Painter().series(ramp, "", point=(12.34, 10.05))["values"] == [None]
+    with pytest.raises(InvalidInput, match="beside the data"):
+        Painter().series(ramp, "", point=(50.0, 15.0))
+
+
+def test_categories_are_told_with_their_colours(tmp_path: Path) -> None:
+    path = tmp_path / "classes.tif"
+    values = np.repeat(np.array([1, 1, 1, 7], "uint8"), 25)[None].repeat(100, 0)
+    profile = {"driver": "GTiff", "width": 100, "height": 100, "count": 1, "dtype": "uint8", "crs": "EPSG:4326"}
+    with rasterio.open(path, "w", transform=Affine(0.1, 0, 10, 0, -0.1, 20), **profile) as out:
+        out.write(values, 1)
+        out.write_colormap(1, {1: (255, 0, 0, 255), 7: (0, 128, 0, 255)})
+    assert Painter().about(str(path), Style())["classes"] == [
+        {"value": 1, "colour": "#ff0000", "share": 0.75},
+        {"value": 7, "colour": "#008000", "share": 0.25},
+    ]
+
+
+def test_a_cube_without_a_place_is_described_and_pictured(tmp_path: Path) -> None:
+    path, painter = tmp_path / "odd.nc", Painter()
+    xr.Dataset({"t": (("y", "x"), np.eye(20))}).to_netcdf(path)
+    assert painter.about(str(path), Style())["bounds"] is None
+    assert painter.preview(str(path), Style()).startswith(b"\x89PNG")
+    with pytest.raises(InvalidInput, match="does not say where"):
+        painter.tile(str(path), Tile(0, 0, 0), Style())
+
+
+def test_why_a_tile_is_empty(ramp: str) -> None:
+    _, note = Painter().tile(ramp, tile_at(-100, -40, 6), Style())
+    assert note == "The data does not reach here." and Painter().tile(ramp, tile_at(15, 15, 8), Style())[1] == ""

@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 
 from terrafair.errors import Problem, TerrafairError
 
+JSON = "application/json"
+
 
 def main() -> int:
     """Answer until the input ends."""
@@ -27,8 +29,8 @@ def main() -> int:
     for line in sys.stdin.buffer:
         order = json.loads(line)
         try:
-            content, media_type = _done(painter, order)
-            _answer(answers, {"bytes": len(content), "type": media_type}, content)
+            content, media_type, note = _done(painter, order)
+            _answer(answers, {"bytes": len(content), "type": media_type, "note": note}, content)
         except TerrafairError as error:
             _answer(answers, {"bytes": 0, "problem": error.problem.document()}, b"")
         except Exception as fault:  # libraries meet files that nobody has seen before
@@ -37,25 +39,28 @@ def main() -> int:
     return 0
 
 
-def _done(painter: Any, order: dict[str, Any]) -> tuple[bytes, str]:
+def _done(painter: Any, order: dict[str, Any]) -> tuple[bytes, str, str]:
     from terrafair.data.tiles.mercator import Tile
     from terrafair.data.tiles.picture import MEDIA_TYPES
     from terrafair.data.tiles.style import Style
 
-    path = order["path"]
+    path, note = order["path"], ""
     if order["do"] in {"view", "features"}:
-        return _viewed(Path(path), order), "application/json"
+        return _viewed(Path(path), order), JSON, note
     if order["do"] in {"tile", "preview"}:
         style = Style.read(order["style"])
-        drawn = painter.preview(path, style) if order["do"] == "preview" else None
-        return drawn or painter.tile(path, Tile(*order["tile"]), style), MEDIA_TYPES[style.format]
+        if order["do"] == "preview":
+            content = painter.preview(path, style)
+        else:
+            content, note = painter.tile(path, Tile(*order["tile"]), style)
+        return content, MEDIA_TYPES[style.format], note
     if order["do"] == "about":
         document = painter.about(path, Style.read(order["style"]))
     elif order["do"] == "point":
         document = painter.series(path, order["variable"], point=(order["longitude"], order["latitude"]))
     else:
         document = painter.series(path, order["variable"], area=order["area"])
-    return json.dumps(document, allow_nan=False).encode(), "application/json"
+    return json.dumps(document, allow_nan=False).encode(), JSON, note
 
 
 def _viewed(path: Any, order: dict[str, Any]) -> bytes:

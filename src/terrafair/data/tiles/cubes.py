@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terrafair.data.tiles import sampling
 from terrafair.data.tiles.mercator import Tile
-from terrafair.data.tiles.projection import Difficult, Places, places
+from terrafair.data.tiles.projection import Difficult, Places, exact, places, reach
 from terrafair.data.tiles.sampling import Grid, Picked, Window
 from terrafair.data.tiles.style import Style
 from terrafair.errors import InvalidInput
@@ -25,9 +25,9 @@ X_NAMES = ("x", "lon", "longitude", "easting", "projection_x_coordinate", "rlon"
 Y_NAMES = ("y", "lat", "latitude", "northing", "projection_y_coordinate", "rlat")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CubeLayer:
-    """One variable with a regular grid."""
+    """One variable with a regular grid; itself alone is equal to it."""
 
     array: Any
     """xarray.DataArray, lazy."""
@@ -35,6 +35,9 @@ class CubeLayer:
     y: str
     grid: Grid
     crs: str
+    """Empty: the cube does not say where it lies."""
+    reach: tuple[float, float, float, float] | None
+    """West, south, east, north in degrees."""
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -55,11 +58,11 @@ class Cubes:
     def tile(self, path: str, tile: Tile, style: Style) -> Picked | None:
         """The pixels of a tile; None where the cube does not reach."""
         layer = self.layer(path, style.variable)
-        grid = layer.grid
+        grid, (crs, bounds) = layer.grid, placed(layer)
         try:
-            there = places(tile, layer.crs, style.size, min(abs(grid.width), abs(grid.height)))
+            there = places(tile, crs, style.size, min(abs(grid.width), abs(grid.height)))
         except Difficult:
-            raise InvalidInput("This cube's grid cannot be drawn here.", "It is bent or crosses a pole.") from None
+            there = exact(tile, crs, style.size, bounds)
         there = _turned(there, layer)
         at = self.position(layer, style)
 
@@ -177,7 +180,7 @@ def _turned(there: Places, layer: CubeLayer) -> Places:
     """Longitudes as the cube counts them: the map's go from -180, many cubes' from 0."""
     if layer.crs != "EPSG:4326" or layer.grid.left + layer.grid.width * layer.grid.columns <= 180.5:
         return there
-    return Places(np.where(there.x < layer.grid.left, there.x + 360, there.x), there.y)
+    return Places(np.where(there.x < layer.grid.left, there.x + 360, there.x), there.y, there.seen)
 
 
 def open_cube(path: str) -> Any:
@@ -200,7 +203,8 @@ def _layer(dataset: Any, variable: str) -> CubeLayer:
         what = f"There is no variable {chosen!r} to draw." if chosen else "The cube has no variable that has a place."
         raise InvalidInput(what, remedy=f"It has: {', '.join(found) or 'none'}.", where="variable")
     array, x, y = found[chosen]
-    return CubeLayer(array, x, y, _grid(array, x, y), _crs(dataset, array, x))
+    grid, crs = _grid(array, x, y), _crs(dataset, array, x)
+    return CubeLayer(array, x, y, grid, crs, reach(crs, grid.box) if crs else None)
 
 
 def _placed(dataset: Any) -> dict[str, tuple[Any, str, str]]:
@@ -246,6 +250,15 @@ def _crs(dataset: Any, array: Any, x: str) -> str:
 
             crs = CRS.from_user_input(str(wkt))
             return f"EPSG:{code}" if (code := crs.to_epsg()) else crs.to_wkt()
-    if x.lower() in ("lon", "longitude") or array.coords[x].attrs.get("units", "").startswith("degree"):
+    if x.lower() in ("lon", "longitude") or (
+        x in array.coords and array.coords[x].attrs.get("units", "").startswith("degree")
+    ):
         return "EPSG:4326"
-    raise InvalidInput("The cube does not say where it lies.", "It has no grid_mapping with a crs_wkt.")
+    return ""
+
+
+def placed(layer: CubeLayer) -> tuple[str, tuple[float, float, float, float]]:
+    """Reference system and reach; raises `InvalidInput` where there are none."""
+    if layer.reach is None:
+        raise InvalidInput("The cube does not say where it lies.", "It has no grid_mapping with a crs_wkt.")
+    return layer.crs, layer.reach

@@ -14,6 +14,8 @@ from terrafair.data.tiles.rasters import Rasters
 from terrafair.data.tiles.style import Style
 from terrafair.errors import InvalidInput
 
+CLASSES = 40
+"""Categories of a legend."""
 CUBES = frozenset({Kind.NETCDF, Kind.HDF5, Kind.ZARR})
 
 
@@ -25,16 +27,18 @@ class Painter:
         self._cubes = Cubes()
         self._kinds: dict[str, bool] = {}
 
-    def tile(self, path: str, tile: Tile, style: Style) -> bytes:
-        """One encoded tile; empty where the data does not reach."""
+    def tile(self, path: str, tile: Tile, style: Style) -> tuple[bytes, str]:
+        """One encoded tile, and why there is nothing on it where that is so."""
         if self._is_cube(path):
             found, table, scales = self._cubes.tile(path, tile, style), None, self._cubes.scales(path, style)
         else:
             found, layer = self._rasters.tile(path, tile, style)
             table, scales = (None if style.ramp else layer.table), self._rasters.scales(path, style)
         if found is None:
-            return picture.empty(style)
-        return picture.draw(found.values, found.valid, style, scales, table)
+            return picture.empty(style), "The data does not reach here."
+        empty = found.valid is not None and not found.valid.any()
+        note = "There is no data here." if empty else ""
+        return picture.draw(found.values, found.valid, style, scales, table), note
 
     def preview(self, path: str, style: Style) -> bytes:
         """All of it as one picture, not on a map's grid."""
@@ -68,6 +72,7 @@ class Painter:
             "rescale": [list(pair) for pair in scales],
             "histograms": histograms,
             "legend": legend(style.ramp or "grey", *scales[0]) if one else [],
+            "classes": _classes(self._rasters.sample(layer, bands[0]), layer.table) if layer.table is not None else [],
         }
 
     def series(
@@ -75,25 +80,19 @@ class Painter:
     ) -> dict[str, Any]:
         """A time series at a place or over an area."""
         if not self._is_cube(path):
-            raise InvalidInput("A single raster has no time series.", remedy="Ask for a cube: Zarr or NetCDF.")
+            if point is None:
+                raise InvalidInput("A raster has no series over an area.", remedy="Ask for a cube: Zarr or NetCDF.")
+            return self._rasters.values_at(path, *point)
         if point is not None:
             return series.at_point(self._cubes, path, variable, *point)
         return series.over_area(self._cubes, path, variable, area)
 
     def _about_cube(self, path: str, style: Style) -> dict[str, Any]:
-        from pyproj import Transformer
-
         layer = self._cubes.layer(path, style.variable)
-        grid = layer.grid
-        right, bottom = grid.left + grid.width * grid.columns, grid.top + grid.height * grid.rows
-        change = Transformer.from_crs(layer.crs, "EPSG:4326", always_xy=True)
-        box = change.transform_bounds(
-            min(grid.left, right), min(grid.top, bottom), max(grid.left, right), max(grid.top, bottom)
-        )
         scales = self._cubes.scales(path, style)
         return {
             "kind": "cube",
-            "bounds": list(box),
+            "bounds": list(layer.reach) if layer.reach else None,
             "variable": str(layer.array.name),
             "variables": self._cubes.variables(path),
             "title": str(layer.array.attrs.get("long_name", layer.array.name)),
@@ -108,6 +107,21 @@ class Painter:
         if path not in self._kinds:
             self._kinds[path] = classify(Path(path)) in CUBES
         return self._kinds[path]
+
+
+def _classes(values: Any, table: Any) -> list[dict[str, Any]]:
+    """The categories that are there, the most frequent first, with their colours and shares."""
+    found, counts = np.unique(values, return_counts=True)
+    order = np.argsort(-counts)[:CLASSES]
+    return [
+        {
+            "value": int(found[at]),
+            "colour": "#" + "".join(f"{part:02x}" for part in table[found[at]][:3]),
+            "share": round(float(counts[at] / counts.sum()), 4),
+        }
+        for at in order
+        if table[found[at]][3]
+    ]
 
 
 def _labels(array: Any, name: str) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from terrafair.data.tiles import png
 from terrafair.data.tiles.colours import palette
 from terrafair.data.tiles.style import Style
 
@@ -30,8 +31,11 @@ def draw(
     if len(values) == 1 and (style.ramp or style.format == "png"):
         scaled = stretched(values, scales)[0]
         return _indexed(scaled, valid, style, palette(style.ramp or "grey"), None)
-    pixels = np.moveaxis(stretched(values, scales), 0, -1)
-    return _encode(_coloured(pixels if pixels.shape[-1] == 3 else np.repeat(pixels, 3, -1), valid, style), style)
+    bands = stretched(values, scales)
+    pixels = np.empty((*bands.shape[1:], 3), np.uint8)
+    for channel in range(3):
+        pixels[..., channel] = bands[channel if len(bands) == 3 else 0]
+    return _encode(_coloured(pixels, valid, style), style)
 
 
 def empty(style: Style) -> bytes:
@@ -57,10 +61,9 @@ def _shades(band: NDArray[np.generic], low: float, high: float) -> Bytes:
     part = band.astype(np.float32)
     part -= np.float32(low)
     part *= np.float32(255 / (high - low))
-    np.clip(part, 0, 255, out=part)
-    if band.dtype.kind == "f":
-        # Not-a-number has no place in a byte; it is masked anyway.
-        part[np.isnan(part)] = 0
+    # Not-a-number has no place in a byte, and is masked anyway: here it falls to the lower bound.
+    np.fmax(part, 0, out=part)
+    np.minimum(part, 255, out=part)
     part += np.float32(0.5)
     return part.astype(np.uint8)
 
@@ -77,18 +80,13 @@ def _indexed(
     if valid is not None and not valid.all():
         if alpha is None:
             # The lowest of 256 shades gives its place to what is not there.
-            indices = np.maximum(indices, 1)
-            indices[~valid] = 0
+            indices = np.maximum(indices, 1) * valid
             see_through[0] = 0
         else:
             free = int(np.flatnonzero(see_through == 0)[0]) if (see_through == 0).any() else _unused(indices)
             see_through[free] = 0
             indices = np.where(valid, indices, np.uint8(free))
-    image = Image.fromarray(np.ascontiguousarray(indices), "L")
-    image.putpalette(colours.tobytes())
-    out = io.BytesIO()
-    image.save(out, "PNG", compress_level=1, transparency=see_through.tobytes())
-    return out.getvalue()
+    return png.indexed(indices, colours, see_through.tobytes())
 
 
 def _unused(indices: Bytes) -> int:
@@ -105,14 +103,14 @@ def _coloured(pixels: Bytes, valid: "NDArray[np.bool_] | None", style: Style) ->
 
 
 def _encode(pixels: Bytes, style: Style) -> bytes:
+    if style.format == "png":
+        return png.coloured(pixels)
     image = Image.fromarray(np.ascontiguousarray(pixels))
     out = io.BytesIO()
     if style.format == "jpeg":
         image.save(out, "JPEG", quality=80)
-    elif style.format == "webp":
-        image.save(out, "WEBP", quality=80, method=0)
     else:
-        image.save(out, "PNG", compress_level=1)
+        image.save(out, "WEBP", quality=80, method=0)
     return out.getvalue()
 
 

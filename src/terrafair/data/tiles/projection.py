@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from terrafair.data.tiles.mercator import Tile
+from terrafair.data.tiles.mercator import RADIUS, Tile
 
 Floats = NDArray[np.float64]
 GRIDS = (9, 33)
@@ -28,6 +28,8 @@ class Places:
     """Shape (size, size), or (1, size) where it is the same in every row."""
     y: Floats
     """Shape (size, size), or (size, 1)."""
+    seen: NDArray[np.bool_] | None = None
+    """Of shape (size, size), which pixels have a place there at all; None: all have."""
 
 
 @lru_cache(maxsize=64)
@@ -61,6 +63,34 @@ def places(tile: Tile, crs: str, size: int, precision: float) -> Places:
         if _wrong_by(change, found, xs, ys) <= ERROR * max(precision, 1e-12):
             return found
     raise Difficult
+
+
+@lru_cache(maxsize=256)
+def exact(tile: Tile, crs: str, size: int, bounds: tuple[float, float, float, float]) -> Places:
+    """Each pixel by itself: for tiles that reach beyond what the data's projection can say.
+
+    `bounds` are the data's in degrees (west may be east of east, across the antimeridian). Outside of them a projection
+    may give a place all the same, a false one: such pixels are none.
+    """
+    west, _, east, north = tile.bounds
+    steps: Floats = (np.arange(size, dtype=np.float64) + 0.5) * ((east - west) / size)
+    xs, ys = np.meshgrid(west + steps, north - steps)
+    there_x, there_y = transformer(crs).transform(xs, ys)
+    longitudes = np.degrees(xs / RADIUS)
+    latitudes = np.degrees(2 * np.arctan(np.exp(ys / RADIUS))) - 90
+    span = (bounds[2] - bounds[0]) % 360 or 360.0
+    room = 0.02 * max(span, bounds[3] - bounds[1])
+    seen = (longitudes - bounds[0] + room) % 360 <= span + 2 * room
+    seen &= (latitudes >= bounds[1] - room) & (latitudes <= bounds[3] + room)
+    seen &= np.isfinite(there_x) & np.isfinite(there_y)
+    return Places(np.where(seen, there_x, 0.0), np.where(seen, there_y, 0.0), seen)
+
+
+def reach(crs: str, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """A box of the data in degrees: west, south, east, north; poles and the antimeridian within it count."""
+    change = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    west, south, east, north = change.transform_bounds(*box, densify_pts=51)
+    return float(west), float(south), float(east), float(north)
 
 
 def _interpolated(change: Transformer, xs: Floats, ys: Floats, points: int) -> Places:

@@ -12,6 +12,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
+from rasterio.warp import transform
 from rasterio.windows import Window as RasterWindow
 
 from terrafair.data.tiles import sampling
@@ -26,6 +27,8 @@ OPEN = 32
 DRIVERS = ("GTiff", "JP2OpenJPEG", "PNG", "JPEG", "GRIB")
 """Formats that carry their data in themselves: none of them names another file to be opened."""
 STATISTICS_PIXELS = 1024
+BANDS = 2_000
+"""Whose values at a place are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,30 @@ class Rasters:
         known = np.asarray(values.compressed())
         return known[np.isfinite(known)] if known.dtype.kind == "f" else known
 
+    def values_at(self, path: str, longitude: float, latitude: float) -> dict[str, Any]:
+        """The values of all bands in the pixel of a place, as a series has them."""
+        if not (-360 <= longitude <= 360 and -90 <= latitude <= 90):
+            raise InvalidInput(f"There is no place {longitude}, {latitude}.", "Longitude and latitude are in degrees.")
+        handle = self.open(path).handles[0]
+        if handle.crs is None or handle.gcps[0]:
+            raise InvalidInput("The file does not say where its pixels lie.", "It has no simple grid.")
+        (x,), (y,) = transform("EPSG:4326", handle.crs, [longitude], [latitude])
+        row, column = handle.index(x, y)
+        if not (0 <= row < handle.height and 0 <= column < handle.width):
+            raise InvalidInput(f"The place {longitude}, {latitude} lies beside the data.", where="place")
+        bands = list(range(1, min(handle.count, BANDS) + 1))
+        values = handle.read(bands, window=RasterWindow(column, row, 1, 1), masked=True).reshape(-1)
+        return {
+            "variable": "value",
+            "title": "Value" if len(bands) == 1 else "Values of the bands",
+            "unit": str(handle.units[0] or ""),
+            "times": [
+                str(name) if name else f"band {band}" for name, band in zip(handle.descriptions, bands, strict=False)
+            ],
+            "values": [float(each) if each is not np.ma.masked and np.isfinite(each) else None for each in values],
+            "cell": [int(row), int(column)],
+        }
+
     def open(self, path: str) -> Layer:
         """The open raster; raises `InvalidInput` for what is none."""
         if path in self._layers:
@@ -126,15 +153,25 @@ def _valid(handle: Any, values: Any, part: RasterWindow, band: int) -> "NDArray[
     flags = handle.mask_flag_enums[band - 1]
     found: NDArray[np.bool_] | None = None
     if MaskFlags.nodata in flags:
-        value = handle.nodata
-        # A place is empty when all shown bands are: black water is no gap in a picture.
-        found = ~(np.isnan(values) if np.isnan(value) else values == value).all(axis=0)
+        found = _unlike(values, handle.nodata)
     elif MaskFlags.all_valid not in flags:
         found = handle.read_masks(band, window=part) > 0
-    if values.dtype.kind == "f":
+    # A sum is finite only where all of it is: quicker than to look at each value.
+    if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
         finite = np.isfinite(values).all(axis=0)
         found = finite if found is None else found & finite
     return found
+
+
+def _unlike(values: Any, nodata: float) -> "NDArray[np.bool_] | None":
+    """Where there is data; a place is empty when all shown bands are: black water is no gap in a picture."""
+    empty: NDArray[np.bool_] | None = None
+    for band in values:
+        nothing = np.isnan(band) if np.isnan(nodata) else band == nodata
+        empty = nothing if empty is None else empty & nothing
+        if not empty.any():
+            return None
+    return None if empty is None else ~empty
 
 
 def _open(path: str) -> Layer:

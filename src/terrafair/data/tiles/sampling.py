@@ -27,6 +27,12 @@ class Grid:
     columns: int
     rows: int
 
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Least x and y, greatest x and y."""
+        right, bottom = self.left + self.width * self.columns, self.top + self.height * self.rows
+        return min(self.left, right), min(self.top, bottom), max(self.left, right), max(self.top, bottom)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -59,43 +65,71 @@ def pick(places: Places, grid: Grid, read: Read, *, resampling: str, size: int) 
     """
     magnified = _step(places.x, 1) < abs(grid.width) and _step(places.y, 0) < abs(grid.height)
     bilinear = resampling == "bilinear" or (not resampling and magnified)
-    columns, rows = (places.x - grid.left) / grid.width - 0.5, (places.y - grid.top) / grid.height - 0.5
-    inside: Mask = ((columns > -0.5) & (columns < grid.columns - 0.5)) & ((rows > -0.5) & (rows < grid.rows - 0.5))
-    window = _window(columns, rows, grid, margin=1)
+    # Whole numbers are the edges of pixels.
+    columns, rows = (places.x - grid.left) / grid.width, (places.y - grid.top) / grid.height
+    ends = _ends(columns, rows, places.seen)
+    window = _window(ends, grid)
     if window is None:
         return None
     values, valid = read(window)
-    columns, rows = columns - window.column, rows - window.row
-    last_column, last_row = window.columns - 1, window.rows - 1
-    near_columns = np.clip(np.rint(columns), 0, last_column).astype(np.intp)
-    near_rows = np.clip(np.rint(rows), 0, last_row).astype(np.intp)
-    mask: Mask | None = None if valid is None else _taken(valid, near_rows, near_columns).astype(bool)
-    if not inside.all():
+    columns -= window.column
+    rows -= window.row
+    whole = places.seen is None and ends[0] >= 0 and ends[1] < grid.columns and ends[2] >= 0 and ends[3] < grid.rows
+    near = _Nearest(columns, rows, window, whole=whole)
+    mask: Mask | None = None if valid is None else near.take(valid).astype(bool, copy=False)
+    if not whole:
+        inside = (columns >= 0) & (columns < window.columns) & ((rows >= 0) & (rows < window.rows))
+        if places.seen is not None:
+            inside = inside & places.seen
         mask = inside if mask is None else mask & inside
     if not bilinear:
-        found = np.stack([_taken(band, near_rows, near_columns) for band in values])
+        found = np.stack([near.take(band) for band in values]) if len(values) > 1 else near.take(values[0])[None]
     else:
-        found = _bilinear(values, valid, np.clip(rows, 0, last_row), np.clip(columns, 0, last_column))
+        last_row, last_column = window.rows - 1, window.columns - 1
+        found = _bilinear(values, valid, np.clip(rows - 0.5, 0, last_row), np.clip(columns - 0.5, 0, last_column))
     shape = (size, size)
     return Picked(np.broadcast_to(found, (len(found), *shape)), None if mask is None else np.broadcast_to(mask, shape))
 
 
-def _window(columns: NDArray[np.float64], rows: NDArray[np.float64], grid: Grid, margin: int) -> Window | None:
-    first_column = max(math.floor(float(columns.min())) - margin, 0)
-    first_row = max(math.floor(float(rows.min())) - margin, 0)
-    end_column = min(math.ceil(float(columns.max())) + margin + 1, grid.columns)
-    end_row = min(math.ceil(float(rows.max())) + margin + 1, grid.rows)
-    if first_column >= end_column or first_row >= end_row:
+def _ends(columns: NDArray[np.float64], rows: NDArray[np.float64], seen: Mask | None) -> tuple[float, ...]:
+    """Least and greatest column and row."""
+    if seen is not None:
+        if not seen.any():
+            return (math.nan,) * 4
+        columns, rows = columns[seen], rows[seen]
+    return tuple(float(end) for end in (columns.min(), columns.max(), rows.min(), rows.max()))
+
+
+def _window(ends: tuple[float, ...], grid: Grid, margin: int = 1) -> Window | None:
+    """The pixels that the places lie in, and those around."""
+    if not all(map(math.isfinite, ends)):
+        return None
+    first_column, first_row = max(math.floor(ends[0]) - margin, 0), max(math.floor(ends[2]) - margin, 0)
+    end_column = min(math.floor(ends[1]) + margin + 1, grid.columns)
+    end_row = min(math.floor(ends[3]) + margin + 1, grid.rows)
+    beside = ends[1] < 0 or ends[3] < 0 or ends[0] >= grid.columns or ends[2] >= grid.rows
+    if beside or first_column >= end_column or first_row >= end_row:
         return None
     return Window(first_row, first_column, end_row - first_row, end_column - first_column)
 
 
-def _taken(band: NDArray[np.generic], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Values:
-    if rows.shape[1] == 1 and columns.shape[0] == 1:
+class _Nearest:
+    """For each place the pixel that it lies in."""
+
+    def __init__(self, columns: NDArray[np.float64], rows: NDArray[np.float64], window: Window, *, whole: bool) -> None:
+        if not whole:
+            columns, rows = np.clip(columns, 0, window.columns - 1), np.clip(rows, 0, window.rows - 1)
+        self._columns, self._rows = columns.astype(np.intp), rows.astype(np.intp)
         # Rows and columns are independent: two cheap steps instead of one dear one.
-        return np.asarray(band[rows[:, 0]][:, columns[0]])
-    # One flat index is twice as fast as a pair.
-    return np.asarray(band.reshape(-1).take(rows * band.shape[1] + columns))
+        self._apart = rows.shape[1] == 1 and columns.shape[0] == 1
+        # One flat index is twice as fast as a pair.
+        self._flat = None if self._apart else self._rows * window.columns + self._columns
+
+    def take(self, band: Values) -> Values:
+        if self._flat is None:
+            return np.asarray(band.take(self._rows[:, 0], 0, mode="clip").take(self._columns[0], 1, mode="clip"))
+        # Indices are within bounds; without the check for it, the output needs no buffer.
+        return np.asarray(band.reshape(-1).take(self._flat, mode="clip"))
 
 
 def _bilinear(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pyproj import Transformer
 
-from terrafair.data.tiles.cubes import CubeLayer, Cubes
+from terrafair.data.tiles.cubes import CubeLayer, Cubes, placed
 from terrafair.errors import InvalidInput
 
 LONGEST = 200_000
@@ -39,7 +39,7 @@ def over_area(cubes: Cubes, path: str, variable: str, geometry: Mapping[str, Any
         raise InvalidInput("The area is no GeoJSON geometry.", str(fault)[:200], where="geometry") from None
     if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty or not area.is_valid:
         raise InvalidInput(f"The area is an odd {area.geom_type}.", "It takes a valid polygon.", where="geometry")
-    change = _change(layer.crs)
+    change = _change(placed(layer)[0])
     there = shapely.transform(area, lambda places: np.column_stack(change.transform(*places.T)))
     rows, columns = _covered(layer, there.bounds)
     grid = layer.grid
@@ -76,18 +76,22 @@ def _change(crs: str) -> Transformer:
 
 
 def _frame(layer: CubeLayer, time: str) -> dict[str, Any]:
-    times: list[str] = []
-    if time:
-        labels = layer.array.coords[time].values
-        dated = labels.dtype.kind == "M"
-        times = [str(each) for each in (np.datetime_as_string(labels, unit="s") if dated else labels)]
     title = str(layer.array.attrs.get("long_name", layer.array.name))
     return {
         "variable": str(layer.array.name),
         "title": title,
         "unit": layer.array.attrs.get("units", ""),
-        "times": times,
+        "times": _times(layer, time),
     }
+
+
+@lru_cache(maxsize=16)
+def _times(layer: CubeLayer, time: str) -> list[str]:
+    """The instants along a dimension; writing a thousand of them takes longer than reading their values."""
+    if not time:
+        return []
+    labels = layer.array.coords[time].values
+    return [str(each) for each in (np.datetime_as_string(labels, unit="s") if labels.dtype.kind == "M" else labels)]
 
 
 def _time(layer: CubeLayer) -> str:
@@ -106,7 +110,7 @@ def _cell(layer: CubeLayer, longitude: float, latitude: float) -> tuple[int, int
     if not (-360 <= longitude <= 360 and -90 <= latitude <= 90):
         raise InvalidInput(f"There is no place {longitude}, {latitude}.", "Longitude and latitude are in degrees.")
     grid = layer.grid
-    change = _change(layer.crs)
+    change = _change(placed(layer)[0])
     for turn in (0.0, 360.0, -360.0):
         x, y = change.transform(longitude + turn, latitude)
         column, row = int((x - grid.left) // grid.width), int((y - grid.top) // grid.height)
@@ -127,4 +131,6 @@ def _covered(layer: CubeLayer, bounds: tuple[float, float, float, float]) -> tup
 
 
 def _numbers(values: Any) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+    known = np.isfinite(values)
+    found: list[float | None] = values.tolist()
+    return found if known.all() else [value if is_known else None for value, is_known in zip(found, known, strict=True)]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from terrafair.data.classify import Kind, classify, media_type
-from terrafair.data.views import features, header, notebook, text
+from terrafair.data.views import facts, features, header, notebook, text
 from terrafair.data.views.rows import rows
 
 CUBES = frozenset({Kind.NETCDF, Kind.HDF5, Kind.ZARR})
@@ -26,7 +26,9 @@ def view(path: Path, start: int = 0) -> dict[str, Any]:
     if kind in CUBES:
         return {**shown, "view": "cube", "header": header.read(path)}
     if kind in PICTURES:
-        return {**shown, "view": "picture"}
+        return {**shown, "view": "picture", "facts": [] if kind is Kind.SVG else facts.picture(path)}
+    if kind is Kind.PDF:
+        return {**shown, "facts": facts.pdf(path)}
     if kind is Kind.NOTEBOOK:
         return {**shown, "view": "notebook", "cells": notebook.cells(path)}
     if kind is Kind.CSV or kind is Kind.PARQUET:

@@ -21,8 +21,12 @@ for (const block of document.querySelectorAll("pre[data-copy]")) {
 // A picture may have failed before this script came.
 for (const picture of document.querySelectorAll(".previews img, .whole img, img.picture")) {
   const gone = () => picture.replaceWith(Object.assign(document.createElement("span"), { className: "gone", textContent: "no picture" }));
-  if (picture.complete && picture.currentSrc && !picture.naturalWidth) gone();
-  else picture.addEventListener("error", gone);
+  if (picture.complete && picture.currentSrc && picture.naturalWidth <= 1) gone();
+  else {
+    picture.addEventListener("error", gone);
+    // A dot stands for a picture that cannot be made.
+    picture.addEventListener("load", () => picture.naturalWidth <= 1 && gone());
+  }
 }
 
 const mapping = document.querySelector("#results-mapping");

@@ -131,6 +131,17 @@ function told(card, about) {
     const ends = [about.legend[0], about.legend[Math.floor(about.legend.length / 2)], about.legend.at(-1)];
     card.key.append(ramp, make("div", { className: "ends" }, ...ends.map((step) => make("span", { textContent: short(step.value) }))));
   }
+  if (about.classes?.length) {
+    const list = make("ul", { className: "classes" });
+    for (const { value, colour, share } of about.classes) {
+      const swatch = make("span", { className: "swatch" });
+      swatch.style.background = colour;
+      list.append(make("li", {}, swatch, String(value), make("span", { className: "kindly", textContent: `${(share * 100).toFixed(1)} %` })));
+    }
+    card.key.append(list);
+  }
+  // Values of categories are names: they are not stretched.
+  card.between.hidden = Boolean(about.classes?.length && !card.ramp);
   card.shapes.replaceChildren();
   for (const each of (about.histograms ?? []).filter((found) => found.counts.length).slice(0, 3)) {
     const numbers = make("dl", { className: "numbers" });
@@ -187,9 +198,10 @@ function controls(card, about) {
     again(card);
   };
   for (const input of [card.low, card.high]) input.addEventListener("change", ranged);
+  card.between = make("div", { className: "range" }, "Values", card.low, card.high);
   card.key = make("div", { className: "key" });
   card.shapes = make("div");
-  card.body.append(...parts, card.sliders, labelled("Colours", ramps), make("div", { className: "range" }, "Values", card.low, card.high), card.key, ...opacity(card), make("details", {}, make("summary", { textContent: "Histogram and numbers" }), card.shapes));
+  card.body.append(...parts, card.sliders, labelled("Colours", ramps), card.between, card.key, ...opacity(card), make("details", {}, make("summary", { textContent: "Histogram and numbers" }), card.shapes));
 }
 
 async function changed(card, variable) {

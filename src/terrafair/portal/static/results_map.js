@@ -161,9 +161,10 @@ function clicks(state) {
 const cube = (state) => state.cards.find((card) => card.shown && card.layer.view === "cube");
 
 async function point(state, longitude, latitude) {
-  const card = cube(state);
-  if (!card) return state.say("Series come from data cubes: show one, then click on it.");
-  state.say("Reading the series …");
+  // A raster has one value in each band; a cube has a series, and comes first.
+  const card = cube(state) ?? state.cards.find((each) => each.shown && each.layer.view === "raster");
+  if (!card) return state.say("Values come from rasters and data cubes: show one, then click on it.");
+  state.say("Reading …");
   try {
     const words = new URLSearchParams({ lon: longitude, lat: latitude, variable: card.variable });
     const found = await asked(`${card.layer.tiles}/point?${words}`);
@@ -183,8 +184,16 @@ function chart(state, found, where) {
   const about = Object.assign(document.createElement("span"), { textContent: `${where} · ${count} of ${found.values.length} values` });
   caption.append(Object.assign(document.createElement("strong"), { textContent: title + single }), about);
   figure.append(caption);
-  if (found.values.length > 1) figure.append(series(found));
+  if (found.values.length > 1 && found.variable === "value" && found.values.length < 13) figure.append(listed(found));
+  else if (found.values.length > 1) figure.append(series(found));
   state.charts.replaceChildren(figure, ...[...state.charts.children].slice(0, 2));
+}
+
+// A few bands are named, not joined by a line.
+function listed(found) {
+  const terms = document.createElement("dl");
+  found.values.forEach((value, at) => terms.append(Object.assign(document.createElement("dt"), { textContent: found.times[at] }), Object.assign(document.createElement("dd"), { textContent: short(value) || "no data" })));
+  return terms;
 }
 
 function drawing(state) {
