@@ -3,6 +3,7 @@
 import hmac
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,11 +14,14 @@ from terrafair import events
 from terrafair.api import account as account_api
 from terrafair.api import administration as administration_api
 from terrafair.api import allocations as allocations_api
+from terrafair.api import buckets as buckets_api
 from terrafair.api import projects as projects_api
 from terrafair.api.actors import OPERATOR, VISITOR, Actors
 from terrafair.api.openeo.signing import secret
 from terrafair.api.reception import Reception
 from terrafair.config import Config
+from terrafair.data.bucket_keys import IamKeys, KeyMaker, StsKeys
+from terrafair.data.project_buckets import ProjectBuckets
 from terrafair.database import transaction
 from terrafair.execution.budget import Budget
 from terrafair.identity.allocations import Allocations
@@ -28,6 +32,9 @@ from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.projects import Projects
 from terrafair.identity.sessions import Sessions
 from terrafair.identity.sign_in import SignIn
+from terrafair.identity.sign_out import SignOut
+from terrafair.identity.tokens import Tokens
+from terrafair.identity.version import Version
 from terrafair.openeo_parts import LOOPBACK, authenticator, parties
 from terrafair.portal import account as account_pages
 from terrafair.portal import administration as administration_pages
@@ -63,12 +70,23 @@ class Identity:
         trusted = parties(config)
         tokens = OidcTokens(tuple(party.provider for party in trusted))
         operating = config.anonymous == "operator" or (config.anonymous == "auto" and config.host in LOOPBACK)
-        actors = Actors(people, projects, sessions, personal, known, OPERATOR if operating else VISITOR)
+        nobody, version = OPERATOR if operating else VISITOR, Version(engine)
+        actors = Actors(people, projects, sessions, personal, known, nobody, version.now, version.near)
         return cls(people, projects, sessions, personal, Allocations(engine), SignIn(engine, trusted, tokens), actors)
+
+    def id_token(self, cookie: str) -> str:
+        """The provider's token behind a browser's session; empty: there is none."""
+        session = self.sessions.find(cookie)
+        return session.id_token if session else ""
 
 
 def install(
-    app: "FastAPI", parts: "Parts", engine: sa.Engine, states: Callable[[], dict[str, int]], warning: str
+    app: "FastAPI",
+    parts: "Parts",
+    engine: sa.Engine,
+    states: Callable[[], dict[str, int]],
+    warning: str,
+    stack: ExitStack,
 ) -> None:
     """Routes, pages and the layer in front of all of them."""
     identity = Identity.of(parts.config, engine)
@@ -78,13 +96,20 @@ def install(
     app.include_router(projects_api.router(identity.projects, identity.actors.forget))
     app.include_router(allocations_api.router(identity.allocations, budget(parts), engine, key))
     app.include_router(administration_api.router(identity.people, engine))
+    buckets = project_buckets(parts, engine, identity.people)
+    app.include_router(buckets_api.router(buckets, identity.id_token))
     desk = Desk(warning, lambda: parts.catalogue.commit)
-    signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, identity.actors.forget)
-    app.include_router(account_pages.router(desk, signing, identity.personal))
+    out = SignOut(identity.people, identity.sessions, identity.personal, Tokens(engine), buckets.end)
+    signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, out.of)
+    app.include_router(account_pages.router(desk, signing, identity.personal, buckets))
     app.include_router(projects_pages.router(desk, identity.projects, identity.allocations, identity.actors.forget))
     app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
     app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine))
-    threading.Thread(target=_keep_days, args=(identity.allocations,), name="days", daemon=True).start()
+    ended = threading.Event()
+    stack.callback(ended.set)
+    threading.Thread(target=_keep_days, args=(identity.allocations, ended), name="days", daemon=True).start()
+    sweep = partial(buckets.sweeping, ended, Version(engine).now)
+    threading.Thread(target=sweep, name="bucket keys", daemon=True).start()
 
 
 def budget(parts: "Parts") -> Budget:
@@ -98,8 +123,19 @@ def note(engine: sa.Engine, event: events.Event) -> None:
         events.record(connection, event)
 
 
-def _keep_days(allocations: Allocations) -> None:
+def project_buckets(parts: "Parts", engine: sa.Engine, people: People) -> ProjectBuckets:
+    """The object store for people."""
+    config = parts.config
+    by_token = bool(config.store_sts_url)
+    maker: KeyMaker = (
+        StsKeys(config.store_sts_url, config.store_role) if by_token else IamKeys(lambda: parts.store_access)
+    )
+    return ProjectBuckets(engine, lambda: parts.store_access, maker, people.actor, public_url=config.store_public_url)
+
+
+def _keep_days(allocations: Allocations, ended: threading.Event) -> None:
     """Let the periods of allocations begin and end."""
     while True:
         allocations.begin_day()
-        threading.Event().wait(HOUR)
+        if ended.wait(HOUR):
+            return

@@ -104,7 +104,8 @@ class Reception:
         if own:
             # Pages of any origin may ask there, so a browser's cookie says nothing.
             cookie = ""
-        found = self._actors.known(cookie, authorization)
+        # One that has to ask another machine must not hold everybody up.
+        found = self._actors.known(cookie, authorization) if self._actors.near else None
         if found is None:
             try:
                 found = await run_in_threadpool(self._actors.find, cookie, authorization)
