@@ -6,6 +6,7 @@ Reserve in the transaction that accepts a job, settle when it ends. Each entry c
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,8 +26,31 @@ LEDGER = sa.table(
     *(sa.column(name, sa.BigInteger) for name in ("reserved", "spent")),
 )
 
-
 NOTHING = MilliCredits(0)
+_JOB, _PROJECT, _ALLOCATION = (sa.bindparam(name, type_=sa.String) for name in ("job", "project", "allocation"))
+_ENTRIES = sa.select(LEDGER).where(LEDGER.c.job == _JOB).order_by(LEDGER.c.number)
+_BALANCE = sa.select(ALLOCATIONS).where(ALLOCATIONS.c.id == _ALLOCATION).with_for_update()
+_ACTIVE = (
+    sa.select(
+        ALLOCATIONS, sa.select(LEDGER.c.number).where(LEDGER.c.job == _JOB).limit(1).scalar_subquery().label("entered")
+    )
+    .where(ALLOCATIONS.c.project == _PROJECT, ALLOCATIONS.c.stage == "active")
+    .order_by(ALLOCATIONS.c.period_end, ALLOCATIONS.c.id)
+    # On PostgreSQL two acceptances could read the same sums; SQLite has one writer at a time.
+    .with_for_update(of=ALLOCATIONS)
+)
+_ENTER = LEDGER.insert().values(
+    {name: sa.bindparam(name) for name in ("time", "allocation", "project", "job", "kind", "reserved", "spent", "note")}
+)
+_ADD = (
+    ALLOCATIONS.update()
+    .where(ALLOCATIONS.c.id == _ALLOCATION)
+    .values(
+        reserved=ALLOCATIONS.c.reserved + sa.bindparam("more_reserved", type_=sa.BigInteger),
+        spent=ALLOCATIONS.c.spent + sa.bindparam("more_spent", type_=sa.BigInteger),
+    )
+)
+"""Made once: to build a statement takes longer than to execute it."""
 
 
 class EntryKind(StrEnum):
@@ -80,9 +104,10 @@ def reserve(connection: sa.Connection, project: str, job: str, amount: MilliCred
 
     Raises `OverBudget` with the figure that is missing. A second call for the same job changes nothing.
     """
-    if (held := _reservation(connection, job)) is not None:
+    rows = connection.execute(_ACTIVE, {"project": project, "job": job}).all()
+    if (not rows or rows[0].entered is not None) and (held := _reservation(connection, job)) is not None:
         return _balance(connection, held.allocation)
-    found = _active(connection, project)
+    found = [_read(row) for row in rows]
     chosen = next((balance for balance in found if balance.free >= amount), None)
     if chosen is None:
         most = max((balance.free for balance in found), default=0)
@@ -145,7 +170,7 @@ def refund(connection: sa.Connection, job: str, amount: MilliCredits, why: str) 
 def charge(connection: sa.Connection, project: str, amount: MilliCredits, note: str) -> MilliCredits:
     """Charge what needs no reservation, from the allocations in turn; gives what they held of it."""
     left = amount
-    for balance in _active(connection, project):
+    for balance in [_read(row) for row in connection.execute(_ACTIVE, {"project": project, "job": ""})]:
         part = MilliCredits(min(left, max(balance.free, 0)))
         if part > 0:
             _enter(connection, balance.allocation, project, "", EntryKind.CHARGE, spent=part, note=note[:500])
@@ -185,31 +210,19 @@ class _Held:
 
 
 def _reservation(connection: sa.Connection, job: str) -> _Held | None:
-    rows = connection.execute(sa.select(LEDGER).where(LEDGER.c.job == job).order_by(LEDGER.c.number)).all()
-    if not job or not rows:
+    rows = connection.execute(_ENTRIES, {"job": job}).all() if job else []
+    if not rows:
         return None
     reserved, spent = sum(row.reserved for row in rows), sum(row.spent for row in rows)
     settled = any(row.kind == EntryKind.SETTLE for row in rows)
     return _Held(rows[0].allocation, rows[0].project, MilliCredits(reserved), MilliCredits(spent), settled)
 
 
-def _active(connection: sa.Connection, project: str) -> list[Balance]:
-    query = (
-        sa.select(ALLOCATIONS)
-        .where(ALLOCATIONS.c.project == project, ALLOCATIONS.c.stage == "active")
-        .order_by(ALLOCATIONS.c.period_end, ALLOCATIONS.c.id)
-        # On PostgreSQL two acceptances could read the same sums; SQLite has one writer at a time.
-        .with_for_update()
-    )
-    return [_read(row) for row in connection.execute(query)]
-
-
 def _balance(connection: sa.Connection, allocation: str) -> Balance:
-    query = sa.select(ALLOCATIONS).where(ALLOCATIONS.c.id == allocation).with_for_update()
-    return _read(connection.execute(query).one())
+    return _read(connection.execute(_BALANCE, {"allocation": allocation}).one())
 
 
-def _read(row: "sa.Row[tuple[object, ...]]") -> Balance:
+def _read(row: Any) -> Balance:
     return Balance(row.id, MilliCredits(row.credits), MilliCredits(row.reserved), MilliCredits(row.spent))
 
 
@@ -224,20 +237,6 @@ def _enter(
     spent: MilliCredits = NOTHING,
     note: str = "",
 ) -> None:
-    connection.execute(
-        LEDGER.insert().values(
-            time=events.now(),
-            allocation=allocation,
-            project=project,
-            job=job,
-            kind=kind.value,
-            reserved=reserved,
-            spent=spent,
-            note=note,
-        )
-    )
-    connection.execute(
-        ALLOCATIONS.update()
-        .where(ALLOCATIONS.c.id == allocation)
-        .values(reserved=ALLOCATIONS.c.reserved + reserved, spent=ALLOCATIONS.c.spent + spent)
-    )
+    entry = {"allocation": allocation, "project": project, "job": job, "kind": kind.value, "note": note}
+    connection.execute(_ENTER, {**entry, "time": events.now(), "reserved": reserved, "spent": spent})
+    connection.execute(_ADD, {"allocation": allocation, "more_reserved": reserved, "more_spent": spent})

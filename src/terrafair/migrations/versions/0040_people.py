@@ -16,6 +16,12 @@ DECIDING = {
 }
 """Table -> the columns whose change changes what somebody may do; rows that come and go always do."""
 
+TURNS = {
+    "jobs_by_turn": ["turn"],
+    "jobs_by_state_and_turn": ["state", "turn"],
+    "jobs_by_project_and_turn": ["project", "state", "turn"],
+}
+
 
 def upgrade() -> None:
     """A number that grows with each such change tells every process that what it remembers is old."""
@@ -30,8 +36,8 @@ def upgrade() -> None:
     op.add_column("people", sa.Column("signed_out", sa.String(32), nullable=False, server_default=""))
     op.add_column("personal_tokens", sa.Column("login", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("jobs", sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"))
-    op.create_index("jobs_by_turn", "jobs", ["state", "turn"])
-    op.create_index("jobs_by_project_turn", "jobs", ["project", "turn"])
+    for name, columns in TURNS.items():
+        op.create_index(name, "jobs", columns)
     op.execute("CREATE TABLE identity_version (number BIGINT NOT NULL)")
     op.execute("INSERT INTO identity_version VALUES (1)")
     grow = "UPDATE identity_version SET number = number + 1"
@@ -59,8 +65,8 @@ def downgrade() -> None:
     if postgres:
         op.execute("DROP FUNCTION identity_changed")
     op.drop_table("identity_version")
-    op.drop_index("jobs_by_project_turn", "jobs")
-    op.drop_index("jobs_by_turn", "jobs")
+    for name in TURNS:
+        op.drop_index(name, "jobs")
     op.drop_column("jobs", "turn")
     op.drop_column("personal_tokens", "login")
     op.drop_column("people", "signed_out")
