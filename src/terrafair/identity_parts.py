@@ -4,11 +4,13 @@ import hmac
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+import structlog
 
 from terrafair import events
 from terrafair.api import account as account_api
@@ -21,9 +23,12 @@ from terrafair.api.openeo.signing import secret
 from terrafair.api.reception import Reception
 from terrafair.config import Config
 from terrafair.data.bucket_keys import IamKeys, KeyMaker, StsKeys
-from terrafair.data.project_buckets import ProjectBuckets
+from terrafair.data.objects import S3Objects
+from terrafair.data.project_buckets import ProjectBuckets, bucket_of
 from terrafair.database import transaction
+from terrafair.errors import TerrafairError
 from terrafair.execution.budget import Budget
+from terrafair.execution.storage import Storage
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.credits import Prices
 from terrafair.identity.oidc import OidcTokens
@@ -105,11 +110,17 @@ def install(
     app.include_router(projects_pages.router(desk, identity.projects, identity.allocations, identity.actors.forget))
     app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
     app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine))
+    _beside(stack, "days", partial(_keep_days, identity.allocations, storage(parts, engine)))
+    _beside(stack, "bucket keys", partial(buckets.sweeping, Version(engine).now))
+
+
+def _beside(stack: ExitStack, name: str, work: Callable[[threading.Event], None]) -> None:
+    """Work beside the requests until the platform ends."""
     ended = threading.Event()
+    thread = threading.Thread(target=work, args=(ended,), name=name, daemon=True)
+    stack.callback(thread.join, 10)
     stack.callback(ended.set)
-    threading.Thread(target=_keep_days, args=(identity.allocations, ended), name="days", daemon=True).start()
-    sweep = partial(buckets.sweeping, ended, Version(engine).now)
-    threading.Thread(target=sweep, name="bucket keys", daemon=True).start()
+    thread.start()
 
 
 def budget(parts: "Parts") -> Budget:
@@ -133,9 +144,27 @@ def project_buckets(parts: "Parts", engine: sa.Engine, people: People) -> Projec
     return ProjectBuckets(engine, lambda: parts.store_access, maker, people.actor, public_url=config.store_public_url)
 
 
-def _keep_days(allocations: Allocations, ended: threading.Event) -> None:
-    """Let the periods of allocations begin and end."""
+def storage(parts: "Parts", engine: sa.Engine) -> Storage:
+    """What projects keep."""
+
+    def bucket(project: str) -> S3Objects:
+        return S3Objects(replace(parts.store_access, bucket=bucket_of(project)))
+
+    return Storage(engine, budget(parts), parts.objects, bucket)
+
+
+def _keep_days(allocations: Allocations, kept: Storage, ended: threading.Event) -> None:
+    """Let the periods of allocations begin and end, and charge each day's storage once."""
+    charged: date | None = None
     while True:
         allocations.begin_day()
+        today = datetime.now(UTC).date()
+        try:
+            if charged != today:
+                kept.charge(today)
+                charged = today
+        except TerrafairError as fault:
+            # The store is away: the next hour may find it well.
+            structlog.get_logger().warning("storage.unmeasured", reason=str(fault)[:500])
         if ended.wait(HOUR):
             return

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
+import structlog
 
 from terrafair.data import bucket_keys
 from terrafair.data.bucket_keys import BucketKeys, KeyMaker
 from terrafair.data.objects import S3Access
 from terrafair.database import reading, transaction
-from terrafair.errors import InvalidInput, NotFound
+from terrafair.errors import InvalidInput, NotFound, TerrafairError
 from terrafair.identity.access import Action, Actor, Kind, Thing, Visibility, may, require
 
 TABLE = sa.table(
@@ -131,14 +132,18 @@ class ProjectBuckets:
                 ended += self._end(TABLE.c.id == each.id)
         return ended
 
-    def sweeping(self, ended: threading.Event, version: Callable[[], int], pause: float = 1.0) -> None:
+    def sweeping(self, version: Callable[[], int], ended: threading.Event, pause: float = 1.0) -> None:
         """Sweep until the end, when something is over or has changed."""
         seen = -1
         while not ended.wait(pause):
-            now = version()
-            if now != seen or self._over():
-                self.sweep()
-                seen = now
+            try:
+                now = version()
+                if now != seen or self._over():
+                    self.sweep()
+                    seen = now
+            except TerrafairError as fault:
+                # The store or the database is away: the next turn may find it well.
+                structlog.get_logger().warning("keys.unswept", reason=str(fault)[:300])
 
     def _over(self) -> bool:
         with reading(self._engine) as connection:

@@ -43,8 +43,17 @@ class DurableQueue:
 
     def enqueue(self, connection: sa.Connection, job: str) -> None:
         """Add a job within the transaction that accepts it; projects take turns (see `turns`)."""
-        options: Any = {"queue_name": QUEUE, "workflow_name": WORKFLOW, "workflow_id": job, "app_version": VERSION}
-        self._client.enqueue_in_transaction(connection, {**options, "priority": turns.take(connection, job)}, job)
+        self._client.enqueue_in_transaction(
+            connection,
+            {
+                "queue_name": QUEUE,
+                "workflow_name": WORKFLOW,
+                "workflow_id": job,
+                "app_version": VERSION,
+                "priority": turns.take(connection, job),
+            },
+            job,
+        )
 
     def close(self) -> None:
         """Close the connections."""

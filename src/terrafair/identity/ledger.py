@@ -106,11 +106,11 @@ def reserve(connection: sa.Connection, project: str, job: str, amount: MilliCred
     """
     rows = connection.execute(_ACTIVE, {"project": project, "job": job}).all()
     if (not rows or rows[0].entered is not None) and (held := _reservation(connection, job)) is not None:
-        return _balance(connection, held.allocation)
+        return balance(connection, held.allocation)
     found = [_read(row) for row in rows]
-    chosen = next((balance for balance in found if balance.free >= amount), None)
+    chosen = next((each for each in found if each.free >= amount), None)
     if chosen is None:
-        most = max((balance.free for balance in found), default=0)
+        most = max((each.free for each in found), default=0)
         raise OverBudget(
             f"The job may cost {shown(amount)} credits, and {shown(max(most, 0))} are free.",
             f"{shown(amount - max(most, 0))} credits are missing in the allocations of {project}."
@@ -132,8 +132,8 @@ def settle(connection: sa.Connection, job: str, cost: MilliCredits) -> MilliCred
     held = _reservation(connection, job)
     if held is None or held.settled:
         return held.spent if held else None
-    balance = _balance(connection, held.allocation)
-    charged = MilliCredits(max(min(cost, held.reserved + max(balance.free, 0)), 0))
+    sums = balance(connection, held.allocation)
+    charged = MilliCredits(max(min(cost, held.reserved + max(sums.free, 0)), 0))
     note = f"{shown(cost - charged)} credits beyond the allocation are not charged." if charged < cost else ""
     _enter(
         connection,
@@ -167,21 +167,31 @@ def refund(connection: sa.Connection, job: str, amount: MilliCredits, why: str) 
     return given
 
 
-def charge(connection: sa.Connection, project: str, amount: MilliCredits, note: str) -> MilliCredits:
-    """Charge what needs no reservation, from the allocations in turn; gives what they held of it."""
+def charge(connection: sa.Connection, project: str, amount: MilliCredits, note: str, *, once: str = "") -> MilliCredits:
+    """Charge what needs no reservation, from the allocations in turn; gives what they held of it.
+
+    With the same word `once`, a second call changes nothing and gives 0.
+    """
+    if once and connection.execute(_ENTRIES, {"job": once}).first() is not None:
+        return NOTHING
     left = amount
-    for balance in [_read(row) for row in connection.execute(_ACTIVE, {"project": project, "job": ""})]:
-        part = MilliCredits(min(left, max(balance.free, 0)))
+    for each in active(connection, project):
+        part = MilliCredits(min(left, max(each.free, 0)))
         if part > 0:
-            _enter(connection, balance.allocation, project, "", EntryKind.CHARGE, spent=part, note=note[:500])
+            _enter(connection, each.allocation, project, once, EntryKind.CHARGE, spent=part, note=note[:500])
             left = MilliCredits(left - part)
     return MilliCredits(amount - left)
+
+
+def active(connection: sa.Connection, project: str) -> list[Balance]:
+    """The sums of a project's active allocations, those that end first coming first."""
+    return [_read(row) for row in connection.execute(_ACTIVE, {"project": project, "job": ""})]
 
 
 def allocation_of(connection: sa.Connection, job: str) -> Balance | None:
     """The sums of the allocation that pays for a job; None: nothing was reserved for it."""
     held = _reservation(connection, job)
-    return _balance(connection, held.allocation) if held else None
+    return balance(connection, held.allocation) if held else None
 
 
 def verify(connection: sa.Connection) -> None:
@@ -218,7 +228,8 @@ def _reservation(connection: sa.Connection, job: str) -> _Held | None:
     return _Held(rows[0].allocation, rows[0].project, MilliCredits(reserved), MilliCredits(spent), settled)
 
 
-def _balance(connection: sa.Connection, allocation: str) -> Balance:
+def balance(connection: sa.Connection, allocation: str) -> Balance:
+    """The sums of one allocation."""
     return _read(connection.execute(_BALANCE, {"allocation": allocation}).one())
 
 

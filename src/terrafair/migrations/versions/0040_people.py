@@ -36,8 +36,8 @@ def upgrade() -> None:
     op.add_column("people", sa.Column("signed_out", sa.String(32), nullable=False, server_default=""))
     op.add_column("personal_tokens", sa.Column("login", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("jobs", sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"))
-    for name, columns in TURNS.items():
-        op.create_index(name, "jobs", columns)
+    for index, ordered in TURNS.items():
+        op.create_index(index, "jobs", ordered)
     op.execute("CREATE TABLE identity_version (number BIGINT NOT NULL)")
     op.execute("INSERT INTO identity_version VALUES (1)")
     grow = "UPDATE identity_version SET number = number + 1"
