@@ -28,7 +28,7 @@ FORBIDDEN_PORTS = frozenset(
 )
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 NEVER = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "64:ff9b:1::/48", "5f00::/16")))
-"""Not the internet's, whatever this Python's table says: protocol assignments, IPv4 in IPv6 of old, a site's own NAT64."""
+"""Not the internet's, whatever Python's table says: protocol assignments, IPv4 in IPv6 of old, a site's own NAT64."""
 
 
 @dataclass(frozen=True, slots=True)

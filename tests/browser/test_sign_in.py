@@ -127,6 +127,6 @@ def test_one_sign_in_and_one_sign_out(site: Any, platform: Platform, tmp_path: P
     with pytest.raises(ClientError):
         store.list_objects_v2(Bucket=bucket)
     ended = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 2 and "token" in ended.stderr.lower()
+    assert ended.returncode == 2 and "token-invalid" in ended.stdout + ended.stderr
     with pytest.raises(OpenEoApiError):
         client.describe_account()
