@@ -5,6 +5,7 @@ python benchmarks/identity.py
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -33,6 +34,7 @@ from terrafair.identity.person import Person
 from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.projects import Projects
 from terrafair.identity.sessions import Sessions
+from terrafair.identity.version import Version
 from terrafair.openeo_parts import authenticator
 
 
@@ -84,6 +86,8 @@ def front(home: Path) -> tuple[float, float]:
     profile = people.seen(Profile(Person("x#ada").id, "x#ada", "Ada"))
     secret, _ = tokens.issue(profile.id, "bench", list(Allowed), timedelta(days=1))
     actors = Actors(people, Projects(engine), Sessions(engine), tokens, authenticator(config, engine), VISITOR)
+    version = Version(engine)
+    actors.version, actors.near = version.now, version.near
     app = Reception(_inner, actors, lambda _: None)
     header = f"Bearer {secret}"
     bare = asyncio.run(_asked(_inner, header, 2000))
@@ -125,6 +129,26 @@ def reservations(home: Path, threads: int = 4, each: int = 250) -> float:
     return threads * each / seconds
 
 
+def floor(home: Path, times: int = 1000) -> float:
+    """The same statements a second in plain SQLite, from one thread: what no ledger on it can exceed."""
+    connection = sqlite3.connect(home / "floor.db", isolation_level=None)
+    for line in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
+                 "CREATE TABLE a (id TEXT PRIMARY KEY, reserved INTEGER)", "INSERT INTO a VALUES ('a', 0)",
+                 "CREATE TABLE l (number INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT, amount INTEGER)",
+                 "CREATE INDEX by_job ON l (job)"):  # fmt: skip
+        connection.execute(line)
+    begun = time.perf_counter()
+    for number in range(times):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("SELECT a.*, (SELECT number FROM l WHERE job = ?) FROM a", (f"j{number}",)).fetchall()
+        connection.execute("INSERT INTO l (job, amount) VALUES (?, 3)", (f"j{number}",))
+        connection.execute("UPDATE a SET reserved = reserved + 3 WHERE id = 'a'")
+        connection.execute("COMMIT")
+    seconds = time.perf_counter() - begun
+    connection.close()
+    return times / seconds
+
+
 def sandbox_start(home: Path) -> float:
     """Milliseconds from nothing to the end of `true` in isolation."""
     found = probe(home, "auto")
@@ -150,6 +174,7 @@ def main() -> None:
             "authenticated_request_ms": round(warm, 4),
             "actor_found_anew_ms": round(anew, 3),
             "reservations_per_second": round(reservations(home)),
+            "reservations_per_second_floor": round(floor(home)),
             "sandbox_start_ms": round(sandbox_start(home), 1),
             "isolation": probe(home, "auto").reason,
         }

@@ -1,6 +1,8 @@
 """The one web client, against a real server on loopback and against addresses that it must not touch."""
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +20,17 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", path.removeprefix("/to/").replace("~", "/"))
             self.end_headers()
+            return
+        if path == "/drops":
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(100):
+                try:
+                    self.wfile.write(b"x")
+                    self.wfile.flush()
+                except OSError:
+                    return
+                time.sleep(0.05)
             return
         if path == "/loop":
             self.send_response(301)
@@ -94,6 +107,55 @@ def test_private_and_strange_addresses_are_refused(url: str) -> None:
     with pytest.raises(Refused) as caught:
         SafeWeb().get(url)
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://0x7f000001/", "http://0177.0.0.1/", "http://0x7f.1/", "http://017700000001/", "http://127.000.000.001/",
+        "http://[::127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[0:0:0:0:0:ffff:a9fe:a9fe]/", "http://[fe80::1%25lo]/",
+        "http://[fd00:ec2::254]/latest", "http://[::]/", "http://localhost./", "http://LOCALHOST/", "http://127.0.0.1./",
+        "http://\uff11\uff12\uff17.0.0.1/", "http://127\u3002\u30020\u30021/", "http://[64:ff9b:1::7f00:1]/",
+        "http://198.18.0.1/", "http://192.0.0.8/", "http://240.0.0.1/", "http://255.255.255.255/",
+        "http://example.org@127.0.0.1/", "http://127.0.0.1#@example.org/", "http://127.0.0.1:6379/", "jar:http://x!/",
+        "FILE:///etc/passwd", "\\\\127.0.0.1\\share", "http:\\\\127.0.0.1/", "//127.0.0.1/", "data:text/plain,x",
+    ],
+)  # fmt: skip
+def test_disguises_of_private_addresses_are_seen_through(url: str) -> None:
+    with pytest.raises((Refused, InvalidInput, Unreachable)) as caught:
+        SafeWeb().get(url)
+    # Refused before anything is sent: a closed port would have been answered in other words.
+    assert "does not answer" not in str(caught.value)
+
+
+def test_a_name_that_changes_between_check_and_use_gains_nothing(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: the second answer would be loopback, and nobody asks for it."""
+    port, asked = int(server.rpartition(":")[2]), []
+
+    def resolve(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        address = "192.0.2.1" if len(asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr("terrafair.web.is_public", lambda address: address == "192.0.2.1")
+    web = SafeWeb()
+    request = web._request(f"http://rebinding.example:{port}/a")
+    assert (request.url.host, request.headers["Host"]) == ("192.0.2.1", f"rebinding.example:{port}")
+    assert asked == ["rebinding.example"]
+
+
+def test_one_private_address_among_public_ones_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("93.184.216.34", "10.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(Refused):
+        SafeWeb().get("http://mixed.example/")
+
+
+def test_an_endless_answer_ends(server: str) -> None:
+    """Drop by drop, each in time: the whole has an end, too."""
+    with pytest.raises(TerrafairError):
+        SafeWeb(allow_private=True, patience=0.5).get(f"{server}/drops")
 
 
 def test_a_redirect_into_a_private_network_is_refused(server: str) -> None:

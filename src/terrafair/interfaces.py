@@ -71,7 +71,7 @@ def build(
         publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
     )
     _stac(parts, app, stack)
-    _portal(parts, app, services)
+    _portal(parts, app, services, stack)
     _openeo(parts, app, services)
     operations_parts.install(app, parts, services.engine, stack, _warning(parts))
     app.add_middleware(CrossOrigin)
@@ -134,7 +134,7 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
     threading.Thread(target=_follow_catalogue, args=(parts, ended), name="products", daemon=True).start()
 
 
-def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
+def _portal(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> None:
     warning = _warning(parts)
     backend = PortalBackend(
         services.verdicts.table,
@@ -145,7 +145,7 @@ def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
     source = JobResults(services.runs, parts.painters.paint)
     app.include_router(results_view.router(source, Pages(surroundings)))
     app.include_router(pages.router(parts.catalogue, backend, backend, surroundings))
-    identity_parts.install(app, parts, services.engine, services.all_jobs.states, warning)
+    identity_parts.install(app, parts, services.engine, services.all_jobs.states, warning, stack)
     app.mount("/static", pages.static())
 
 

@@ -23,6 +23,7 @@ from terrafair.execution.jobs import Jobs
 from terrafair.identity import passwords
 from terrafair.identity.embedded import DEMO, EmbeddedAuthenticator
 from terrafair.identity.oidc import OidcTokens, Provider
+from terrafair.identity.people import People
 from terrafair.identity.providers import Protocol, RelyingParty, read
 from terrafair.identity.tokens import Tokens
 
@@ -70,7 +71,8 @@ def authenticator(config: Config, engine: sa.Engine) -> EmbeddedAuthenticator:
     if config.demo and config.host in LOOPBACK and DEMO not in accounts:
         accounts[DEMO], known = passwords.digest(DEMO), frozenset({DEMO})
     providers = tuple(party.provider for party in parties(config) if party.protocol is Protocol.OIDC)
-    return EmbeddedAuthenticator(accounts, Tokens(engine), OidcTokens(providers), known)
+    tokens = OidcTokens(providers, signed_out=People(engine).signed_out)
+    return EmbeddedAuthenticator(accounts, Tokens(engine), tokens, known)
 
 
 def parties(config: Config) -> tuple[RelyingParty, ...]:

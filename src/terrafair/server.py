@@ -22,6 +22,7 @@ from terrafair.operations.metrics import share_between_processes
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
+    from terrafair.identity.oidc_provider import LocalProvider
     from terrafair.publishing.standins.embedded import ArchiveAccess, ForgeAccess
 
 SERVING = "serving.json"
@@ -51,12 +52,13 @@ class Server:
             web_workers.wait_for_old(home)
             listening = stack.enter_context(_listen(self._config.host, self._config.port))
             share_between_processes(home)
+            provide = self._begin_provider(stack)
             self._start_objects(stack)
             self._prepare_database()
             self._seed()
             self._start_standins(stack)
             self._warn()
-            self._provide(stack)
+            provide()
             self._start_worker(stack)
             self._serve(listening, stack)
 
@@ -74,7 +76,7 @@ class Server:
             return
         from terrafair.data.seaweedfs import ObjectServer
 
-        server = ObjectServer(self._config.home, self._config.store_bucket, self._say)
+        server = ObjectServer(self._config.home, self._config.store_bucket, self._say, self._config.store_public_url)
         stack.callback(server.stop)
         server.start()
 
@@ -109,23 +111,44 @@ class Server:
         except TerrafairError as error:
             self._say(f"The catalogue was not brought up to date: {error}")
 
-    def _provide(self, stack: ExitStack) -> None:
-        """The local identity provider, where the settings want it."""
-        if not self._config.local_provider:
-            return
-        from terrafair.identity.oidc_provider import LocalProvider
+    def _begin_provider(self, stack: ExitStack) -> Callable[[], None]:
+        """The local identity provider, where the settings want it; gives what waits for it, since it takes a second."""
+        from terrafair.identity.oidc_provider import LocalProvider, available
 
-        if self._config.host not in LOOPBACK:
+        config = self._config
+        named, alone = bool(config.issuers or config.providers), config.host in LOOPBACK
+        if config.local_provider == "no" or (
+            config.local_provider == "auto" and (named or not alone or not config.demo)
+        ):
+            return lambda: None
+        if not alone:
             raise InvalidInput(
                 "The local identity provider lets everybody in, and this platform is reachable from other machines.",
                 remedy="Use a real one: setting providers.",
             )
-        provider = stack.enter_context(LocalProvider())
+        if config.local_provider == "auto" and not available():
+            self._say("Signing in is skipped: the local provider needs Node.js and its package (`make assets`).")
+            return lambda: None
+        provider = LocalProvider()
+        stack.callback(provider.__exit__, None, None, None)
+        started = threading.Thread(target=_quietly, args=(provider.__enter__,), name="provider", daemon=True)
+        started.start()
+        return lambda: self._provide(provider, started)
+
+    def _provide(self, provider: "LocalProvider", started: threading.Thread) -> None:
+        started.join()
+        if not provider.issuer:
+            if self._config.local_provider == "yes":
+                raise Unreachable("The local identity provider does not start.", remedy="Set local_provider = no.")
+            self._say("Signing in is skipped: the local provider does not start.")
+            return
         self._config = self._parts.config = replace(
             self._config,
             issuers={**self._config.issuers, "local": provider.issuer},
             clients={**self._config.clients, "local": provider.client},
         )
+        names = " or ".join(person.name for person in provider.people)
+        self._say(f"Sign in as {names}, without a password: a local provider, for this machine only.")
 
     def _start_standins(self, stack: ExitStack) -> None:
         """The forge and the archive, where the settings name no real ones."""

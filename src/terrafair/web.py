@@ -5,7 +5,9 @@ Names are resolved here and the checked address is what is connected to, so a na
 """
 
 import ipaddress
+import math
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +20,15 @@ from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
 
 DOCUMENT_LIMIT = 64 * 2**20
 DOWNLOAD_LIMIT = 50 * 2**30
+DOCUMENT_SECONDS = 120.0
 REDIRECTS = 5
 TIMEOUT = httpx2.Timeout(60, connect=5)
 FORBIDDEN_PORTS = frozenset(
     {0, 7, 19, 22, 23, 25, 53, 110, 111, 119, 135, 139, 143, 445, 465, 587, 993, 995, 2049, 6379}
 )
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+NEVER = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "64:ff9b:1::/48", "5f00::/16")))
+"""Not the internet's, whatever Python's table says: protocol assignments, IPv4 in IPv6 of old, a site's own NAT64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +57,16 @@ class Web(Protocol):
 class SafeWeb:
     """The real client."""
 
-    def __init__(self, *, allow_private: bool = False) -> None:
+    def __init__(self, *, allow_private: bool = False, patience: float = DOCUMENT_SECONDS) -> None:
+        """`patience`: seconds that a document may take in all; each read of any answer has its own limit."""
         self._allow_private = allow_private
+        self._patience = patience
         self._http = httpx2.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
 
     def get(self, url: str, *, limit: int = DOCUMENT_LIMIT) -> Document:
         """A document; see `Web.get`."""
         with self._open(url) as (reply, final):
-            content = b"".join(_bounded(reply, final, limit))
+            content = b"".join(_bounded(reply, final, limit, time.monotonic() + self._patience))
             return Document(final, content, reply.headers.get("content-type", "").split(";")[0].strip())
 
     def download(self, url: str, target: Path, *, limit: int = DOWNLOAD_LIMIT) -> None:
@@ -195,7 +202,7 @@ def is_public(address: str) -> bool:
             hidden = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if hidden is not None:
             return is_public(str(hidden))
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NEVER)
 
 
 def _check_status(status: int, url: str) -> None:
@@ -209,7 +216,7 @@ def _check_status(status: int, url: str) -> None:
         raise Unreachable(f"{_public(url)} answers {status}.")
 
 
-def _bounded(reply: httpx2.Response, url: str, limit: int) -> Iterator[bytes]:
+def _bounded(reply: httpx2.Response, url: str, limit: int, end: float = math.inf) -> Iterator[bytes]:
     announced = reply.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise InvalidInput(f"{_public(url)} has {announced} bytes, over the limit of {limit}.", where=_public(url))
@@ -218,6 +225,8 @@ def _bounded(reply: httpx2.Response, url: str, limit: int) -> Iterator[bytes]:
         count += len(chunk)
         if count > limit:
             raise InvalidInput(f"{_public(url)} is larger than {limit} bytes.", where=_public(url))
+        if time.monotonic() > end:
+            raise Unreachable(f"{_public(url)} sends too slowly.", f"After {count} bytes the time is over.")
         yield chunk
 
 

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 from terrafair.database import migrate, open_engine, transaction
 from terrafair.execution import queue
+from terrafair.execution.job import Job, JobRequest, Owner
+from terrafair.execution.jobs import TABLE, _row
 from terrafair.execution.queue import DurableQueue
 
 DEADLINE = 60.0
@@ -111,6 +113,22 @@ def test_each_job_is_run_once_by_one_of_two(
         put(engine, waiting, name)
     wait_for(lambda: done(tmp_path, *names))
     assert [taken(tmp_path, name) for name in names] == [1] * len(names)
+
+
+def test_projects_take_turns(engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path) -> None:
+    """One job of another project starts before the many that have waited for longer."""
+    names = ["held-many", *(f"many-{number:03}" for number in range(100)), "one"]
+    with transaction(engine) as connection:
+        for name in names:
+            job = Job(name, JobRequest("x"), "2026-01-01", owner=Owner(name.partition("-")[0], "somebody"))
+            connection.execute(TABLE.insert().values(**_row(job)))
+            waiting.enqueue(connection, name)
+    consume(workers=1)
+    wait_for(lambda: taken(tmp_path, "held-many"))
+    (tmp_path / "go").touch()
+    wait_for(lambda: taken(tmp_path, "many-020"))
+    begun = sorted(tmp_path.glob("*.taken.*"), key=lambda path: path.stat().st_mtime_ns)
+    assert "one" in {path.name.partition(".")[0] for path in begun[:4]}
 
 
 def test_as_many_at_a_time_as_there_are_workers(

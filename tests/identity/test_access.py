@@ -69,7 +69,7 @@ def allowed(name: str, action: Action, thing: Thing) -> bool:  # noqa: PLR0911 -
     signed_in = name != "nobody"
     if thing.kind is Kind.BUCKET and action is Action.CREATE:
         return name == "owner" and thing.visibility is not Visibility.PRIVATE
-    if thing.kind is Kind.BUCKET and action is Action.CHANGE:
+    if thing.kind is Kind.BUCKET and action in {Action.CHANGE, Action.SHARE}:
         return name in {"member", "author", "owner"}
     if thing.kind in WORK:
         if action in {Action.CREATE, Action.PUBLISH}:

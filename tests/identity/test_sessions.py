@@ -62,10 +62,10 @@ def test_signing_in_changes_the_cookie(sessions: Sessions) -> None:
 def test_ends(sessions: Sessions) -> None:
     one, two, three = (sessions.begin("ada", "local", provider_session=name) for name in "abc")
     sessions.end(one)
-    assert sessions.end_at_provider("local", session="b") == 1
-    assert sessions.end_at_provider("other", session="c") == 0
+    assert sessions.end_at_provider("local", session="b") == {"ada"}
+    assert sessions.end_at_provider("other", session="c") == frozenset()
     assert sessions.find(three) is not None
-    assert sessions.end_at_provider("local", person="ada") == 1
+    assert sessions.end_at_provider("local", person="ada") == {"ada"}
     sessions.begin("ada", "local")
     assert sessions.end_all("ada") == 1
     assert [sessions.find(cookie) for cookie in (one, two, three, "", "guessed")] == [None] * 5

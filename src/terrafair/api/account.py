@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from terrafair.identity.access import Scope
@@ -26,6 +26,8 @@ class NewToken(BaseModel):
     name: str = Field(max_length=200)
     scopes: list[Scope] = Field(min_length=1)
     days: int = Field(90, ge=1, le=366)
+    login: bool = False
+    """Whether it stands for a sign-in and ends with it."""
 
 
 def router(tokens: PersonalTokens, parties: Sequence[RelyingParty], changed: Callable[[], None]) -> APIRouter:
@@ -67,13 +69,16 @@ def router(tokens: PersonalTokens, parties: Sequence[RelyingParty], changed: Cal
         mine = signed_in()
         limit = asker().actor.scopes
         scopes = [scope for scope in wanted.scopes if limit is None or scope in limit]
-        secret, token = tokens.issue(mine.id, wanted.name, scopes, timedelta(days=wanted.days))
+        secret, token = tokens.issue(mine.id, wanted.name, scopes, timedelta(days=wanted.days), login=wanted.login)
         return {**document(token), "token": secret}
 
     @routes.delete("/tokens/{id}", status_code=204)
-    def revoke(id: str) -> Response:  # noqa: A002 - the field's word
-        """End one."""
-        tokens.revoke(signed_in().id, id)
+    def revoke(request: Request, id: str) -> Response:  # noqa: A002 - the field's word
+        """End one; `this` is the one that the request is made with."""
+        mine = signed_in()
+        if id == "this":
+            id = tokens.find(request.headers.get("authorization", "").rpartition(" ")[2]).id  # noqa: A001
+        tokens.revoke(mine.id, id)
         changed()
         return Response(status_code=204)
 

@@ -109,7 +109,8 @@ class Reception:
         elif foreign(headers) and not authorization:
             # Neither a cookie nor the right of whoever sits at this machine is meant for another site's page.
             return VISITOR
-        found = self._actors.known(cookie, authorization)
+        # One that has to ask another machine must not hold everybody up.
+        found = self._actors.known(cookie, authorization) if self._actors.near else None
         if found is None:
             try:
                 found = await run_in_threadpool(self._actors.find, cookie, authorization)

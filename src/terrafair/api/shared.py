@@ -10,42 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-_HEAD = struct.Struct("=16sQ")
-"""A secret, so that nobody can choose whose place theirs falls on; and how often somebody's rights have changed."""
+_HEAD = struct.Struct("=16s")
+"""A secret, so that nobody can choose whose place theirs falls on."""
 _PLACE = struct.Struct("=8sdd")
 """Whose it is, tokens left, when that was."""
 WAYS = 4
 """Places that one asker may have; of several askers who fall on all of them, the one with most tokens makes room."""
 PLACES = 32_768
-
-
-class Changes(Protocol):
-    """How often somebody's rights have changed: what was found out before is not known any more."""
-
-    def count(self) -> int:
-        """So far."""
-        ...
-
-    def tell(self) -> None:
-        """Once more."""
-        ...
-
-
-@dataclass(slots=True)
-class OwnChanges:
-    """Those of a process that is alone."""
-
-    number: int = 0
-
-    def count(self) -> int:
-        """So far."""
-        return self.number
-
-    def tell(self) -> None:
-        """Once more."""
-        self.number += 1
 
 
 class SharedMemory:
@@ -60,22 +32,13 @@ class SharedMemory:
             os.ftruncate(self._file, size)
         self._memory = mmap.mmap(self._file, size)
         if make:
-            _HEAD.pack_into(self._memory, 0, os.urandom(16), 0)
+            _HEAD.pack_into(self._memory, 0, os.urandom(16))
         self._secret = _HEAD.unpack_from(self._memory)[0]
 
     def close(self) -> None:
         """Give it back; the others keep theirs."""
         self._memory.close()
         os.close(self._file)
-
-    def count(self) -> int:
-        """How often somebody's rights have changed."""
-        return int(_HEAD.unpack_from(self._memory)[1])
-
-    def tell(self) -> None:
-        """They have."""
-        with self._alone():
-            _HEAD.pack_into(self._memory, 0, self._secret, self.count() + 1)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

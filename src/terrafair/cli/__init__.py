@@ -26,6 +26,7 @@ Shell completion: eval "$(_TERRAFAIR_COMPLETE=bash_source terrafair)"   (zsh_sou
 VERBS = {
     "catalogue": ("catalogue", "find", "experiments", "explain"),
     "account": ("login", "logout", "projects", "usage", "estimate"),
+    "buckets": ("s3",),
     "items": ("items",),
     "validate": ("validate",),
     "schemas": ("schemas",),

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -36,7 +37,7 @@ def login(provider: str, given: str) -> None:
             chosen = _choose(client.providers(), provider)
             access = _device_flow(chosen)
             client.sign_in(f"oidc/{chosen['id']}/{access}")
-            given = client.make_token(f"terrafair login on {socket.gethostname()}", SCOPES, TOKEN_DAYS)
+            given = client.make_token(f"terrafair login on {socket.gethostname()}", SCOPES, TOKEN_DAYS, login=True)
         client.sign_in(given)
         me = client.me()
         credentials.keep(client.url, given)
@@ -45,8 +46,11 @@ def login(provider: str, given: str) -> None:
 
 @click.command("logout")
 def logout() -> None:
-    """Forget the token of this platform."""
+    """End the token of this platform, and forget it."""
     with connect(load()) as client:
+        # One that has ended already is refused.
+        with suppress(Refused):
+            client.end_token()
         credentials.keep(client.url, "")
     click.echo("Signed out.")
 

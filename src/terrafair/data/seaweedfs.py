@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from terrafair.data import seaweed_trust
 from terrafair.data.objects import S3Access, S3Objects
 from terrafair.errors import Conflict, NotFound, TerrafairError, Unreachable
 
@@ -45,7 +46,11 @@ class _State:
 class ObjectServer:
     """One SeaweedFS on one folder, on loopback only."""
 
-    def __init__(self, home: Path, bucket: str, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, home: Path, bucket: str, say: Callable[[str], None] = lambda _: None, public_url: str = ""
+    ) -> None:
+        """`public_url`: the address that a proxy gives it for people elsewhere."""
+        self._public_url = public_url
         self._folder = home / "objects"
         self._bucket = bucket
         self._say = say
@@ -86,6 +91,10 @@ class ObjectServer:
         if self._child is not None:
             self._child.wait(15)
 
+    def _public(self) -> list[str]:
+        # Signatures hold for the host that the client named.
+        return [f"-s3.externalUrl={self._public_url}"] if self._public_url else []
+
     def _state(self) -> _State | None:
         try:
             return _State(**json.loads((self._folder / "server.json").read_text()))
@@ -115,10 +124,11 @@ class ObjectServer:
             "GOMEMLIMIT": MEMORY,
             "AWS_ACCESS_KEY_ID": key,
             "AWS_SECRET_ACCESS_KEY": secret,
+            **seaweed_trust.environment(self._folder),
         }
         with (self._folder / "server.log").open("ab") as log:
             self._child = subprocess.Popen(
-                [program(), *_arguments(self._folder / "data", ports, self._bucket)],
+                [program(), *_arguments(self._folder / "data", ports, self._bucket), *self._public()],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

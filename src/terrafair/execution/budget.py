@@ -1,16 +1,14 @@
 """What a job may cost and has cost: estimated from its like, reserved when it is accepted, settled when it ends."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from terrafair import events
 from terrafair.execution.command import Limits
 from terrafair.execution.job import Job, JobRequest, State, Usage
 from terrafair.identity import allocations, ledger
-from terrafair.identity.allocation import crossed
 from terrafair.identity.credits import GIGABYTE, MilliCredits, Prices, Resources
 
 HISTORY = 20
@@ -83,9 +81,8 @@ class Budget:
         balance = ledger.allocation_of(connection, job.id)
         if not charged or balance is None:
             return
-        for share in crossed(balance.credits, balance.spent - charged, balance.spent):
-            events.record(connection, events.Warned(balance.allocation, share))
-        allocations.follow(connection, balance, datetime.now(UTC).date())
+        before = replace(balance, spent=MilliCredits(balance.spent - charged))
+        allocations.note(connection, before, balance, datetime.now(UTC).date())
 
     def spent(self, connection: sa.Connection, job: Job, usage: Usage) -> Spending:
         """What a job has cost so far by the price list, and what of its project's allocation is held for it."""

@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from terrafair.execution import turns
+
 QUEUE = "jobs"
 WORKFLOW = "job"
 APPLICATION = "terrafair"
@@ -40,10 +42,16 @@ class DurableQueue:
         self._client = DBOSClient(system_database_engine=self._engine, application_name=APPLICATION)
 
     def enqueue(self, connection: sa.Connection, job: str) -> None:
-        """Add a job within the transaction that accepts it."""
+        """Add a job within the transaction that accepts it; projects take turns (see `turns`)."""
         self._client.enqueue_in_transaction(
             connection,
-            {"queue_name": QUEUE, "workflow_name": WORKFLOW, "workflow_id": job, "app_version": VERSION},
+            {
+                "queue_name": QUEUE,
+                "workflow_name": WORKFLOW,
+                "workflow_id": job,
+                "app_version": VERSION,
+                "priority": turns.take(connection, job),
+            },
             job,
         )
 

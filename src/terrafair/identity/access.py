@@ -147,7 +147,13 @@ _WORK: Mapping[Action, Standing] = {
 }
 _NEEDED: Mapping[Kind, Mapping[Action, Standing]] = {
     **dict.fromkeys((Kind.JOB, Kind.WORKFLOW, Kind.DRAFT, Kind.WORKSPACE), _WORK),
-    Kind.BUCKET: {**_WORK, Action.CHANGE: Standing.MEMBER, Action.CREATE: Standing.OWNER},
+    Kind.BUCKET: {
+        **_WORK,
+        Action.CHANGE: Standing.MEMBER,
+        # Who reads an object can hand it on; a link does so in the open, with an end.
+        Action.SHARE: Standing.MEMBER,
+        Action.CREATE: Standing.OWNER,
+    },
     Kind.PROJECT: {
         Action.CREATE: Standing.VISITOR,
         Action.CHANGE: Standing.OWNER,

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from terrafair import events
 from terrafair.database import reading, transaction
 from terrafair.errors import NotFound
 from terrafair.identity.access import Action, Actor, Kind, Thing, may, require
@@ -182,6 +183,15 @@ def metered(connection: sa.Connection, project: str) -> bool:
     given = (Stage.APPROVED.value, Stage.ACTIVE.value, Stage.EXHAUSTED.value, Stage.EXPIRED.value)
     query = sa.select(TABLE.c.id).where(TABLE.c.project == project, TABLE.c.stage.in_(given))
     return connection.execute(query).first() is not None
+
+
+def note(connection: sa.Connection, before: Balance, after: Balance, today: date) -> None:
+    """What a change of an allocation's sums brings about: warnings, and the stage that follows what is spent."""
+    if after.spent == before.spent:
+        return
+    for share in crossed(after.credits, before.spent, after.spent):
+        events.record(connection, events.Warned(after.allocation, share))
+    follow(connection, after, today)
 
 
 def follow(connection: sa.Connection, balance: Balance, today: date) -> None:

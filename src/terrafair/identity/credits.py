@@ -77,11 +77,11 @@ class Prices:
         """What it costs, rounded up to a whole milli-credit once, at the end."""
         # Exact: a sum of rounded floats would make two ways to the same bill differ by one.
         exact = (
-            Fraction(used.cpu_seconds) * Fraction(self.cpu_second)
-            + Fraction(used.memory_gb_seconds) * Fraction(self.memory_gb_second)
-            + Fraction(used.storage_gb_months) * Fraction(self.storage_gb_month)
-            + Fraction(used.egress_gb) * Fraction(self.egress_gb)
-            + jobs * Fraction(self.job)
+            _exact(used.cpu_seconds) * _exact(self.cpu_second)
+            + _exact(used.memory_gb_seconds) * _exact(self.memory_gb_second)
+            + _exact(used.storage_gb_months) * _exact(self.storage_gb_month)
+            + _exact(used.egress_gb) * _exact(self.egress_gb)
+            + jobs * _exact(self.job)
         )
         return MilliCredits(ceil(exact))
 
@@ -91,6 +91,11 @@ def shown(amount: int) -> str:
     sign = "-" if amount < 0 else ""
     whole, rest = divmod(abs(amount), 1000)
     return f"{sign}{whole}.{rest:03d}".rstrip("0").rstrip(".") if rest else f"{sign}{whole}"
+
+
+def _exact(value: float) -> Fraction:
+    """As it is written: the float 0.1 is a little more than a tenth, and would cost a milli-credit more."""
+    return Fraction(str(value))
 
 
 def _number(value: object) -> bool:

@@ -6,6 +6,7 @@ Reserve in the transaction that accepts a job, settle when it ends. Each entry c
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,8 +26,31 @@ LEDGER = sa.table(
     *(sa.column(name, sa.BigInteger) for name in ("reserved", "spent")),
 )
 
-
 NOTHING = MilliCredits(0)
+_JOB, _PROJECT, _ALLOCATION = (sa.bindparam(name, type_=sa.String) for name in ("job", "project", "allocation"))
+_ENTRIES = sa.select(LEDGER).where(LEDGER.c.job == _JOB).order_by(LEDGER.c.number)
+_BALANCE = sa.select(ALLOCATIONS).where(ALLOCATIONS.c.id == _ALLOCATION).with_for_update()
+_ACTIVE = (
+    sa.select(
+        ALLOCATIONS, sa.select(LEDGER.c.number).where(LEDGER.c.job == _JOB).limit(1).scalar_subquery().label("entered")
+    )
+    .where(ALLOCATIONS.c.project == _PROJECT, ALLOCATIONS.c.stage == "active")
+    .order_by(ALLOCATIONS.c.period_end, ALLOCATIONS.c.id)
+    # On PostgreSQL two acceptances could read the same sums; SQLite has one writer at a time.
+    .with_for_update(of=ALLOCATIONS)
+)
+_ENTER = LEDGER.insert().values(
+    {name: sa.bindparam(name) for name in ("time", "allocation", "project", "job", "kind", "reserved", "spent", "note")}
+)
+_ADD = (
+    ALLOCATIONS.update()
+    .where(ALLOCATIONS.c.id == _ALLOCATION)
+    .values(
+        reserved=ALLOCATIONS.c.reserved + sa.bindparam("more_reserved", type_=sa.BigInteger),
+        spent=ALLOCATIONS.c.spent + sa.bindparam("more_spent", type_=sa.BigInteger),
+    )
+)
+"""Made once: to build a statement takes longer than to execute it."""
 
 
 class EntryKind(StrEnum):
@@ -80,12 +104,13 @@ def reserve(connection: sa.Connection, project: str, job: str, amount: MilliCred
 
     Raises `OverBudget` with the figure that is missing. A second call for the same job changes nothing.
     """
-    if (held := _reservation(connection, job)) is not None:
-        return _balance(connection, held.allocation)
-    found = _active(connection, project)
-    chosen = next((balance for balance in found if balance.free >= amount), None)
+    rows = connection.execute(_ACTIVE, {"project": project, "job": job}).all()
+    if (not rows or rows[0].entered is not None) and (held := _reservation(connection, job)) is not None:
+        return balance(connection, held.allocation)
+    found = [_read(row) for row in rows]
+    chosen = next((each for each in found if each.free >= amount), None)
     if chosen is None:
-        most = max((balance.free for balance in found), default=0)
+        most = max((each.free for each in found), default=0)
         raise OverBudget(
             f"The job may cost {shown(amount)} credits, and {shown(max(most, 0))} are free.",
             f"{shown(amount - max(most, 0))} credits are missing in the allocations of {project}."
@@ -107,8 +132,8 @@ def settle(connection: sa.Connection, job: str, cost: MilliCredits) -> MilliCred
     held = _reservation(connection, job)
     if held is None or held.settled:
         return held.spent if held else None
-    balance = _balance(connection, held.allocation)
-    charged = MilliCredits(max(min(cost, held.reserved + max(balance.free, 0)), 0))
+    sums = balance(connection, held.allocation)
+    charged = MilliCredits(max(min(cost, held.reserved + max(sums.free, 0)), 0))
     note = f"{shown(cost - charged)} credits beyond the allocation are not charged." if charged < cost else ""
     _enter(
         connection,
@@ -142,21 +167,31 @@ def refund(connection: sa.Connection, job: str, amount: MilliCredits, why: str) 
     return given
 
 
-def charge(connection: sa.Connection, project: str, amount: MilliCredits, note: str) -> MilliCredits:
-    """Charge what needs no reservation, from the allocations in turn; gives what they held of it."""
+def charge(connection: sa.Connection, project: str, amount: MilliCredits, note: str, *, once: str = "") -> MilliCredits:
+    """Charge what needs no reservation, from the allocations in turn; gives what they held of it.
+
+    With the same word `once`, a second call changes nothing and gives 0.
+    """
+    if once and connection.execute(_ENTRIES, {"job": once}).first() is not None:
+        return NOTHING
     left = amount
-    for balance in _active(connection, project):
-        part = MilliCredits(min(left, max(balance.free, 0)))
+    for each in active(connection, project):
+        part = MilliCredits(min(left, max(each.free, 0)))
         if part > 0:
-            _enter(connection, balance.allocation, project, "", EntryKind.CHARGE, spent=part, note=note[:500])
+            _enter(connection, each.allocation, project, once, EntryKind.CHARGE, spent=part, note=note[:500])
             left = MilliCredits(left - part)
     return MilliCredits(amount - left)
+
+
+def active(connection: sa.Connection, project: str) -> list[Balance]:
+    """The sums of a project's active allocations, those that end first coming first."""
+    return [_read(row) for row in connection.execute(_ACTIVE, {"project": project, "job": ""})]
 
 
 def allocation_of(connection: sa.Connection, job: str) -> Balance | None:
     """The sums of the allocation that pays for a job; None: nothing was reserved for it."""
     held = _reservation(connection, job)
-    return _balance(connection, held.allocation) if held else None
+    return balance(connection, held.allocation) if held else None
 
 
 def account_of(connection: sa.Connection, job: str) -> tuple[MilliCredits | None, MilliCredits | None]:
@@ -193,31 +228,20 @@ class _Held:
 
 
 def _reservation(connection: sa.Connection, job: str) -> _Held | None:
-    rows = connection.execute(sa.select(LEDGER).where(LEDGER.c.job == job).order_by(LEDGER.c.number)).all()
-    if not job or not rows:
+    rows = connection.execute(_ENTRIES, {"job": job}).all() if job else []
+    if not rows:
         return None
     reserved, spent = sum(row.reserved for row in rows), sum(row.spent for row in rows)
     settled = any(row.kind == EntryKind.SETTLE for row in rows)
     return _Held(rows[0].allocation, rows[0].project, MilliCredits(reserved), MilliCredits(spent), settled)
 
 
-def _active(connection: sa.Connection, project: str) -> list[Balance]:
-    query = (
-        sa.select(ALLOCATIONS)
-        .where(ALLOCATIONS.c.project == project, ALLOCATIONS.c.stage == "active")
-        .order_by(ALLOCATIONS.c.period_end, ALLOCATIONS.c.id)
-        # On PostgreSQL two acceptances could read the same sums; SQLite has one writer at a time.
-        .with_for_update()
-    )
-    return [_read(row) for row in connection.execute(query)]
+def balance(connection: sa.Connection, allocation: str) -> Balance:
+    """The sums of one allocation."""
+    return _read(connection.execute(_BALANCE, {"allocation": allocation}).one())
 
 
-def _balance(connection: sa.Connection, allocation: str) -> Balance:
-    query = sa.select(ALLOCATIONS).where(ALLOCATIONS.c.id == allocation).with_for_update()
-    return _read(connection.execute(query).one())
-
-
-def _read(row: "sa.Row[tuple[object, ...]]") -> Balance:
+def _read(row: Any) -> Balance:
     return Balance(row.id, MilliCredits(row.credits), MilliCredits(row.reserved), MilliCredits(row.spent))
 
 
@@ -232,20 +256,6 @@ def _enter(
     spent: MilliCredits = NOTHING,
     note: str = "",
 ) -> None:
-    connection.execute(
-        LEDGER.insert().values(
-            time=events.now(),
-            allocation=allocation,
-            project=project,
-            job=job,
-            kind=kind.value,
-            reserved=reserved,
-            spent=spent,
-            note=note,
-        )
-    )
-    connection.execute(
-        ALLOCATIONS.update()
-        .where(ALLOCATIONS.c.id == allocation)
-        .values(reserved=ALLOCATIONS.c.reserved + reserved, spent=ALLOCATIONS.c.spent + spent)
-    )
+    entry = {"allocation": allocation, "project": project, "job": job, "kind": kind.value, "note": note}
+    connection.execute(_ENTER, {**entry, "time": events.now(), "reserved": reserved, "spent": spent})
+    connection.execute(_ADD, {"allocation": allocation, "more_reserved": reserved, "more_spent": spent})

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,6 +66,8 @@ class OidcTokens:
 
     providers: tuple[Provider, ...]
     fetch: Fetch = field(default_factory=lambda: fetch)
+    signed_out: Callable[[str], str] = lambda _: ""
+    """When the person of an id has last ended everything (RFC 3339); empty: never."""
     _keys: dict[str, _Keys] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,7 +81,11 @@ class OidcTokens:
             raise invalid(f"The provider {provider[:40]!r} is not known here.")
         claims = self.claims(trusted, token, trusted.audience or trusted.client)
         name = next((str(claims[key]) for key in ("name", "preferred_username", "email") if claims.get(key)), "")
-        return Person(f"{trusted.issuer}#{claims['sub']}", name[:200])
+        found = Person(f"{trusted.issuer}#{claims['sub']}", name[:200], float(claims["exp"]) + LEEWAY_SECONDS)
+        ended, made = self.signed_out(found.id), claims.get("iat")
+        if ended and not (isinstance(made, int | float) and made > datetime.fromisoformat(ended).timestamp()):
+            raise invalid("Its person has signed out since it was made.")
+        return found
 
     def claims(self, trusted: Provider, token: str, audience: str, *, expires: bool = True) -> Mapping[str, Any]:
         """The claims of a token that holds and is meant for `audience`; raises `NotSignedIn` or `Unreachable`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,11 +15,23 @@ from terrafair.identity.person import Person
 
 TABLE = sa.table(
     "people",
-    *(sa.column(name, sa.String) for name in ("id", "subject", "name", "email", "github", "created", "seen")),
+    *(
+        sa.column(name, sa.String)
+        for name in ("id", "subject", "name", "email", "github", "created", "seen", "signed_out")
+    ),
     sa.column("operator", sa.Boolean),
 )
 MEMBERS = sa.table("members", *(sa.column(name, sa.String) for name in ("project", "person", "role")))
 COMMUNITY_PROJECTS = sa.table("community_projects", *(sa.column(name, sa.String) for name in ("community", "project")))
+
+
+_ID = sa.bindparam("id", type_=sa.String)
+_PERSON = sa.select(TABLE).where(TABLE.c.id == _ID)
+_ROLES = sa.select(MEMBERS.c.project, MEMBERS.c.role).where(MEMBERS.c.person == _ID)
+_OWN = sa.select(MEMBERS.c.project).where(MEMBERS.c.person == _ID)
+_SHARED = sa.select(COMMUNITY_PROJECTS.c.community).where(COMMUNITY_PROJECTS.c.project.in_(_OWN))
+_NEIGHBOURS = sa.select(COMMUNITY_PROJECTS.c.project).where(COMMUNITY_PROJECTS.c.community.in_(_SHARED))
+"""Made once: to build them takes as long as to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,8 @@ class Profile:
     email: str = ""
     github: str = ""
     operator: bool = False
+    signed_out: str = ""
+    """When the person last ended everything (RFC 3339); empty: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +104,31 @@ class People:
 
     def actor(self, id: str, scopes: frozenset[Scope] | None = None) -> Actor:  # noqa: A002
         """The person with roles and neighbours, as `access.may` wants it."""
-        own = sa.select(MEMBERS.c.project).where(MEMBERS.c.person == id)
-        shared = sa.select(COMMUNITY_PROJECTS.c.community).where(COMMUNITY_PROJECTS.c.project.in_(own))
-        neighbours = sa.select(COMMUNITY_PROJECTS.c.project).where(COMMUNITY_PROJECTS.c.community.in_(shared))
+        return self.whole(id, scopes)[1]
+
+    def whole(self, id: str, scopes: frozenset[Scope] | None = None) -> tuple[Profile | None, Actor]:  # noqa: A002
+        """The person and the actor that they are, of one moment; no profile: nobody has that id."""
         with reading(self._engine) as connection:
-            person = connection.execute(sa.select(TABLE.c.operator).where(TABLE.c.id == id)).one_or_none()
-            rows = connection.execute(sa.select(MEMBERS).where(MEMBERS.c.person == id))
-            roles = {row.project: Role(row.role) for row in rows}
-            others = frozenset(connection.execute(neighbours).scalars())
-        return Actor(id, roles, others - roles.keys(), bool(person and person.operator), scopes)
+            person = connection.execute(_PERSON, {"id": id}).one_or_none()
+            roles = {row.project: Role(row.role) for row in connection.execute(_ROLES, {"id": id})}
+            others = frozenset(connection.execute(_NEIGHBOURS, {"id": id}).scalars())
+        actor = Actor(id, roles, others - roles.keys(), bool(person and person.operator), scopes)
+        return _profile(person) if person else None, actor
+
+    def signed_out(self, id: str) -> str:  # noqa: A002
+        """When a person has last ended everything; empty: never, or nobody of that id."""
+        with reading(self._engine) as connection:
+            return str(connection.execute(sa.select(TABLE.c.signed_out).where(TABLE.c.id == id)).scalar() or "")
+
+    def sign_out(self, id: str, moment: datetime) -> None:  # noqa: A002
+        """From here on, tokens that a provider made before are not taken."""
+        with transaction(self._engine) as connection:
+            text = moment.astimezone(UTC).isoformat(timespec="seconds")
+            connection.execute(TABLE.update().where(TABLE.c.id == id).values(signed_out=text))
 
 
 def _profile(row: "sa.Row[Any]") -> Profile:
-    return Profile(row.id, row.subject, row.name, row.email, row.github, bool(row.operator))
+    return Profile(row.id, row.subject, row.name, row.email, row.github, bool(row.operator), row.signed_out)
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

@@ -1,7 +1,7 @@
 """People, and the port that tells who is behind a request."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from terrafair.errors import Refused
@@ -15,6 +15,8 @@ class Person:
     """Issuer and the issuer's own id of the person, `ISSUER#SUB`: the two stay when names and addresses change."""
     name: str = ""
     """For people to read."""
+    until: float | None = field(default=None, compare=False)
+    """When what they showed ends, in seconds of the epoch; None: not known."""
 
     @property
     def id(self) -> str:

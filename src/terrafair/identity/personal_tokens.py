@@ -17,6 +17,7 @@ from terrafair.identity.person import invalid
 TABLE = sa.table(
     "personal_tokens",
     *(sa.column(name, sa.String) for name in ("hash", "id", "person", "name", "scopes", "created", "expires", "used")),
+    sa.column("login", sa.Boolean),
 )
 MARK = "tfp_"
 """What they begin with: scanners for leaked secrets find them by it."""
@@ -35,6 +36,8 @@ class PersonalToken:
     expires: str
     used: str
     """Day of the last use; empty: never."""
+    login: bool = False
+    """Whether it stands for a sign-in, of the command line say, and ends with it."""
 
 
 class PersonalTokens:
@@ -44,7 +47,9 @@ class PersonalTokens:
         self._engine = engine
         self._now = now
 
-    def issue(self, person: str, name: str, scopes: Iterable[str], lifetime: timedelta) -> tuple[str, PersonalToken]:
+    def issue(
+        self, person: str, name: str, scopes: Iterable[str], lifetime: timedelta, *, login: bool = False
+    ) -> tuple[str, PersonalToken]:
         """A new token and what is known of it; raises `InvalidInput`."""
         wanted = sorted(set(scopes))
         known = {scope.value for scope in Scope}
@@ -58,6 +63,7 @@ class PersonalTokens:
         row = {
             "hash": _hash(secret), "id": secrets.token_hex(8), "person": person, "name": name.strip()[:200],
             "scopes": " ".join(wanted), "created": _text(moment), "expires": _text(moment + lifetime), "used": "",
+            "login": login,
         }  # fmt: skip
         with transaction(self._engine) as connection:
             connection.execute(TABLE.insert().values(**row))
@@ -89,10 +95,19 @@ class PersonalTokens:
             if not connection.execute(TABLE.delete().where(here)).rowcount:
                 raise NotFound(f"There is no token {id[:40]!r}.", where="token")
 
+    def end_logins(self, person: str) -> int:
+        """End those that stand for a sign-in; gives how many."""
+        with transaction(self._engine) as connection:
+            here = sa.and_(TABLE.c.person == person, TABLE.c.login.is_(True))
+            return connection.execute(TABLE.delete().where(here)).rowcount
+
 
 def _read(row: Any) -> PersonalToken:
     scopes = frozenset(Scope(scope) for scope in row["scopes"].split())
-    return PersonalToken(row["id"], row["person"], row["name"], scopes, row["created"], row["expires"], row["used"])
+    return PersonalToken(
+        row["id"], row["person"], row["name"], scopes, row["created"], row["expires"], row["used"],
+        bool(row["login"]),
+    )  # fmt: skip
 
 
 def _hash(secret: str) -> str:

@@ -34,6 +34,8 @@ class Session:
     csrf: str
     id_token: str = ""
     """For the sign-out at the provider (`id_token_hint`)."""
+    ends: datetime | None = None
+    """When it ends at the latest, if nobody uses it: known only where it was looked up."""
 
 
 class Sessions:
@@ -87,7 +89,8 @@ class Sessions:
         if row.used <= _text(moment - TOUCH):
             with transaction(self._engine) as connection:
                 connection.execute(TABLE.update().where(TABLE.c.hash == row.hash).values(used=_text(moment)))
-        return Session(row.person, row.provider, row.csrf, row.id_token)
+        ends = min(datetime.fromisoformat(row.expires), moment + self._idle - TOUCH)
+        return Session(row.person, row.provider, row.csrf, row.id_token, ends)
 
     def end(self, cookie: str) -> None:
         """Sign out here."""
@@ -97,12 +100,17 @@ class Sessions:
         """Sign a person out everywhere."""
         return self._delete(TABLE.c.person == person)
 
-    def end_at_provider(self, provider: str, *, session: str = "", person: str = "") -> int:
-        """What a back-channel logout asks for: one session of the provider's, or all of a person's."""
+    def end_at_provider(self, provider: str, *, session: str = "", person: str = "") -> frozenset[str]:
+        """What a back-channel logout asks for: one session of the provider's, or all of a person's; gives whose."""
         here = TABLE.c.provider == provider
-        if session:
-            return self._delete(sa.and_(here, TABLE.c.provider_session == session))
-        return self._delete(sa.and_(here, TABLE.c.person == person)) if person else 0
+        condition = TABLE.c.provider_session == session if session else TABLE.c.person == person
+        if not session and not person:
+            return frozenset()
+        with transaction(self._engine) as connection:
+            chosen = sa.and_(here, condition)
+            people = frozenset(connection.execute(sa.select(TABLE.c.person).where(chosen)).scalars())
+            connection.execute(TABLE.delete().where(chosen))
+        return people
 
     def _delete(self, condition: "sa.ColumnElement[bool]") -> int:
         with transaction(self._engine) as connection:

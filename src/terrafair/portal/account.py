@@ -1,6 +1,6 @@
 """Signing in and out, and the page about oneself: `/account`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from terrafair.data.project_buckets import ProjectBuckets, bucket_of, environment
 from terrafair.errors import TerrafairError, Unreachable
 from terrafair.identity.access import Scope
-from terrafair.identity.asking import asker
+from terrafair.identity.asking import actor, asker
 from terrafair.identity.people import People, Profile
 from terrafair.identity.person import absent
 from terrafair.identity.personal_tokens import PersonalTokens
@@ -30,11 +31,11 @@ class Signing:
     sign_in: SignIn
     sessions: Sessions
     people: People
-    changed: Callable[[], None]
-    """Called when a session has ended."""
+    sign_out: Callable[[str], None]
+    """Ends all that a person's sign-ins gave."""
 
 
-def router(desk: Desk, signing: Signing, tokens: PersonalTokens) -> APIRouter:
+def router(desk: Desk, signing: Signing, tokens: PersonalTokens, buckets: ProjectBuckets) -> APIRouter:
     """The pages."""
     routes = APIRouter(prefix="/account", include_in_schema=False, default_response_class=HTMLResponse)
     _coming(routes, desk, signing)
@@ -60,12 +61,35 @@ def router(desk: Desk, signing: Signing, tokens: PersonalTokens) -> APIRouter:
     @routes.post("/tokens/{id}/revoke")
     def revoke(id: str) -> Response:  # noqa: A002 - the field's word
         tokens.revoke(_person().id, id)
-        signing.changed()
         return RedirectResponse("/account", 303)
 
-    def _account(request: Request, secret: str) -> Response:
-        content = {"tokens": tokens.listing(_person().id), "secret": secret, "scopes": list(Scope)}
-        return desk.show(request, "account.html", content)
+    @routes.post("/keys")
+    def mint(
+        request: Request, project: Annotated[str, Form()], hours: Annotated[float, Form()] = 1.0,
+        write: Annotated[bool, Form()] = False,
+    ) -> Response:  # fmt: skip
+        identity = signing.sessions.find(request.cookies.get(COOKIE, ""))
+        try:
+            lifetime = timedelta(hours=min(max(hours, 0), 1e6))
+            minted = buckets.mint(
+                actor(), project, write=write, lifetime=lifetime, identity=identity.id_token if identity else ""
+            )
+        except TerrafairError as error:
+            return desk.problem(request, error)
+        return _account(request, "", keys=environment(minted))
+
+    @routes.post("/keys/{id}/end")
+    def end(request: Request, id: str) -> Response:  # noqa: A002
+        try:
+            buckets.end(_person().id, id)
+        except TerrafairError as error:
+            return desk.problem(request, error)
+        return RedirectResponse("/account", 303)
+
+    def _account(request: Request, secret: str, keys: Mapping[str, str] | None = None) -> Response:
+        content = {"tokens": tokens.listing(_person().id), "secret": secret, "scopes": list(Scope), "keys": keys}
+        held = [(each, bucket_of(each.project)) for each in buckets.listing(_person().id)]
+        return desk.show(request, "account.html", {**content, "held": held})
 
     return routes
 
@@ -106,7 +130,6 @@ def _coming(routes: APIRouter, desk: Desk, signing: Signing) -> None:
             person.id, arrival.provider, provider_session=arrival.session, id_token=arrival.id_token,
             old=request.cookies.get(COOKIE, ""),
         )  # fmt: skip
-        signing.changed()
         reply = RedirectResponse(arrival.next, 303)
         reply.delete_cookie(TRIP, path="/account")
         reply.set_cookie(COOKIE, cookie, max_age=7 * 86_400, path="/", **_kept(request))
@@ -118,10 +141,9 @@ def _going(routes: APIRouter, signing: Signing) -> None:
     def leave(request: Request) -> Response:
         cookie = request.cookies.get(COOKIE, "")
         session = signing.sessions.find(cookie)
-        signing.sessions.end(cookie)
-        signing.changed()
         home, place = str(request.base_url), ""
         if session is not None:
+            signing.sign_out(session.person)
             try:
                 place = signing.sign_in.departure_from(session.provider, session.id_token, home)
             except TerrafairError:
@@ -132,14 +154,17 @@ def _going(routes: APIRouter, signing: Signing) -> None:
         return reply
 
     @routes.post("/back-channel")
-    def ended(logout_token: Annotated[str, Form()]) -> Response:
+    def back_channel(logout_token: Annotated[str, Form()]) -> Response:
         """OpenID Connect Back-Channel Logout 1.0."""
         try:
             provider, session, person = signing.sign_in.ended_elsewhere(logout_token)
         except TerrafairError as error:
             return Response(str(error), 400, headers={"Cache-Control": "no-store"})
-        signing.sessions.end_at_provider(provider, session=session, person=person)
-        signing.changed()
+        ended = signing.sessions.end_at_provider(provider, session=session, person=person)
+        if person and not session:
+            # All of the person's sessions there: whatever they gave ends here, too.
+            for each in ended:
+                signing.sign_out(each)
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
 
 

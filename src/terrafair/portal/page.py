@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from terrafair import __version__
 from terrafair.errors import InvalidInput, TerrafairError
+from terrafair.identity.asking import asker
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -69,6 +70,7 @@ class Pages:
         self._templates.env.filters |= {"bytes": size, "moment": moment, "path": path, "pairs": pairs}
         self._templates.env.globals |= {
             "asset": address,
+            "asker": asker,
             "version": __version__,
             "live": (STATIC / "vendor/htmx.min.js").exists(),
             "maps": (STATIC / "vendor/eox-map.js").exists(),
