@@ -25,6 +25,7 @@ from terrafair.execution.builtin import Builtin
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
 from terrafair.execution.conversion import Converter, Memory
+from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.engines.command.engine import CommandEngine
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
@@ -222,6 +223,11 @@ class Parts:
             limits=self.limits,
             builtin=Builtin(self.objects),
         )
+
+    @cached_property
+    def bell(self) -> Doorbell:
+        """Wakes the workers of this machine."""
+        return Doorbell(self.config.home / "jobs.bell")
 
     @cached_property
     def painters(self) -> Painters:

@@ -81,7 +81,8 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     queue = DurableQueue(parts.config.database_url)
     stack.callback(queue.close)
     budget, folder = identity_parts.budget(parts), parts.config.home / "jobs"
-    stored, own = (Jobs(engine, queue, folder, budget, guarded=it) for it in (False, True))
+    bell = parts.bell
+    stored, own = (Jobs(engine, queue, folder, budget, guarded=it, announce=bell.ring) for it in (False, True))
     processes = parts.processes(engine)
     locate = _Located(processes)
     runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)

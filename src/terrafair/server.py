@@ -238,7 +238,7 @@ def work(parts: "Parts", slot: str) -> None:
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     runner = parts.runner(jobs)
     parent = os.getppid()
-    with queue.consuming(config.database_url, slot, config.workers, runner.run):
+    with queue.consuming(config.database_url, slot, config.workers, runner.run, parts.bell):
         while not ended.wait(0.5) and os.getppid() == parent:
             pass
         lock.close()

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,9 +86,20 @@ class Jobs:
     """All jobs of one platform."""
 
     def __init__(
-        self, engine: sa.Engine, queue: Queue, folder: Path, budget: Budget | None = None, *, guarded: bool = False
+        self,
+        engine: sa.Engine,
+        queue: Queue,
+        folder: Path,
+        budget: Budget | None = None,
+        *,
+        guarded: bool = False,
+        announce: Callable[[], None] = lambda: None,
     ) -> None:
-        """`guarded`: whoever asks (`identity.asking`) sees and changes only what `access.may` lets them."""
+        """`guarded`: whoever asks (`identity.asking`) sees and changes only what `access.may` lets them.
+
+        `announce` is called once a job has been accepted.
+        """
+        self._announce = announce
         self._engine = engine
         self._queue = queue
         self._folder = folder
@@ -116,6 +127,7 @@ class Jobs:
             events.record(connection, events.JobAccepted(job.id, request.subject))
             callbacks.subscribe(connection, job.id, subscriber or {})
             self._queue.enqueue(connection, job.id)
+        self._announce()
         return job
 
     def get(self, id: str) -> Job:  # noqa: A002 - the field's word
