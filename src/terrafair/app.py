@@ -21,6 +21,7 @@ from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.errors import NotFound, Problem, Unreachable
+from terrafair.execution.admission import Admission
 from terrafair.execution.builtin import Builtin
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
@@ -46,6 +47,7 @@ from terrafair.execution.sandbox import Sandbox, probe
 from terrafair.execution.shelves import Shelves
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.worker import Runner
+from terrafair.identity.asking import PLATFORM
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, Archive, ManualArchive, PrrAccess, PrrArchive
 from terrafair.publishing.credentials import AppCredentials, Credentials, TokenCredentials, secret
@@ -83,6 +85,8 @@ class Parts:
     """Services that the server, the workers and the command line share; each is built when it is first needed."""
 
     config: Config
+    admission: Admission | None = None
+    """Who may read results; set once there are jobs and people."""
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -133,7 +137,12 @@ class Parts:
     @cached_property
     def stager(self) -> Stager:
         """Brings referenced data to jobs."""
-        return Stager(self.objects, self.web, self.roots)
+        return Stager(self.objects, self.web, self.roots, self.admit)
+
+    def admit(self, key: str) -> None:
+        """Raise for an object that the asker may not read; only the platform itself reads before there are jobs."""
+        if self.admission is not None:
+            self.admission(key)
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -201,6 +210,8 @@ class Parts:
             address, _, entry = request.file.partition("#")
             name = address.rpartition("/")[2]
             key = self.objects.key_of(address)
+            if key:
+                self.admit(key)
             content = self.objects.get(key) if key else self.web.get(address).content
             return self.resolver.resolve_file(content, name, entry)
         return self.resolver.resolve(request.subject, request.kind or None)
@@ -222,6 +233,7 @@ class Parts:
             compare=self.reproduction.compare,
             limits=self.limits,
             builtin=Builtin(self.objects),
+            asker=self.admission.asker if self.admission else lambda _: PLATFORM,
         )
 
     @cached_property

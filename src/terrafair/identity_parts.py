@@ -19,7 +19,9 @@ from terrafair.api.openeo.signing import secret
 from terrafair.api.reception import Reception
 from terrafair.config import Config
 from terrafair.database import transaction
+from terrafair.execution.admission import Admission
 from terrafair.execution.budget import Budget
+from terrafair.execution.job import Job
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.credits import Prices
 from terrafair.identity.oidc import OidcTokens
@@ -85,6 +87,11 @@ def install(
     app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
     app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine))
     threading.Thread(target=_keep_days, args=(identity.allocations,), name="days", daemon=True).start()
+
+
+def admission(parts: "Parts", engine: sa.Engine, job: Callable[[str], Job]) -> Admission:
+    """Who may read the results of jobs."""
+    return Admission(job, People(engine, parts.config.operators).actor)
 
 
 def budget(parts: "Parts") -> Budget:

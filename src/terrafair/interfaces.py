@@ -83,9 +83,10 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     budget, folder = identity_parts.budget(parts), parts.config.home / "jobs"
     bell = parts.bell
     stored, own = (Jobs(engine, queue, folder, budget, guarded=it, announce=bell.ring) for it in (False, True))
+    parts.admission = identity_parts.admission(parts, engine, stored.get)
     processes = parts.processes(engine)
     locate = _Located(processes)
-    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate)
+    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate, parts.admit)
     verdicts = Verdicts(parts.table)
     return Services(engine, own, stored, processes, runs, verdicts)
 
@@ -186,7 +187,7 @@ def _standards(parts: "Parts", app: FastAPI, engine: Any, jobs: Any, processes: 
 
     pages, config = Pages(), parts.config
     web: Any = parts.web
-    executions = Executions(processes, jobs, Inputs(web, parts.objects), web.admit)
+    executions = Executions(processes, jobs, Inputs(web, parts.objects, parts.admit), web.admit)
     services = routes.Services(processes, executions, parts.objects, web, pages)
     app.include_router(routes.router(services))
     app.include_router(job_routes.router(services))

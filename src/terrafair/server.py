@@ -227,12 +227,13 @@ def work(parts: "Parts", slot: str) -> None:
     from terrafair.database import open_engine
     from terrafair.execution import queue
     from terrafair.execution.jobs import Jobs
-    from terrafair.identity_parts import budget
+    from terrafair.identity_parts import admission, budget
 
     config = parts.config
     lock = _slot_lock(config.home, slot)
     engine = open_engine(config.database_url)
     jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs", budget(parts))
+    parts.admission = admission(parts, engine, jobs.get)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())

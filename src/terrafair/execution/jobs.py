@@ -1,14 +1,12 @@
 """Jobs as a service: accepted in one transaction, watched by anyone, changed only through the lifecycle."""
 
 import json
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 import sqlalchemy as sa
 
@@ -46,7 +44,6 @@ TABLE = sa.table(
     sa.column("progress", sa.Float),
     sa.column("cancelling", sa.Boolean),
 )
-_NAMED = re.compile(r"\b\d{8}-[0-9a-z]{10}\b")
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -111,14 +108,12 @@ class Jobs:
     ) -> Job:
         """Accept a job: once this returns, no crash loses it, nor the calls that its subscriber is owed.
 
-        Without an owner it is the asker's. Raises `Refused` where they may not run anything in the project, `NotFound`
-        where its inputs name a job that they may not see, and `OverBudget` where the project's allocations do not hold
-        what it may cost.
+        Without an owner it is the asker's. Raises `Refused` where they may not run anything in the project, and
+        `OverBudget` where the project's allocations do not hold what it may cost.
         """
         owner = owner or own(asking.asker())
         if self._guarded:
             require(asking.actor(), Action.CREATE, owner.thing)
-            self.check_named(json.dumps(dict(request.inputs), default=str))
         job = Job(id=_new_id(), request=request, created=events.now(), owner=owner)
         with transaction(self._engine) as connection:
             connection.execute(TABLE.insert().values(**_row(job)))
@@ -162,15 +157,6 @@ class Jobs:
         query = sa.select(TABLE.c.state, sa.func.count()).group_by(TABLE.c.state).order_by(TABLE.c.state)
         with reading(self._engine) as connection:
             return {row[0]: row[1] for row in connection.execute(self._seen(query))}
-
-    def check_named(self, text: str) -> None:
-        """Raise `NotFound` for a text that names a job which is there and which the asker may not see."""
-        for id in set(_NAMED.findall(unquote(text))):  # noqa: A001 - the field's word
-            query = sa.select(TABLE.c.id).where(TABLE.c.id == id)
-            with reading(self._engine) as connection:
-                there = connection.execute(query).first() is not None
-                if there and connection.execute(self._seen(query)).first() is None:
-                    raise missing(id)
 
     def select(self, wanted: Selection, limit: int, before: str = "") -> list[Job]:
         """Jobs that fit, newest first; `before` as in `listing`."""

@@ -54,7 +54,8 @@ class Executions:
         return resolution, values
 
     def submit(self, process: Process, order: Order, resolution: Resolution, values: Mapping[str, Any]) -> Job:
-        """Accept the job."""
+        """Accept the job; raises `NotFound` for a reference to results that the asker may not see."""
+        self._inputs.check_references(values)
         request = JobRequest(
             subject=process.id if process.file else resolution.id,
             kind=BUILTIN if process.immediate else "process" if process.file else resolution.kind,
