@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from terrafair.api.negotiation import Document, MachineRoute, address, base_of, forms, html, link, whole
-from terrafair.api.processes import order, results, status
+from terrafair.api.processes import openapi, order, results, status
 from terrafair.api.processes.order import Preference
 from terrafair.api.processes.results import Wish
 from terrafair.api.processes.routes import Services, ended_badly, job_response, run, wish_of
@@ -28,7 +28,7 @@ def router(services: Services) -> APIRouter:
     _watching(routes, services)
     _extras(routes, services)
 
-    @routes.post("/jobs", status_code=201, summary="Execute the process that the body names")
+    @routes.post("/jobs", status_code=201, summary="Execute the process that the body names", openapi_extra=openapi.JOB)
     async def create(request: Request) -> Response:
         """`process` is an id or the address of one of this platform's processes; all else as in an execution."""
         document = order.parse(await request.body(), request.headers.get("content-type", ""))

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 
 from terrafair.api.html import Pages
 from terrafair.api.negotiation import JSON, Document, address, base_of, forms, html, link, whole
-from terrafair.api.processes import describe, order, results, status
+from terrafair.api.processes import describe, openapi, order, results, status
 from terrafair.api.processes.executions import SYNC_SECONDS, Executions
 from terrafair.api.processes.order import Order, Preference
 from terrafair.api.processes.results import Product, Wish
@@ -44,7 +44,7 @@ def router(services: Services) -> APIRouter:
     _reading(routes, services)
     _deploying(routes, services)
 
-    @routes.post("/processes/{processID}/execution", summary="Execute a process")
+    @routes.post("/processes/{processID}/execution", summary="Execute a process", openapi_extra=openapi.EXECUTE)
     async def execute(processID: str, request: Request) -> Response:  # noqa: N803 - the standard's name
         """Run it; `Prefer: respond-async` gives a job to watch, else the results are waited for."""
         body = await request.body()
@@ -106,7 +106,7 @@ def _deploying(routes: APIRouter, services: Services) -> None:
     def admit(id: str, action: Action) -> None:  # noqa: A002 - the field's word
         require(asker().actor, action, _thing(*services.processes.owner(id)))
 
-    @routes.post("/processes", status_code=201, summary="Deploy a process")
+    @routes.post("/processes", status_code=201, summary="Deploy a process", openapi_extra=openapi.DEPLOY)
     async def deploy(request: Request) -> Response:
         """From CWL (YAML or JSON) or an OGC application package; `w` names the process in it that runs.
 
@@ -121,7 +121,7 @@ def _deploying(routes: APIRouter, services: Services) -> None:
         headers = {"Location": base + describe.path(process.id)}
         return JSONResponse(describe.summary(process, base), 201, headers=headers)
 
-    @routes.put("/processes/{processID}", status_code=204, summary="Replace a deployed process")
+    @routes.put("/processes/{processID}", status_code=204, summary="Replace a process", openapi_extra=openapi.DEPLOY)
     async def replace(processID: str, request: Request) -> Response:  # noqa: N803
         # Whether there is one to replace is said before what is wrong with the body.
         await asyncio.to_thread(admit, processID, Action.CHANGE)
