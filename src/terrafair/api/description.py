@@ -28,7 +28,8 @@ def describe(app: FastAPI, mounted: Mapping[str, Callable[[], Mapping[str, Any]]
             kept[paths] = joined(own(), {path: mounted[path]() for path in paths})
         return kept[paths]
 
-    app.openapi = whole  # type: ignore[method-assign] - FastAPI's documented way
+    # As FastAPI documents it.
+    app.openapi = whole  # type: ignore[method-assign]
 
 
 def joined(document: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> Document:

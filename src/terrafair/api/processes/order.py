@@ -88,9 +88,9 @@ def read(document: Mapping[str, Any]) -> Order:
         inputs=_inputs(document.get("inputs"), problems),
         outputs=_outputs(document.get("outputs"), problems),
         response=_choice(document, "response", RESPONSES, problems),
-        subscriber=_subscriber(document.get("subscriber"), problems),
+        subscriber=_subscribers(document, problems),
         experiment=_text(document, "experiment", problems),
-        process=_last(_text(document, "process", problems)),
+        process=last(_text(document, "process", problems)),
         mode=_choice(document, "mode", ("sync", "async", "auto"), problems),
     )
     if problems:
@@ -168,12 +168,21 @@ def _text(document: Mapping[str, Any], name: str, problems: list[Problem]) -> st
     return value
 
 
-def _last(process: str) -> str:
+def last(process: str) -> str:
     """The id in a process's address, or the id itself."""
     try:
         return unquote(urlsplit(process).path.rstrip("/").rpartition("/")[2]) if "/" in process else process
     except ValueError:
         return process
+
+
+def _subscribers(document: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, str]:
+    """Weaver's clients write `subscribers`, with addresses for mail beside those that are called."""
+    if "subscriber" in document or not isinstance(document.get("subscribers"), dict):
+        return _subscriber(document.get("subscriber"), problems)
+    found = {name: value for name, value in document["subscribers"].items() if name in SUBSCRIBER}
+    problems.extend(wrong for wrong in _wrong_uris(found) if wrong.where.rpartition("/")[2] in found)
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def _subscriber(given: Any, problems: list[Problem]) -> Mapping[str, str]:
