@@ -48,6 +48,9 @@ from terrafair.execution.shelves import Shelves
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.worker import Runner
 from terrafair.identity.asking import PLATFORM
+from terrafair.identity.oidc import OidcTokens
+from terrafair.identity.token_exchange import TokenExchange
+from terrafair.openeo_parts import parties
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, Archive, ManualArchive, PrrAccess, PrrArchive
 from terrafair.publishing.credentials import AppCredentials, Credentials, TokenCredentials, secret
@@ -170,7 +173,11 @@ class Parts:
     def delegation(self) -> Delegation:
         """Platforms elsewhere that execute jobs."""
         config = self.config
-        return Delegation(config.targets, config.target_tokens, allow_private=config.allow_private_addresses)
+        trusted = parties(config)
+        tokens = OidcTokens(tuple(party.provider for party in trusted))
+        exchange = TokenExchange(config.target_audiences, trusted, tokens, config.home / "exchanged")
+        private = config.allow_private_addresses
+        return Delegation(config.targets, config.target_tokens, exchange, allow_private=private)
 
     def only_here(self, reference: str) -> bool:
         """Whether a reference can be read on this platform only."""

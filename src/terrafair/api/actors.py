@@ -4,7 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from terrafair.errors import NotFound
 from terrafair.identity.access import NOBODY, Actor, Scope
@@ -74,8 +74,13 @@ class Actors:
             personal = self.personal.find(token)
             return self._asker(self.people.get(personal.person), personal.scopes)
         if scheme.lower() == "bearer" and "/" not in token and token.count(".") == 2:
-            return self._asker(self._seen(self.authenticator.oidc.person(self._issuer(token), token)))
-        return self._asker(self._seen(self.authenticator.person(authorization)))
+            provider = self._issuer(token)
+            found = self._asker(self._seen(self.authenticator.oidc.person(provider, token)))
+            return replace(found, token=token, provider=provider)
+        found = self._asker(self._seen(self.authenticator.person(authorization)))
+        method, _, rest = token.partition("/")
+        provider, _, token = rest.partition("/")
+        return replace(found, token=token, provider=provider) if method == "oidc" else found
 
     def _issuer(self, token: str) -> str:
         """The provider that a token names; whether it is its token is checked after this."""

@@ -18,6 +18,8 @@ from terrafair.execution.engines.remote.engine import CREDENTIAL, RemoteEngine
 from terrafair.execution.engines.remote.openeo import filled
 from terrafair.execution.engines.report import Report
 from terrafair.execution.task import JobFolder, Outcome, Task
+from terrafair.identity.access import Actor
+from terrafair.identity.asking import Asker, actor, asking
 from terrafair.workflows.workflow import Application, CodeLocation, InputSpec, Resolution, WorkflowType
 
 Answer = tuple[int, Any, dict[str, str]]
@@ -190,6 +192,26 @@ def test_the_credential_waits_for_the_platforms_own_user_only(elsewhere: Elsewhe
     assert (job.path / CREDENTIAL).stat().st_mode & 0o777 == 0o600
     assert "secret-token" not in repr(command)
     assert "secret-token" not in repr(targets.target("there"))
+
+
+def test_a_person_is_known_there_under_their_own_name(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    """Whoever asks shows their exchanged token: for the verdict, and in the job, which has its author's rights."""
+    openeo(elsewhere)
+    tokens = {"ada": "token-of-ada"}
+    targets = Delegation(
+        {"there": elsewhere.url}, {"there": "of-the-platform"}, lambda _: tokens.get(actor().person, ""),
+        allow_private=True,
+    )  # fmt: skip
+    for who, shown in (("ada", "token-of-ada"), ("dee", "of-the-platform")):
+        elsewhere.seen.clear()
+        with asking(Asker(Actor(who))):
+            found = targets.delegate(graph(), "there")
+            assert found.executable
+            folder = JobFolder(tmp_path / who).create()
+            engine = RemoteEngine(targets, NoStager(), lambda reference: False)
+            engine.prepare(found, {"time": ["2020", "2021"]}, folder, Limits(), lambda _: None)
+        assert {authorization for *_, authorization in elsewhere.seen} == {f"Bearer {shown}"}
+        assert json.loads((folder.path / CREDENTIAL).read_text())["token"] == shown
 
 
 def test_what_a_back_end_lacks_is_named(elsewhere: Elsewhere) -> None:
