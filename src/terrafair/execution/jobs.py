@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from terrafair import events
 from terrafair.database import reading, transaction
-from terrafair.errors import NotFound, Problem
+from terrafair.errors import Conflict, NotFound, Problem
 from terrafair.execution import callbacks, logs
 from terrafair.execution.job import (
     CancelAsked,
@@ -117,11 +117,30 @@ class Jobs:
         job = Job(id=_new_id(), request=request, created=events.now(), owner=owner)
         with transaction(self._engine) as connection:
             connection.execute(TABLE.insert().values(**_row(job)))
-            if self._budget:
-                self._budget.reserve(connection, job)
-            events.record(connection, events.JobAccepted(job.id, request.subject))
             callbacks.subscribe(connection, job.id, subscriber or {})
-            self._queue.enqueue(connection, job.id)
+            if not request.held:
+                self._begin(connection, job)
+        self._announce()
+        return job
+
+    def _begin(self, connection: sa.Connection, job: Job) -> None:
+        if self._budget:
+            self._budget.reserve(connection, job)
+        events.record(connection, events.JobAccepted(job.id, job.request.subject))
+        self._queue.enqueue(connection, job.id)
+
+    def amend(self, id: str, request: JobRequest) -> Job:  # noqa: A002 - the field's word
+        """Change what a job will do that is held, or let it go; raises `Conflict` for one that is not."""
+        self.admit(id, Action.CHANGE)
+        with transaction(self._engine) as connection:
+            before = self._load(connection, id)
+            if before.state is not State.ACCEPTED or not before.request.held:
+                why = f"It is {before.state.value}."
+                raise Conflict(f"Job {id} cannot be changed any more.", why, "Make a new one.", "jobID", "locked")
+            job = replace(before, request=request)
+            connection.execute(TABLE.update().where(TABLE.c.id == id).values(**_row(job)))
+            if not request.held:
+                self._begin(connection, job)
         self._announce()
         return job
 

@@ -11,7 +11,7 @@ from terrafair.api.negotiation import Document, MachineRoute, address, base_of, 
 from terrafair.api.processes import aliases, openapi, order, results, status
 from terrafair.api.processes.order import Preference
 from terrafair.api.processes.results import Wish
-from terrafair.api.processes.routes import Services, ended_badly, job_response, run, wish_of
+from terrafair.api.processes.routes import Services, accepted, ended_badly, job_response, run, wish_of
 from terrafair.catalogue.query import parse_time
 from terrafair.errors import InvalidInput, NotFound
 from terrafair.execution.job import Job, State
@@ -40,9 +40,26 @@ def router(services: Services) -> APIRouter:
             raise InvalidInput("The job names no process.", remedy="Give `process` its address.", where="process")
         found = await asyncio.to_thread(services.processes.get, wanted.process)
         preference = Preference.read(request.headers.getlist("prefer"))
+        if wanted.held:
+            resolution, values = await asyncio.to_thread(services.executions.prepare, found, wanted)
+            job = await asyncio.to_thread(services.executions.submit, found, wanted, resolution, values)
+            return accepted(job, base_of(request), Preference())
         if preference.wait is None and wanted.mode != "sync":
             wanted = replace(wanted, mode="async")
         return await run(services, request, found, wanted)
+
+    @routes.patch("/jobs/{jobID}", summary="Change a job that waits to be let go", openapi_extra=openapi.PATCH)
+    async def amend(jobID: str, request: Request) -> JSONResponse:  # noqa: N803
+        """One that was made with `status: create`; any other is locked."""
+        wanted = order.read(order.parse(await request.body(), request.headers.get("content-type", "")))
+        job = await asyncio.to_thread(services.executions.job, jobID)
+        job = await asyncio.to_thread(services.executions.amend, job, wanted)
+        return JSONResponse(status.status(job, base_of(request)))
+
+    @routes.post("/jobs/{jobID}/results", status_code=201, summary="Let a job go that waits for it")
+    def release(jobID: str, request: Request) -> Response:  # noqa: N803
+        job = services.executions.release(services.executions.job(jobID))
+        return accepted(job, base_of(request), Preference())
 
     @routes.delete("/jobs/{jobID}", summary="Dismiss a job, or remove its results")
     async def dismiss(jobID: str, request: Request) -> JSONResponse:  # noqa: N803 - the standard's name

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem
+from terrafair.execution.job import HELD
 
 RESPONSES = ("raw", "document")
 MODES = ("value", "reference")
@@ -33,9 +34,13 @@ class Order:
     mode: str = ""
     """`sync` or `async`, as older clients say it."""
 
+    held: bool = False
+    """`status: create`: the job is made, and waits until it is let go (`POST /jobs/ID/results`)."""
+
     def delivery(self) -> dict[str, Any]:
         """What a job keeps of it."""
-        return {"response": self.response, "outputs": None if self.outputs is None else dict(self.outputs)}
+        outputs = None if self.outputs is None else dict(self.outputs)
+        return {"response": self.response, "outputs": outputs, **({HELD: True} if self.held else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ def read(document: Mapping[str, Any]) -> Order:
         experiment=_text(document, "experiment", problems),
         process=last(_text(document, "process", problems)),
         mode=_choice(document, "mode", ("sync", "async", "auto"), problems),
+        held=_choice(document, "status", ("create",), problems) == "create" if "process" in document else False,
     )
     if problems:
         raise InvalidInputs(problems)
