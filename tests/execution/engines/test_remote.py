@@ -16,6 +16,7 @@ from terrafair.execution.engines.remote.child import run
 from terrafair.execution.engines.remote.delegation import Delegation
 from terrafair.execution.engines.remote.engine import CREDENTIAL, RemoteEngine
 from terrafair.execution.engines.remote.openeo import filled
+from terrafair.execution.engines.remote.processes import ProcessesServer
 from terrafair.execution.engines.report import Report
 from terrafair.execution.task import JobFolder, Outcome, Task
 from terrafair.identity.access import Actor
@@ -273,6 +274,15 @@ def test_a_processes_server_of_another_make(elsewhere: Elsewhere, tmp_path: Path
     assert package["executionUnit"]["value"] == CWL.decode()
     (order,) = [body for method, path, body, _ in elsewhere.seen if path == "/processes/tool/execution"]
     assert order["inputs"] == {"x": 1}
+
+
+def test_a_listing_of_outputs_as_pygeoapi_gives_it(elsewhere: Elsewhere) -> None:
+    link = {"id": "map", "href": f"{elsewhere.url}/map.tif", "type": "image/tiff"}
+    elsewhere.on("GET", "/jobs/1/results", {"outputs": [{"id": "echo", "value": "Hello"}, link]})
+    with delegation(elsewhere).connect("there") as connection:
+        echo, file = ProcessesServer(connection).outputs(f"{elsewhere.url}/jobs/1")
+    assert (echo.name, echo.value) == ("echo", "Hello")
+    assert (file.name, file.href) == ("map", link["href"])
 
 
 def test_another_version_is_deployed_beside(elsewhere: Elsewhere) -> None:
