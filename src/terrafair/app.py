@@ -22,10 +22,12 @@ from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.errors import NotFound, Problem, Unreachable
+from terrafair.execution.admission import Admission
 from terrafair.execution.builtin import Builtin
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
 from terrafair.execution.conversion import Converter, Memory
+from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.engines.command.engine import CommandEngine
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
@@ -46,6 +48,10 @@ from terrafair.execution.sandbox import Sandbox, probe
 from terrafair.execution.shelves import Shelves
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.worker import Runner
+from terrafair.identity.asking import PLATFORM
+from terrafair.identity.oidc import OidcTokens
+from terrafair.identity.token_exchange import TokenExchange
+from terrafair.openeo_parts import parties
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, Archive, ManualArchive, PrrAccess, PrrArchive
 from terrafair.publishing.credentials import AppCredentials, Credentials, TokenCredentials, secret
@@ -87,6 +93,8 @@ class Parts:
     """Which of the platform's web processes this is; what there may be only one of is with the first."""
     shared: SharedMemory | None = None
     """What several web processes know of each other."""
+    admission: Admission | None = None
+    """Who may read results; set once there are jobs and people."""
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -137,7 +145,12 @@ class Parts:
     @cached_property
     def stager(self) -> Stager:
         """Brings referenced data to jobs."""
-        return Stager(self.objects, self.web, self.roots)
+        return Stager(self.objects, self.web, self.roots, self.admit)
+
+    def admit(self, key: str) -> None:
+        """Raise for an object that the asker may not read; only the platform itself reads before there are jobs."""
+        if self.admission is not None:
+            self.admission(key)
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -165,7 +178,11 @@ class Parts:
     def delegation(self) -> Delegation:
         """Platforms elsewhere that execute jobs."""
         config = self.config
-        return Delegation(config.targets, config.target_tokens, allow_private=config.allow_private_addresses)
+        trusted = parties(config)
+        tokens = OidcTokens(tuple(party.provider for party in trusted))
+        exchange = TokenExchange(config.target_audiences, trusted, tokens, config.home / "exchanged")
+        private = config.allow_private_addresses
+        return Delegation(config.targets, config.target_tokens, exchange, allow_private=private)
 
     def only_here(self, reference: str) -> bool:
         """Whether a reference can be read on this platform only."""
@@ -205,6 +222,8 @@ class Parts:
             address, _, entry = request.file.partition("#")
             name = address.rpartition("/")[2]
             key = self.objects.key_of(address)
+            if key:
+                self.admit(key)
             content = self.objects.get(key) if key else self.web.get(address).content
             return self.resolver.resolve_file(content, name, entry)
         return self.resolver.resolve(request.subject, request.kind or None)
@@ -226,7 +245,13 @@ class Parts:
             compare=self.reproduction.compare,
             limits=self.limits,
             builtin=Builtin(self.objects),
+            asker=self.admission.asker if self.admission else lambda _: PLATFORM,
         )
+
+    @cached_property
+    def bell(self) -> Doorbell:
+        """Wakes the workers of this machine."""
+        return Doorbell(self.config.home / "jobs.bell")
 
     @cached_property
     def painters(self) -> Painters:

@@ -77,6 +77,8 @@ class Config:
     """Name -> address of an OGC API - Processes server or openEO back-end that jobs can be handed on to."""
     target_tokens: Mapping[str, str] = field(default_factory=dict)
     """Name of a target -> bearer token, or `user:password`, that this platform shows there."""
+    target_audiences: Mapping[str, str] = field(default_factory=dict)
+    """Name of a target -> audience or address for which people's own tokens are exchanged (RFC 8693) to show there."""
     github_url: str = ""
     """GitHub's REST address, https://api.github.com; empty: the platform's own forge stands in, and you review."""
     github_production: str = "ESA-EarthCODE/open-science-catalog-metadata"

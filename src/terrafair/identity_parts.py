@@ -29,7 +29,9 @@ from terrafair.data.objects import S3Objects
 from terrafair.data.project_buckets import ProjectBuckets, bucket_of
 from terrafair.database import transaction
 from terrafair.errors import TerrafairError
+from terrafair.execution.admission import Admission
 from terrafair.execution.budget import Budget
+from terrafair.execution.job import Job
 from terrafair.execution.storage import Storage
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.credits import Prices
@@ -128,6 +130,11 @@ def _beside(stack: ExitStack, name: str, work: Callable[[threading.Event], None]
     stack.callback(thread.join, 10)
     stack.callback(ended.set)
     thread.start()
+
+
+def admission(parts: "Parts", engine: sa.Engine, job: Callable[[str], Job]) -> Admission:
+    """Who may read the results of jobs."""
+    return Admission(job, People(engine, parts.config.operators).actor)
 
 
 def budget(parts: "Parts") -> Budget:

@@ -3,6 +3,7 @@
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -13,11 +14,13 @@ from terrafair import __version__, identity_parts, operations_parts
 from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
 from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
+from terrafair.api.features import openapi as features_openapi
 from terrafair.api.guard import guard
 from terrafair.api.openeo.capabilities import well_known
 from terrafair.api.runs import Runs
 from terrafair.api.shapes import resolution
 from terrafair.api.stac import application as stac_application
+from terrafair.api.stac import openapi as stac_openapi
 from terrafair.api.stac import service as stac_service
 from terrafair.api.verdicts import Verdicts
 from terrafair.data.tiles.cache import TileCache
@@ -61,7 +64,8 @@ def build(
 ) -> FastAPI:
     """All of it; what has to be closed again goes onto the stack."""
     services = _services(parts, stack)
-    app = FastAPI(title="terrafair", version=__version__, description="Find, run and reproduce open Earth science.")
+    about = "Find, run and reproduce open Earth science."
+    app = FastAPI(title="terrafair", version=__version__, description=about, docs_url=None, redoc_url=None)
     guard(app, parts.config.host)
     problems.install(app)
     _own(parts, app, services, stack)
@@ -85,11 +89,13 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     queue = DurableQueue(parts.config.database_url)
     stack.callback(queue.close)
     budget, folder = identity_parts.budget(parts), parts.config.home / "jobs"
-    stored, own = (Jobs(engine, queue, folder, budget, guarded=it) for it in (False, True))
+    bell = parts.bell
+    stored, own = (Jobs(engine, queue, folder, budget, guarded=it, announce=bell.ring) for it in (False, True))
+    parts.admission = identity_parts.admission(parts, engine, stored.get)
     processes = parts.processes(engine)
     locate = _Located(processes)
     pairing = Pairing(parts.objects, parts.sandbox, parts.config.home / "comparisons")
-    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate, pairing)
+    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate, pairing, parts.admit)
     verdicts = Verdicts(parts.table)
     return Services(engine, own, stored, processes, runs, verdicts)
 
@@ -126,6 +132,8 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
     )
     stac_application.mount(app, "/stac", stac_application.application(service))
     stac_application.mount(app, "/features", features.application(parts.shelves.features))
+    app.state.descriptions["/stac"] = partial(stac_openapi.document, "/stac", __version__)
+    app.state.descriptions["/features"] = partial(features_openapi.description, "/features", __version__)
     stack.callback(parts.shelves.close)
     if parts.seat:
         return
@@ -155,7 +163,9 @@ def _warning(parts: "Parts") -> str:
 
 def _openeo(parts: "Parts", app: FastAPI, services: Services) -> None:
     """`/openeo` and the place where its clients look first."""
-    app.mount("/openeo", openeo(parts, services.engine, services.all_jobs, services.runs, services.verdicts.table))
+    inner = openeo(parts, services.engine, services.all_jobs, services.runs, services.verdicts.table)
+    app.mount("/openeo", inner)
+    app.state.descriptions["/openeo"] = inner.openapi
 
     @app.get("/.well-known/openeo", include_in_schema=False)
     def versions(request: Request) -> JSONResponse:
@@ -193,7 +203,7 @@ def _standards(parts: "Parts", app: FastAPI, engine: Any, jobs: Any, processes: 
 
     pages, config = Pages(), parts.config
     web: Any = parts.web
-    executions = Executions(processes, jobs, Inputs(web, parts.objects), web.admit)
+    executions = Executions(processes, jobs, Inputs(web, parts.objects, parts.admit), web.admit)
     services = routes.Services(processes, executions, parts.objects, web, pages)
     app.include_router(routes.router(services))
     app.include_router(job_routes.router(services))

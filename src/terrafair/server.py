@@ -266,18 +266,19 @@ def work(parts: "Parts", slot: str) -> None:
     from terrafair.database import open_engine
     from terrafair.execution import queue
     from terrafair.execution.jobs import Jobs
-    from terrafair.identity_parts import budget
+    from terrafair.identity_parts import admission, budget
 
     config = parts.config
     lock = _slot_lock(config.home, slot)
     engine = open_engine(config.database_url)
     jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs", budget(parts))
+    parts.admission = admission(parts, engine, jobs.get)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     runner = parts.runner(jobs)
     parent = os.getppid()
-    with queue.consuming(config.database_url, slot, config.workers, runner.run):
+    with queue.consuming(config.database_url, slot, config.workers, runner.run, parts.bell):
         while not ended.wait(0.5) and os.getppid() == parent:
             pass
         lock.close()

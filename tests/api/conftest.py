@@ -57,7 +57,8 @@ def platform(home: Path) -> Iterator[Platform]:
         stack.callback(engine.dispose)
         stack.callback(waiting.close)
         jobs = Jobs(engine, waiting, home / "jobs")
-        stack.enter_context(queue.consuming(config.database_url, "tests", config.workers, parts.runner(jobs).run))
+        run = parts.runner(jobs).run
+        stack.enter_context(queue.consuming(config.database_url, "tests", config.workers, run, parts.bell))
         client = stack.enter_context(TestClient(app, raise_server_exceptions=False, follow_redirects=False))
         yield Platform(client, parts, jobs, app)
 

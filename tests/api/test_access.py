@@ -18,6 +18,7 @@ from terrafair.app import Parts
 from terrafair.config import Config
 from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine, reading, transaction
+from terrafair.errors import NotFound, TerrafairError
 from terrafair.execution import queue
 from terrafair.execution.job import Asset, JobRequest, Owner, Results, Started, Succeeded, Usage
 from terrafair.execution.jobs import Jobs
@@ -25,6 +26,7 @@ from terrafair.identity import ledger, passwords
 from terrafair.identity.access import Role, Scope, Visibility
 from terrafair.identity.allocation import Approved
 from terrafair.identity.allocations import Allocations
+from terrafair.identity.asking import asking
 from terrafair.identity.credits import MilliCredits
 from terrafair.identity.people import People, Profile
 from terrafair.identity.person import Person
@@ -52,6 +54,7 @@ class World:
     objects: MemoryObjects
     tokens: dict[str, str]
     ids: dict[str, str]
+    parts: Parts
 
     def client(self, name: str = "", **headers: str) -> TestClient:
         if name:
@@ -100,7 +103,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with ExitStack() as stack:
         app = build(parts, stack)
         jobs = Jobs(engine, NoQueue(), home / "jobs", budget(parts))
-        yield World(app, engine, jobs, objects, tokens, ids)
+        yield World(app, engine, jobs, objects, tokens, ids, parts)
     parts.catalogue.close()
     engine.dispose()
 
@@ -206,6 +209,120 @@ def test_no_job_reads_anothers_results(world: World, text: str) -> None:
     uploaded = world.client("dee").post("/api/uploads?name=graph.json", content=graph).json()["reference"]
     reply = world.client("dee").post("/api/jobs", json={"file": uploaded})
     assert "There is no job" in reply.json()["title"], reply.text
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "s3://terrafair/jobs/{id}/outputs/secret.txt",
+        "s3://terrafair/jobs/{quoted}/outputs/secret.txt",
+        "s3://terrafair/%6aobs/{id}/outputs/secret.txt",
+        "s3://terrafair/jobs%2F{id}%2Foutputs%2Fsecret.txt",
+        "s3://terrafair/jobs/{id}/outputs",
+        "s3://terrafair/jobs/{id}",
+        "s3://terrafair/jobs/",
+        "s3://terrafair/jobs",
+        "s3://terrafair/job",
+        "s3://terrafair//jobs/{id}/outputs/secret.txt",
+        "s3://terrafair/./jobs/{id}/outputs/secret.txt",
+        "s3://terrafair/uploads/../jobs/{id}/outputs/secret.txt",
+        "s3://terrafair/jobs/{id}/../{id}/outputs/secret.txt",
+        "s3://terrafair/jobs/{id}/outputs/secret.txt?x",
+        "S3://terrafair/jobs/{id}/outputs/secret.txt",
+        "s3://TERRAFAIR/jobs/{id}/outputs/secret.txt",
+        "s3://terrafair@terrafair/jobs/{id}/outputs/secret.txt",
+        "file:///jobs/{id}/outputs/secret.txt",
+    ],
+)
+@pytest.mark.parametrize("way", ["file", "asset", "alternate", "link"])
+def test_no_way_of_writing_leads_to_anothers_results(world: World, tmp_path: Path, written: str, way: str) -> None:
+    """Asked where a reference has become the key of an object: with the rights of the job's author, in every thread."""
+    job = world.job()
+    reference = written.format(id=job, quoted=job.replace("2", "%32", 1))
+    asset = {"href": reference, "type": "text/plain"}
+    if way == "alternate":
+        asset = {"href": "https://nowhere.invalid/x", "alternate": {"s3": {"href": reference}}}
+    item = {"type": "Feature", "stac_version": "1.1.0", "id": "x", "assets": {"data": asset}, "links": []}
+    collection = {"type": "Catalog", "stac_version": "1.1.0", "links": [{"rel": "item", "href": reference}]}
+    world.objects.put("uploads/mine.json", json.dumps(collection if way == "link" else item).encode())
+    theirs = world.jobs.submit(JobRequest("x"), owner=Owner("forests", world.ids["dee"]))
+    assert world.parts.admission is not None
+    stager = world.parts.stager
+    read = stager.file if way == "file" else stager.stac
+    asked = reference if way == "file" else "s3://terrafair/uploads/mine.json"
+    with asking(world.parts.admission.asker(theirs)), pytest.raises(TerrafairError):
+        read(asked, tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+
+
+def test_its_own_people_and_relative_links_reach_results(world: World, tmp_path: Path) -> None:
+    job = world.job()
+    asset = {"href": f"../jobs/{job}/outputs/secret.txt"}
+    item = {"type": "Feature", "stac_version": "1.1.0", "id": "x", "assets": {"data": asset}, "links": []}
+    world.objects.put("uploads/relative.json", json.dumps(item).encode())
+    admission = world.parts.admission
+    assert admission is not None
+    for who, project, good in (("ada", "glaciers", True), ("dee", "forests", False), ("eve", "", True)):
+        running = world.jobs.submit(JobRequest("x"), owner=Owner(project, world.ids[who]))
+        folder = tmp_path / who
+        with asking(admission.asker(running)):
+            if good:
+                world.parts.stager.stac("s3://terrafair/uploads/relative.json", folder)
+                assert world.parts.stager.file(f"s3://terrafair/jobs/{job}/outputs/secret.txt", folder).is_file()
+            else:
+                with pytest.raises(NotFound, match="There is no job"):
+                    world.parts.stager.stac("s3://terrafair/uploads/relative.json", folder)
+
+
+def test_a_text_that_is_no_reference_may_name_any_job(world: World) -> None:
+    """Nor does an answer tell which ids there are: one that exists is answered as one that does not."""
+    job = world.job()
+    for id_ in (job, "20260101-aaaaaaaaaa"):
+        reply = world.client("dee").post("/api/jobs", json={"id": "any", "inputs": {"note": f"like job {id_}"}})
+        assert "There is no job" not in reply.text
+        reply = world.client("dee").post(
+            "/api/jobs", json={"id": "any", "inputs": {"a": f"s3://terrafair/jobs/{id_}/x"}}
+        )
+        assert reply.json()["title"] == f"There is no job {id_!r}."
+
+
+CWL = """cwlVersion: v1.2
+class: CommandLineTool
+id: {id}
+baseCommand: [echo, hello]
+inputs: []
+outputs: {{said: {{type: stdout}}}}
+"""
+
+
+def test_a_deployed_process_is_changed_by_its_own_people(world: World) -> None:
+    """Its author, an owner of its project, the operator; everybody runs it; before rights come existence and form."""
+    send: Any = {"headers": {"Content-Type": "application/cwl+yaml"}, "content": CWL.format(id="dees")}
+    assert world.client().post("/processes", **send).status_code == 401
+    assert world.client("dee").post("/processes", **send).status_code == 201
+    for who, status in (("", 401), ("cy", 403), ("ada", 403)):
+        assert world.client(who).put("/processes/dees", **send).status_code == status
+        assert world.client(who).delete("/processes/dees").status_code == status
+        assert world.client(who).get("/processes/dees").status_code == 200
+    assert world.client("ada").put("/processes/nobodys", **send).status_code == 404
+    assert world.client("dee").put("/processes/dees", **send).status_code == 204
+    assert world.client("eve").put("/processes/dees", **send).status_code == 204
+    assert world.client("ada").delete("/processes/dees").status_code == 403
+    assert world.client("dee").delete("/processes/dees").status_code == 204
+
+
+def test_a_process_of_a_project(world: World) -> None:
+    kind = {"Content-Type": "application/cwl+yaml"}
+    content = CWL.format(id="shared")
+    viewer = world.client("cy", **{"X-Terrafair-Project": "glaciers"})
+    assert viewer.post("/processes", headers=kind, content=content).status_code == 403
+    ours = world.client("ada", **{"X-Terrafair-Project": "glaciers"})
+    assert ours.post("/processes", headers=kind, content=content).status_code == 201
+    assert viewer.delete("/processes/shared").status_code == 403
+    issued = world.client("ada").post("/api/tokens", json={"name": "look", "scopes": ["read"]}).json()
+    reader = TestClient(world.app, base_url="http://127.0.0.1", headers={"Authorization": f"Bearer {issued['token']}"})
+    assert reader.delete("/processes/shared").status_code == 403
+    assert ours.delete("/processes/shared").status_code == 204
 
 
 def test_visitors_run_and_bring_nothing(world: World) -> None:

@@ -65,6 +65,32 @@ def test_the_openapi_is_valid_in_both_versions(client: TestClient) -> None:
     assert {"/processes/{processID}/execution", "/jobs/{jobID}/results"} <= set(newer["paths"])
 
 
+def test_one_description_holds_every_interface(client: TestClient) -> None:
+    """What is mounted as well, operations under names of their own; the page needs no other host."""
+    document = client.get("/api").json()
+    for path in (
+        "/stac/search", "/stac", "/features/collections/{collection}/items", "/openeo/jobs/{job_id}", "/openeo/result",
+        "/records/collections/{collectionId}/items", "/api/targets", "/api/me", "/api/publications",
+    ):  # fmt: skip
+        assert path in document["paths"], sorted(document["paths"])
+    names = [
+        operation["operationId"]
+        for item in document["paths"].values()
+        for method, operation in item.items()
+        if isinstance(operation, dict) and "operationId" in operation
+    ]
+    assert len(names) == len(set(names))
+    execute = document["paths"]["/processes/{processID}/execution"]["post"]
+    assert execute["requestBody"]["content"]["application/json"]["schema"]["properties"]["subscriber"]
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "script" not in page.headers["content-security-policy"]
+    assert "<script" not in page.text
+    assert page.text.count("<details") > 150
+    for address in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert address.startswith(("/", "#", "?")), address
+
+
 def test_the_list(client: TestClient, ogc: Schemas) -> None:
     document = client.get("/processes").json()
     ogc.check(document, "processList.yaml")

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from terrafair.database import migrate, open_engine, transaction
 from terrafair.execution import queue
+from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.job import Job, JobRequest, Owner
 from terrafair.execution.jobs import TABLE, _row
 from terrafair.execution.queue import DurableQueue
@@ -20,9 +21,10 @@ DEADLINE = 60.0
 CONSUMER = """
 import sys, time
 from pathlib import Path
+from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.queue import consuming
 
-url, slot, workers, folder = sys.argv[1:]
+url, slot, workers, folder, rung = sys.argv[1:]
 folder = Path(folder)
 
 def run(job):
@@ -35,7 +37,8 @@ def run(job):
         raise RuntimeError("for this test")
     (folder / f"{job}.done").touch()
 
-with consuming(url, slot, int(workers), run):
+bell = Doorbell(folder / "bell") if rung else None
+with consuming(url, slot, int(workers), run, bell):
     (folder / f"{slot}.ready").touch()
     while not (folder / "end").exists():
         time.sleep(0.02)
@@ -75,8 +78,8 @@ def waiting(engine: sa.Engine, url: str) -> Iterator[DurableQueue]:
 def consume(url: str, tmp_path: Path) -> Iterator[Consume]:
     started = []
 
-    def consume(slot: str = "a", workers: int = 2) -> "subprocess.Popen[bytes]":
-        line = [sys.executable, "-c", CONSUMER, url, slot, str(workers), str(tmp_path)]
+    def consume(slot: str = "a", workers: int = 2, *, bell: bool = False) -> "subprocess.Popen[bytes]":
+        line = [sys.executable, "-c", CONSUMER, url, slot, str(workers), str(tmp_path), "rung" if bell else ""]
         (tmp_path / f"{slot}.ready").unlink(missing_ok=True)
         process = subprocess.Popen(line)
         started.append(process)
@@ -195,3 +198,33 @@ def test_neither_a_fault_nor_what_was_rolled_back_stops_the_others(
 
 def test_preparing_twice_does_no_harm(url: str, engine: sa.Engine) -> None:
     queue.prepare(url)
+
+
+def test_a_bell_is_heard_at_once_and_none_is_needed(tmp_path: Path) -> None:
+    bell, far = Doorbell(tmp_path / "bell"), Doorbell(tmp_path / "bell")
+    far.ring()
+    assert not bell.wait(0.01)
+    far.ring()
+    far.ring()
+    assert bell.wait(5)
+    assert not bell.wait(0.01)
+    bell.close()
+    far.ring()
+
+
+def test_what_is_rung_for_is_taken_once_and_never_more_than_the_workers(
+    waiting: DurableQueue, engine: sa.Engine, consume: Consume, tmp_path: Path
+) -> None:
+    consume("a", 2, bell=True)
+    wait_for((tmp_path / "a.ready").exists)
+    bell = Doorbell(tmp_path / "bell")
+    for number in range(6):
+        with transaction(engine) as connection:
+            waiting.enqueue(connection, f"held{number}")
+        bell.ring()
+    wait_for(lambda: len(list(tmp_path.glob("held*.taken.*"))) == 2)
+    time.sleep(0.3)
+    assert len(list(tmp_path.glob("held*.taken.*"))) == 2
+    (tmp_path / "go").touch()
+    wait_for(lambda: len(list(tmp_path.glob("held*.done"))) == 6)
+    assert len(list(tmp_path.glob("held*.taken.*"))) == 6

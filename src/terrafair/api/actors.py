@@ -8,7 +8,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from terrafair.errors import NotFound
@@ -87,10 +87,15 @@ class Actors:
             personal = self.personal.find(token)
             return self._asker(personal.person, personal.scopes), datetime.fromisoformat(personal.expires).timestamp()
         if scheme.lower() == "bearer" and "/" not in token and token.count(".") == 2:
-            person = self.authenticator.oidc.person(self._issuer(token), token)
-        else:
-            person = self.authenticator.person(authorization)
-        return self._seen(person), person.until
+            provider = self._issuer(token)
+            person = self.authenticator.oidc.person(provider, token)
+            found, until = self._seen(person), person.until
+            return replace(found, token=token, provider=provider), until
+        person = self.authenticator.person(authorization)
+        found, until = self._seen(person), person.until
+        method, _, rest = token.partition("/")
+        provider, _, token = rest.partition("/")
+        return (replace(found, token=token, provider=provider) if method == "oidc" else found), until
 
     def _issuer(self, token: str) -> str:
         """The provider that a token names; whether it is its token is checked after this."""

@@ -52,15 +52,13 @@ class Doorkeeper:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = scope["path"] not in {"/docs", "/redoc"}
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if policy:
-                    headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+                headers.setdefault("Content-Security-Policy", PAGE_POLICY)
             await send(message)
 
         refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))

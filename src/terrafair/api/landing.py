@@ -1,17 +1,14 @@
 """Where machines begin: links to every interface, the classes of standards that are kept, one OpenAPI, capabilities."""
 
-import copy
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from terrafair.api.description import chapters, describe, older
 from terrafair.api.html import Pages
 from terrafair.api.negotiation import HTML, JSON, Document, MachineRoute, base_of, forms, html, link
-from terrafair.api.schemas import dialect
 
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 OGC = "http://www.opengis.net/def/rel/ogc/1.0"
@@ -67,6 +64,7 @@ def router(
     Applications that are mounted describe themselves: `app.state.descriptions` has path -> what gives their OpenAPI.
     """
     app.state.descriptions = {}
+    describe(app, app.state.descriptions)
     routes = APIRouter(tags=["about"])
     start = APIRouter(tags=["about"], route_class=MachineRoute)
 
@@ -87,10 +85,14 @@ def router(
     def description(request: Request) -> Response:
         if html(request):
             return Response(status_code=303, headers={"Location": "/docs"})
-        parts = {path: give() for path, give in app.state.descriptions.items()}
-        document = older(joined(app.openapi(), parts))
+        document = older(app.openapi())
         document["servers"] = [{"url": base_of(request)}]
         return JSONResponse(document, media_type=OPENAPI)
+
+    @routes.get("/docs", include_in_schema=False)
+    def reference(request: Request) -> Response:
+        document = app.openapi()
+        return pages.render(request, "reference", document, chapters=chapters(document))
 
     @routes.get("/capabilities", summary="What this platform supports, and within which limits")
     def able(request: Request) -> Response:
@@ -117,45 +119,3 @@ def _links(base: str, interfaces: Sequence[Interface]) -> list[Document]:
         link(f"{base}/capabilities", "capabilities", JSON, "What this platform supports"),
     ]
     return [*fixed, *(link(base + each.path, each.rel, each.media_type, each.title) for each in interfaces)]
-
-
-def joined(document: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> Document:
-    """One description of an application and those mounted in it; names of their schemas begin with the mount's."""
-    found = copy.deepcopy(dict(document))
-    for path, part in parts.items():
-        prefix = path.strip("/").replace("/", "-")
-        text = json.dumps(part).replace('"#/components/schemas/', f'"#/components/schemas/{prefix}.')
-        theirs = json.loads(text)
-        found["paths"] |= {f"{path}{'' if name == '/' else name}": value for name, value in theirs["paths"].items()}
-        for kind, members in (theirs.get("components") or {}).items():
-            named = {f"{prefix}.{name}": value for name, value in members.items()} if kind == "schemas" else members
-            found.setdefault("components", {}).setdefault(kind, {}).update(named)
-    return found
-
-
-def older(document: Mapping[str, Any]) -> Document:
-    """An OpenAPI 3.1 description as 3.0."""
-    found = copy.deepcopy(dict(document))
-    found["openapi"] = "3.0.3"
-    found.pop("jsonSchemaDialect", None)
-    found.pop("webhooks", None)
-    info = found.get("info", {})
-    info.pop("summary", None)
-    _convert(found.get("paths", {}))
-    components = found.get("components", {})
-    schemas = components.get("schemas", {})
-    components["schemas"] = {name: dialect(schema) for name, schema in schemas.items()}
-    return found
-
-
-def _convert(node: Any) -> None:
-    """Turn every `schema` below into the older dialect."""
-    if isinstance(node, list):
-        for part in node:
-            _convert(part)
-    elif isinstance(node, dict):
-        for name, part in node.items():
-            if name == "schema" and isinstance(part, dict):
-                node[name] = dialect(part)
-            else:
-                _convert(part)

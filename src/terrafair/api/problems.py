@@ -28,6 +28,7 @@ BY_CODE = {
     "unsupported-media-type": 415,
     "method-not-allowed": 405,
     "job-failed": 422,
+    "locked": 423,
     "too-many-requests": 429,
 }
 """Codes of single problems that HTTP has a status of its own for."""

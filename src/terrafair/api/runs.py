@@ -7,10 +7,12 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
 from terrafair.errors import Conflict, InvalidInput, NotExecutable, NotFound
+from terrafair.execution.admission import texts
 from terrafair.execution.job import ENDED, Job, JobRequest, Owner, State
 from terrafair.execution.jobs import Jobs, Selection, own
 from terrafair.execution.pairing import Pairing
@@ -36,9 +38,13 @@ class Runs:
         locate: Callable[[JobRequest], JobRequest] = lambda request: request,
         delegate: Callable[[Resolution, str], Resolution] = lambda resolution, _: resolution,
         pairing: Pairing | None = None,
+        admit: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Take what names the file of a deployed process, and what asks a target whether it would run something."""
+        """Take what names the file of a deployed process, what asks a target whether it would run something, what
+        compares two runs, and what refuses objects that the asker may not read.
+        """
         self._pairing = pairing
+        self._admit = admit
         self._recent: dict[str, tuple[float, Job, dict[str, str]]] = {}
         self._locate = locate
         self._delegate = delegate
@@ -79,7 +85,7 @@ class Runs:
         )
         owner = self._owner(project, visibility)
         request = self._locate(request)
-        self._check_jobs_named(request)
+        self._check_references(request)
         resolution = self._resolve(request)
         if target:
             resolution = self._delegate(resolution, target)
@@ -104,12 +110,15 @@ class Runs:
         require(asker().actor, Action.CREATE, owner.thing)
         return owner
 
-    def _check_jobs_named(self, request: JobRequest) -> None:
-        """Raise `NotFound` for a workflow file that names a job which the asker may not see; so with inputs."""
-        self._jobs.check_named(json.dumps(dict(request.inputs), default=str))
-        key = self._objects.key_of(request.file) if request.file else None
-        if key:
-            self._jobs.check_named(plain(self._objects.get(key)))
+    def _check_references(self, request: JobRequest) -> None:
+        """Raise `NotFound` early for references to what the asker may not read; the job's stage-in asks once more."""
+        file = self._objects.key_of(request.file.partition("#")[0]) if request.file else None
+        if file:
+            self._admit(unquote(file))
+        document = _json(self._objects.get(file)) if file else None
+        for text in texts([dict(request.inputs), document]):
+            if (key := self._objects.key_of(text)) is not None:
+                self._admit(unquote(key))
 
     def listing(self, *, status: str = "", subject: str = "", limit: int = 100, **more: str) -> list[Document]:
         """Jobs, newest first; `more`: `type`, `project`, `text`, `after` and `until` (dates or instants), `before`."""
@@ -257,10 +266,9 @@ def _instant(text: str, where: str) -> str:
     return text if len(text) == len("2026-01-31") else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
-def plain(content: bytes) -> str:
-    """A document's text without JSON's ways of writing a letter otherwise."""
-    text = content.decode("utf-8", "replace")
+def _json(content: bytes) -> Any:
+    """A document's content; None where it is of another kind."""
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False)
+        return json.loads(content)
     except (ValueError, RecursionError):
-        return text
+        return None

@@ -1,11 +1,12 @@
 """Stage-in: what a job refers to becomes local files with known checksums, before any user code runs."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 import orjson
@@ -14,6 +15,8 @@ from terrafair.data.objects import ObjectStore, sha256_of
 from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
 from terrafair.web import Web
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 MARKER = ".staged"
 """Lies beside a document whose hrefs the stager has set; no fetched file can be called so."""
 ITEM_LIMIT = 10_000
@@ -55,6 +58,8 @@ class Stager:
     objects: ObjectStore
     web: Web
     roots: Sequence[Path]
+    admit: Callable[[str], None] = lambda _: None
+    """Raises for the key of an object that the asker may not read; asked with the very key that is read."""
     files: list[StagedFile] = field(default_factory=list)
     """Everything staged so far, in the order asked."""
 
@@ -131,7 +136,9 @@ class Stager:
 
     def _bytes(self, reference: str) -> bytes:
         if (key := self.objects.key_of(reference)) is not None:
-            return self.objects.get(unquote(key))
+            key = unquote(key)
+            self.admit(key)
+            return self.objects.get(key)
         if local := self._local(reference):
             if not local.is_file():
                 raise NotFound(f"There is no file {reference}.", where=reference)
@@ -152,7 +159,7 @@ class Stager:
             raise InvalidInput(f"{url} is nested more than {DEPTH_LIMIT} levels deep.", where=url)
         with ThreadPoolExecutor(THREADS) as pool:
             urls = [_absolute(url, link["href"]) for link in following[:ITEM_LIMIT]]
-            for child, found in zip(urls, pool.map(self._document, urls), strict=True):
+            for child, found in zip(urls, _mapped(pool, self._document, urls), strict=True):
                 yield from self._items(child, found, depth + 1)
 
     # Items and assets
@@ -174,7 +181,7 @@ class Stager:
                 wanted.append((url, assets[key], target))
             results.append({**item, "assets": assets, "links": []})
         with ThreadPoolExecutor(THREADS) as pool:
-            for staged in pool.map(lambda entry: self._stage_asset(*entry), wanted):
+            for staged in _mapped(pool, lambda entry: self._stage_asset(*entry), wanted):
                 self.files.append(staged)
         return results
 
@@ -208,10 +215,13 @@ class Stager:
         target = into / name
         if (key := self.objects.key_of(reference)) is not None:
             key = unquote(key).rstrip("/")
+            self.admit(key)
             below = list(self.objects.list(key))
             if not below:
                 self.objects.get_file(key, target)
                 return _checked(target, reference)
+            for folder in {"/".join(entry.key.split("/")[:2]) for entry in below}:
+                self.admit(folder)
             for entry in below:
                 part = target / entry.key.removeprefix(f"{key}/")
                 part.parent.mkdir(parents=True, exist_ok=True)
@@ -338,6 +348,12 @@ def _checked(path: Path, reference: str) -> Path:
                 reference,
             )
     return path
+
+
+def _mapped(pool: ThreadPoolExecutor, work: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
+    """`pool.map` whose threads know who is asking."""
+    contexts = [(copy_context(), each) for each in given]
+    return pool.map(lambda entry: entry[0].run(work, entry[1]), contexts)
 
 
 def _links(document: dict[str, Any]) -> list[dict[str, Any]]:

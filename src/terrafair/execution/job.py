@@ -27,6 +27,10 @@ class State(StrEnum):
 ENDED = frozenset({State.SUCCESSFUL, State.FAILED, State.DISMISSED})
 
 
+HELD = "held"
+"""In `JobRequest.delivery`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a job took."""
@@ -107,6 +111,11 @@ class JobRequest:
     """How its caller wants the results: `response` and `outputs` of an OGC execute request."""
     target: str = ""
     """Name of the platform that executes it; empty: this one."""
+
+    @property
+    def held(self) -> bool:
+        """Whether the job waits until somebody lets it go."""
+        return bool(self.delivery.get(HELD))
 
     def json(self) -> str:
         """For the database."""

@@ -1,20 +1,18 @@
 """Jobs as a service: accepted in one transaction, watched by anyone, changed only through the lifecycle."""
 
 import json
-import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 import sqlalchemy as sa
 
 from terrafair import events
 from terrafair.database import reading, transaction
-from terrafair.errors import NotFound, Problem
+from terrafair.errors import Conflict, NotFound, Problem
 from terrafair.execution import callbacks, logs, record
 from terrafair.execution.job import (
     CancelAsked,
@@ -46,7 +44,6 @@ TABLE = sa.table(
     sa.column("progress", sa.Float),
     sa.column("cancelling", sa.Boolean),
 )
-_NAMED = re.compile(r"\b\d{8}-[0-9a-z]{10}\b")
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -97,9 +94,20 @@ class Jobs:
     """All jobs of one platform."""
 
     def __init__(
-        self, engine: sa.Engine, queue: Queue, folder: Path, budget: Budget | None = None, *, guarded: bool = False
+        self,
+        engine: sa.Engine,
+        queue: Queue,
+        folder: Path,
+        budget: Budget | None = None,
+        *,
+        guarded: bool = False,
+        announce: Callable[[], None] = lambda: None,
     ) -> None:
-        """`guarded`: whoever asks (`identity.asking`) sees and changes only what `access.may` lets them."""
+        """`guarded`: whoever asks (`identity.asking`) sees and changes only what `access.may` lets them.
+
+        `announce` is called once a job has been accepted.
+        """
+        self._announce = announce
         self._engine = engine
         self._queue = queue
         self._folder = folder
@@ -111,22 +119,40 @@ class Jobs:
     ) -> Job:
         """Accept a job: once this returns, no crash loses it, nor the calls that its subscriber is owed.
 
-        Without an owner it is the asker's. Raises `Refused` where they may not run anything in the project, `NotFound`
-        where its inputs name a job that they may not see, and `OverBudget` where the project's allocations do not hold
-        what it may cost.
+        Without an owner it is the asker's. Raises `Refused` where they may not run anything in the project, and
+        `OverBudget` where the project's allocations do not hold what it may cost.
         """
         owner = owner or own(asking.asker())
         if self._guarded:
             require(asking.actor(), Action.CREATE, owner.thing)
-            self.check_named(json.dumps(dict(request.inputs), default=str))
         job = Job(id=_new_id(), request=request, created=events.now(), owner=owner)
         with transaction(self._engine) as connection:
             connection.execute(TABLE.insert().values(**_row(job)))
-            if self._budget:
-                self._budget.reserve(connection, job)
-            events.record(connection, events.JobAccepted(job.id, request.subject))
             callbacks.subscribe(connection, job.id, subscriber or {})
-            self._queue.enqueue(connection, job.id)
+            if not request.held:
+                self._begin(connection, job)
+        self._announce()
+        return job
+
+    def _begin(self, connection: sa.Connection, job: Job) -> None:
+        if self._budget:
+            self._budget.reserve(connection, job)
+        events.record(connection, events.JobAccepted(job.id, job.request.subject))
+        self._queue.enqueue(connection, job.id)
+
+    def amend(self, id: str, request: JobRequest) -> Job:  # noqa: A002 - the field's word
+        """Change what a job will do that is held, or let it go; raises `Conflict` for one that is not."""
+        self.admit(id, Action.CHANGE)
+        with transaction(self._engine) as connection:
+            before = self._load(connection, id)
+            if before.state is not State.ACCEPTED or not before.request.held:
+                why = f"It is {before.state.value}."
+                raise Conflict(f"Job {id} cannot be changed any more.", why, "Make a new one.", "jobID", "locked")
+            job = replace(before, request=request)
+            connection.execute(TABLE.update().where(TABLE.c.id == id).values(**_row(job)))
+            if not request.held:
+                self._begin(connection, job)
+        self._announce()
         return job
 
     def get(self, id: str) -> Job:  # noqa: A002 - the field's word
@@ -165,15 +191,6 @@ class Jobs:
         query = sa.select(TABLE.c.state, sa.func.count()).group_by(TABLE.c.state).order_by(TABLE.c.state)
         with reading(self._engine) as connection:
             return {row[0]: row[1] for row in connection.execute(self._seen(query))}
-
-    def check_named(self, text: str) -> None:
-        """Raise `NotFound` for a text that names a job which is there and which the asker may not see."""
-        for id in set(_NAMED.findall(unquote(text))):  # noqa: A001 - the field's word
-            query = sa.select(TABLE.c.id).where(TABLE.c.id == id)
-            with reading(self._engine) as connection:
-                there = connection.execute(query).first() is not None
-                if there and connection.execute(self._seen(query)).first() is None:
-                    raise missing(id)
 
     def select(self, wanted: Selection, limit: int, before: str = "") -> list[Job]:
         """Jobs that fit, newest first; `before` as in `listing`."""

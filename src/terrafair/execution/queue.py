@@ -4,14 +4,18 @@ A job is one DBOS workflow whose id is the job's. The pipeline behind it finds i
 so the workflow has no steps of its own: after `kill -9` DBOS calls it again, and it goes on from the job's folder.
 """
 
+import logging
+import threading
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from terrafair.execution import turns
+from terrafair.execution.doorbell import Doorbell
 
 QUEUE = "jobs"
 WORKFLOW = "job"
@@ -62,16 +66,20 @@ class DurableQueue:
 
 
 @contextmanager
-def consuming(url: str, slot: str, workers: int, run: Callable[[str], None]) -> Iterator[None]:
+def consuming(
+    url: str, slot: str, workers: int, run: Callable[[str], None], bell: Doorbell | None = None
+) -> Iterator[None]:
     """Take jobs from the queue and call `run` with their ids, `workers` at a time, until the block ends.
 
     `slot` names this consumer over restarts: jobs that it had taken when it died go to the next of that name.
+    A ring at the `bell` makes it look at once instead of at its next turn.
     """
     from dbos import DBOS
 
     _quiet()
     engine = _engine(url)
-    DBOS(
+    running = threading.BoundedSemaphore(workers)
+    dbos = DBOS(
         config={
             "name": APPLICATION,
             "system_database_engine": engine,
@@ -86,15 +94,57 @@ def consuming(url: str, slot: str, workers: int, run: Callable[[str], None]) -> 
 
     @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=RECOVERIES)
     def work(job: str) -> None:
-        run(job)
+        with running:
+            run(job)
 
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=workers, polling_interval_sec=POLL_SECONDS)
     try:
-        yield
+        with ExitStack() as stack:
+            if bell is not None:
+                _listen(bell, dbos, slot, workers, stack)
+            yield
     finally:
         DBOS.destroy(destroy_registry=True)
         engine.dispose()
+
+
+def _listen(bell: Doorbell, dbos: Any, slot: str, workers: int, stack: ExitStack) -> None:
+    """Answer the bell from a thread of its own until the block ends."""
+    ended = threading.Event()
+
+    def listen() -> None:
+        while not ended.is_set():
+            if bell.wait(0.5):
+                try:
+                    _take(dbos, slot, workers)
+                except Exception as fault:
+                    # Another process may hold the queue this very moment; the next look finds what is left.
+                    logging.getLogger(__name__).warning("The bell was not answered: %s", fault)
+        bell.close()
+
+    thread = threading.Thread(target=listen, name="doorbell", daemon=True)
+    thread.start()
+    stack.callback(thread.join, 5)
+    stack.callback(ended.set)
+
+
+def _take(dbos: Any, slot: str, workers: int) -> None:
+    """Do what a turn of DBOS's own thread does, now: claim what waits, and begin it.
+
+    DBOS offers no way to wake that thread, so this goes through parts that it does not publish. Two threads may claim
+    at once and together more than `workers`: the semaphore makes the rest wait.
+    """
+    from dbos._core import execute_dequeued_workflow
+
+    system = dbos._sys_db  # noqa: SLF001
+    running = dbos._active_workflows_set.count_for_queue(QUEUE)  # noqa: SLF001
+    if running >= workers:
+        return
+    owner = str(uuid.uuid4())
+    claimed, _ = system.start_queued_workflows(system.get_queue(QUEUE), slot, VERSION, None, running, owner_xid=owner)
+    for found in system.get_workflow_statuses(claimed) if claimed else ():
+        execute_dequeued_workflow(dbos, found, owner)
 
 
 def _engine(url: str) -> sa.Engine:
@@ -116,6 +166,4 @@ def _engine(url: str) -> sa.Engine:
 
 
 def _quiet() -> None:
-    import logging
-
     logging.getLogger("dbos").setLevel(logging.WARNING)

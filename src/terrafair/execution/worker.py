@@ -43,6 +43,7 @@ from terrafair.execution.logs import Tail
 from terrafair.execution.process import Exit, Process
 from terrafair.execution.sandbox import Sandbox
 from terrafair.execution.task import JobFolder, Outcome
+from terrafair.identity.asking import PLATFORM, Asker, asking
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
 Given = TypeVar("Given")
@@ -78,6 +79,8 @@ class Runner:
     limits: Limits
     builtin: Callable[[Job, Callable[[], bool]], Results] | None = None
     """Computes the jobs of the platform's own processes; its second argument asks whether to stop."""
+    asker: Callable[[Job], Asker] = lambda _: PLATFORM
+    """Whose rights a job has in what it reads."""
     keep: bool = False
     """Keep the job's folders after its end, for looking into them."""
 
@@ -158,7 +161,8 @@ class Runner:
             how = "has ended meanwhile" if process.exit() else "still runs" if process.alive else "is lost"
             self._say(job, f"A new worker has found this job again; its program {how}.", "warning")
         else:
-            resolution = self._prepare(job, folder, process)
+            with asking(self.asker(job)):
+                resolution = self._prepare(job, folder, process)
         ended = self._wait(job, process)
         usage = Usage(ended.seconds, ended.cpu_seconds, ended.peak_memory)
         if ended.ended == "cancelled":
@@ -172,7 +176,8 @@ class Runner:
             return Failed(now(), outcome.problems, usage, results=results)
         if job.request.reproduce:
             self._say(job, "Comparing with the published product.", step="compare")
-            self._patiently(job, lambda: self.compare(job, resolution, results))
+            with asking(self.asker(job)):
+                self._patiently(job, lambda: self.compare(job, resolution, results))
         return Succeeded(now(), results, usage)
 
     def _patiently(self, job: Job, store: Callable[[], Given]) -> Given:

@@ -6,7 +6,7 @@ What runs outside of a request (workers, the command line, timers) is the platfo
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from terrafair.events import ORIGIN
 from terrafair.identity.access import Actor
@@ -25,6 +25,9 @@ class Asker:
     """Where the request comes from."""
     request: str = ""
     """Id of the request, as in every line of the log."""
+    token: str = field(default="", repr=False)
+    """The provider's access token that came with the request, and the provider's id; empty: none did."""
+    provider: str = ""
     project: str = ""
     """The project that new things go to, where the request names none; empty: the person's own."""
 

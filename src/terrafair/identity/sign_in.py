@@ -229,7 +229,7 @@ def _exchange(endpoint: str, party: RelyingParty, started: Any, code: str) -> di
     }
     if party.secret:
         form["client_secret"] = party.secret
-    answer = _ask("POST", endpoint, data=form, headers={"Accept": "application/json"})
+    answer = ask("POST", endpoint, data=form, headers={"Accept": "application/json"})
     if "error" in answer:
         why = str(answer.get("error_description") or answer["error"])[:300]
         raise SignInRefused(f"{party.title} does not accept the code.", why, "Sign in again.")
@@ -237,10 +237,10 @@ def _exchange(endpoint: str, party: RelyingParty, started: Any, code: str) -> di
 
 
 def _get(url: str, token: str) -> dict[str, Any]:
-    return _ask("GET", url, headers={"Authorization": f"Bearer {token}", "Accept": "application/json"})
+    return ask("GET", url, headers={"Authorization": f"Bearer {token}", "Accept": "application/json"})
 
 
-def _ask(method: str, url: str, **options: Any) -> dict[str, Any]:
+def ask(method: str, url: str, **options: Any) -> dict[str, Any]:
     """One JSON object from a provider that the operator trusts."""
     try:
         reply = httpx2.request(method, url, timeout=10, trust_env=False, **options)

@@ -41,6 +41,9 @@ class Deployment:
     version: str = ""
     keywords: tuple[str, ...] = ()
     mutable: bool = True
+    project: str = ""
+    """That it belongs to, and the person who deployed it; empty: an operator's alone."""
+    author: str = ""
 
 
 class Deployments:
@@ -71,13 +74,13 @@ class Deployments:
         fragment = f"#{deployment.entry}" if deployment.entry else ""
         return self._objects.url(deployment.key) + fragment
 
-    def deploy(self, package: Package) -> Deployment:
-        """Add a process; raises `Conflict` when there is one of that id."""
-        return self._put(package, replace=False)
+    def deploy(self, package: Package, project: str = "", author: str = "") -> Deployment:
+        """Add a process of somebody's; raises `Conflict` when there is one of that id."""
+        return self._put(package, (project, author))
 
     def replace(self, package: Package) -> Deployment:
         """Put a new revision in the place of a process; raises `NotFound` or `Refused` (immutable)."""
-        return self._put(package, replace=True)
+        return self._put(package, None)
 
     def undeploy(self, id: str) -> None:  # noqa: A002
         """Take a process away; its revisions stay for the provenance of the jobs that ran them."""
@@ -85,13 +88,15 @@ class Deployments:
             self._changeable(connection, id)
             connection.execute(_of(id).values(state="undeployed"))
 
-    def _put(self, package: Package, *, replace: bool) -> Deployment:
+    def _put(self, package: Package, owner: tuple[str, str] | None) -> Deployment:
+        """A new revision; without an owner it stays its present one's."""
         digest = hashlib.sha256(package.content).hexdigest()
         key = f"{FOLDER}/{package.id}/{digest[:16]}/{package.id}.cwl"
         self._objects.put(key, package.content, package.media_type)
         with transaction(self._engine) as connection:
-            if replace:
-                self._changeable(connection, package.id)
+            if owner is None:
+                present = self._changeable(connection, package.id)
+                owner = (present.project, present.author)
                 connection.execute(_of(package.id).values(state="replaced"))
             elif _current(connection, package.id):
                 raise duplicated(package.id)
@@ -109,6 +114,7 @@ class Deployments:
                 package.version,
                 package.keywords,
                 package.mutable,
+                *owner,
             )
             try:
                 connection.execute(TABLE.insert().values(**_row(deployment)))
@@ -117,12 +123,14 @@ class Deployments:
                 raise duplicated(package.id) from None
         return deployment
 
-    def _changeable(self, connection: sa.Connection, id: str) -> None:  # noqa: A002
+    def _changeable(self, connection: sa.Connection, id: str) -> Deployment:  # noqa: A002
         row = _current(connection, id)
         if row is None:
             raise NotFound(f"There is no deployed process {id[:100]!r}.", where="processID", code="no-such-process")
-        if not _deployment(row).mutable:
+        found = _deployment(row)
+        if not found.mutable:
             raise immutable(id, "It was deployed as immutable.")
+        return found
 
 
 def duplicated(id: str) -> Conflict:  # noqa: A002
@@ -147,7 +155,7 @@ def _of(id: str) -> sa.Update:  # noqa: A002
     return TABLE.update().where(TABLE.c.id == id, TABLE.c.state == "current")
 
 
-_ABOUT = ("title", "description", "version", "keywords", "mutable")
+_ABOUT = ("title", "description", "version", "keywords", "mutable", "project", "author")
 
 
 def _row(deployment: Deployment) -> dict[str, Any]:

@@ -106,18 +106,20 @@ class Processes:
         found = self._deployments.get(id)
         return self._deployments.reference(found) if found else ""
 
-    def deploy(self, package: Package) -> Process:
-        """Add a process.
+    def deploy(self, package: Package, project: str = "", author: str = "") -> Process:
+        """Add a process of somebody's.
 
         Raises `Conflict` when the id is taken, `InvalidInputs` for a document that is wrong, `NotExecutable`.
         """
         self._free(package.id)
         self._judge(package)
-        return self._process(self._deployments.deploy(package))
+        return self._process(self._deployments.deploy(package, project, author))
 
-    def changeable(self, id: str) -> None:  # noqa: A002
-        """Raise `NotFound`, or `Refused` for what cannot be replaced and undeployed."""
+    def owner(self, id: str) -> tuple[str, str]:  # noqa: A002
+        """Project and author of a deployed process; raises `NotFound`, or `Refused` for what nobody can change."""
         self._ours(id)
+        found = self._deployments.get(id)
+        return (found.project, found.author) if found else ("", "")
 
     def replace(self, package: Package) -> Process:
         """Put a new revision in the place of a deployed process."""

@@ -16,8 +16,11 @@ from terrafair.execution.engines.remote.child import run
 from terrafair.execution.engines.remote.delegation import Delegation
 from terrafair.execution.engines.remote.engine import CREDENTIAL, RemoteEngine
 from terrafair.execution.engines.remote.openeo import filled
+from terrafair.execution.engines.remote.processes import ProcessesServer
 from terrafair.execution.engines.report import Report
 from terrafair.execution.task import JobFolder, Outcome, Task
+from terrafair.identity.access import Actor
+from terrafair.identity.asking import Asker, actor, asking
 from terrafair.workflows.workflow import Application, CodeLocation, InputSpec, Resolution, WorkflowType
 
 Answer = tuple[int, Any, dict[str, str]]
@@ -192,6 +195,26 @@ def test_the_credential_waits_for_the_platforms_own_user_only(elsewhere: Elsewhe
     assert "secret-token" not in repr(targets.target("there"))
 
 
+def test_a_person_is_known_there_under_their_own_name(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    """Whoever asks shows their exchanged token: for the verdict, and in the job, which has its author's rights."""
+    openeo(elsewhere)
+    tokens = {"ada": "token-of-ada"}
+    targets = Delegation(
+        {"there": elsewhere.url}, {"there": "of-the-platform"}, lambda _: tokens.get(actor().person, ""),
+        allow_private=True,
+    )  # fmt: skip
+    for who, shown in (("ada", "token-of-ada"), ("dee", "of-the-platform")):
+        elsewhere.seen.clear()
+        with asking(Asker(Actor(who))):
+            found = targets.delegate(graph(), "there")
+            assert found.executable
+            folder = JobFolder(tmp_path / who).create()
+            engine = RemoteEngine(targets, NoStager(), lambda reference: False)
+            engine.prepare(found, {"time": ["2020", "2021"]}, folder, Limits(), lambda _: None)
+        assert {authorization for *_, authorization in elsewhere.seen} == {f"Bearer {shown}"}
+        assert json.loads((folder.path / CREDENTIAL).read_text())["token"] == shown
+
+
 def test_what_a_back_end_lacks_is_named(elsewhere: Elsewhere) -> None:
     openeo(elsewhere)
     elsewhere.on("GET", "/processes", {"processes": [{"id": "load_collection"}], "links": []})
@@ -251,6 +274,15 @@ def test_a_processes_server_of_another_make(elsewhere: Elsewhere, tmp_path: Path
     assert package["executionUnit"]["value"] == CWL.decode()
     (order,) = [body for method, path, body, _ in elsewhere.seen if path == "/processes/tool/execution"]
     assert order["inputs"] == {"x": 1}
+
+
+def test_a_listing_of_outputs_as_pygeoapi_gives_it(elsewhere: Elsewhere) -> None:
+    link = {"id": "map", "href": f"{elsewhere.url}/map.tif", "type": "image/tiff"}
+    elsewhere.on("GET", "/jobs/1/results", {"outputs": [{"id": "echo", "value": "Hello"}, link]})
+    with delegation(elsewhere).connect("there") as connection:
+        echo, file = ProcessesServer(connection).outputs(f"{elsewhere.url}/jobs/1")
+    assert (echo.name, echo.value) == ("echo", "Hello")
+    assert (file.name, file.href) == ("map", link["href"])
 
 
 def test_another_version_is_deployed_beside(elsewhere: Elsewhere) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from terrafair.api.processes.inputs import Inputs
@@ -10,7 +11,7 @@ from terrafair.api.processes.order import SUBSCRIBER, Order
 from terrafair.api.processes.results import Product, Value, check_names
 from terrafair.errors import InvalidInputs, NotExecutable, NotFound, Problem, TerrafairError
 from terrafair.execution.builtin import KIND as BUILTIN
-from terrafair.execution.job import ENDED, Job, JobRequest
+from terrafair.execution.job import ENDED, HELD, Job, JobRequest
 from terrafair.execution.jobs import Jobs, Selection
 from terrafair.workflows import echo
 from terrafair.workflows.builtins import BUILTINS
@@ -54,8 +55,35 @@ class Executions:
         return resolution, values
 
     def submit(self, process: Process, order: Order, resolution: Resolution, values: Mapping[str, Any]) -> Job:
-        """Accept the job."""
-        request = JobRequest(
+        """Accept the job; raises `NotFound` for a reference to results that the asker may not see."""
+        return self._jobs.submit(self._request(process, order, resolution, values), order.subscriber)
+
+    def amend(self, job: Job, order: Order) -> Job:
+        """Change a job that is held: inputs as a whole, outputs as a whole, the form of the response."""
+        if not job.request.held or not job.request.process:
+            return self._jobs.amend(job.id, job.request)
+        process = self._processes.get(job.request.process)
+        delivery = job.request.delivery
+        preset = job.request.subject if job.request.kind == "experiment" else ""
+        wanted = replace(
+            order,
+            inputs=order.inputs or job.request.inputs,
+            outputs=delivery.get("outputs") if order.outputs is None else order.outputs,
+            response=order.response or delivery.get("response", ""),
+            experiment=order.experiment or preset,
+            held=True,
+        )
+        resolution, values = self.prepare(process, wanted)
+        return self._jobs.amend(job.id, self._request(process, wanted, resolution, values))
+
+    def release(self, job: Job) -> Job:
+        """Let a job go that was held."""
+        delivery = {name: value for name, value in job.request.delivery.items() if name != HELD}
+        return self._jobs.amend(job.id, replace(job.request, delivery=delivery))
+
+    def _request(self, process: Process, order: Order, resolution: Resolution, values: Mapping[str, Any]) -> JobRequest:
+        self._inputs.check_references(values)
+        return JobRequest(
             subject=process.id if process.file else resolution.id,
             kind=BUILTIN if process.immediate else "process" if process.file else resolution.kind,
             file=process.file,
@@ -63,7 +91,6 @@ class Executions:
             process=process.id,
             delivery=order.delivery(),
         )
-        return self._jobs.submit(request, order.subscriber)
 
     async def immediately(self, resolution: Resolution, values: Mapping[str, Any]) -> list[Product]:
         """What a process of the platform itself gives."""

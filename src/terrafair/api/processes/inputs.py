@@ -6,12 +6,14 @@ import mimetypes
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import orjson
 
 from terrafair.api.processes.describe import DATA
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError
+from terrafair.execution.admission import texts
 from terrafair.workflows.check import bind
 from terrafair.workflows.process import Process, ProcessInput
 from terrafair.workflows.workflow import Resolution
@@ -41,6 +43,8 @@ class Inputs:
 
     web: References
     objects: ObjectStore
+    permit: Callable[[str], None] = lambda _: None
+    """Raises for the key of an object that the asker may not read."""
 
     def read(self, process: Process, resolution: Resolution, given: Mapping[str, Any]) -> dict[str, Any]:
         """The values to run with; raises `InvalidInputs` with everything that is wrong with any of them."""
@@ -58,6 +62,12 @@ class Inputs:
         if reading.problems:
             raise InvalidInputs(reading.problems)
         return values
+
+    def check_references(self, values: Mapping[str, Any]) -> None:
+        """Raise `NotFound` early for a reference to what the asker may not read; the job's stage-in asks once more."""
+        for text in texts(values):
+            if (key := self.objects.key_of(text)) is not None:
+                self.permit(unquote(key))
 
     def keep(self, content: bytes, media_type: str, name: str) -> str:
         """Store data that came with a request; gives its reference."""

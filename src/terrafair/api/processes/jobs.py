@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from terrafair.api.negotiation import Document, MachineRoute, address, base_of, forms, html, link, whole
-from terrafair.api.processes import order, results, status
+from terrafair.api.processes import aliases, openapi, order, results, status
 from terrafair.api.processes.order import Preference
 from terrafair.api.processes.results import Wish
-from terrafair.api.processes.routes import Services, ended_badly, job_response, run, wish_of
+from terrafair.api.processes.routes import Services, accepted, ended_badly, job_response, run, wish_of
 from terrafair.catalogue.query import parse_time
 from terrafair.errors import InvalidInput, NotFound
 from terrafair.execution.job import Job, State
@@ -19,16 +19,19 @@ from terrafair.execution.jobs import Selection
 
 LIMIT, MOST = 10, 1000
 LOG_LINES = 1000
+DEEPEST = 10_000
+"""How far `page` leads; `next` links lead on."""
 DISMISS_SECONDS = 5.0
 
 
 def router(services: Services) -> APIRouter:
     """The routes; the pages of the same paths are the portal's."""
     routes = APIRouter(tags=["jobs"], route_class=MachineRoute)
+    routes.include_router(aliases.router(services, done))
     _watching(routes, services)
     _extras(routes, services)
 
-    @routes.post("/jobs", status_code=201, summary="Execute the process that the body names")
+    @routes.post("/jobs", status_code=201, summary="Execute the process that the body names", openapi_extra=openapi.JOB)
     async def create(request: Request) -> Response:
         """`process` is an id or the address of one of this platform's processes; all else as in an execution."""
         document = order.parse(await request.body(), request.headers.get("content-type", ""))
@@ -37,9 +40,26 @@ def router(services: Services) -> APIRouter:
             raise InvalidInput("The job names no process.", remedy="Give `process` its address.", where="process")
         found = await asyncio.to_thread(services.processes.get, wanted.process)
         preference = Preference.read(request.headers.getlist("prefer"))
+        if wanted.held:
+            resolution, values = await asyncio.to_thread(services.executions.prepare, found, wanted)
+            job = await asyncio.to_thread(services.executions.submit, found, wanted, resolution, values)
+            return accepted(job, base_of(request), Preference())
         if preference.wait is None and wanted.mode != "sync":
             wanted = replace(wanted, mode="async")
         return await run(services, request, found, wanted)
+
+    @routes.patch("/jobs/{jobID}", summary="Change a job that waits to be let go", openapi_extra=openapi.PATCH)
+    async def amend(jobID: str, request: Request) -> JSONResponse:  # noqa: N803
+        """One that was made with `status: create`; any other is locked."""
+        wanted = order.read(order.parse(await request.body(), request.headers.get("content-type", "")))
+        job = await asyncio.to_thread(services.executions.job, jobID)
+        job = await asyncio.to_thread(services.executions.amend, job, wanted)
+        return JSONResponse(status.status(job, base_of(request)))
+
+    @routes.post("/jobs/{jobID}/results", status_code=201, summary="Let a job go that waits for it")
+    def release(jobID: str, request: Request) -> Response:  # noqa: N803
+        job = services.executions.release(services.executions.job(jobID))
+        return accepted(job, base_of(request), Preference())
 
     @routes.delete("/jobs/{jobID}", summary="Dismiss a job, or remove its results")
     async def dismiss(jobID: str, request: Request) -> JSONResponse:  # noqa: N803 - the standard's name
@@ -58,16 +78,21 @@ def router(services: Services) -> APIRouter:
 def _watching(routes: APIRouter, services: Services) -> None:
     @routes.get("/jobs", summary="Jobs, newest first")
     def listing(request: Request) -> JSONResponse:
-        """Filters: type, processID, status, datetime, minDuration, maxDuration; pages by `limit` and `next` links."""
+        """Filters: type, processID, status, datetime, minDuration, maxDuration; pages by `limit` and `next` links.
+
+        `page` counts pages from 0, for clients that do not follow links.
+        """
         html(request)
         limit = whole(request.query_params, "limit", LIMIT, MOST)
         wanted = selection(request)
         before = request.query_params.get("before", "")
-        found = services.executions.select(wanted, limit + 1, before) if _asks_processes(request) else []
+        skipped = 0 if before else whole(request.query_params, "page", 0, DEEPEST // limit, 0) * limit
+        found = services.executions.select(wanted, skipped + limit + 1, before) if _asks_processes(request) else []
+        found = found[skipped:]
         base = base_of(request)
         links = forms(request, "Jobs")
         if len(found) > limit:
-            following = address(request, before=found[limit - 1].id, limit=limit)
+            following = address(request, before=found[limit - 1].id, limit=limit, page=None)
             links.append(link(following, "next"))
         return JSONResponse({"jobs": [status.status(job, base) for job in found[:limit]], "links": links})
 
@@ -78,7 +103,7 @@ def _watching(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/jobs/{jobID}/results", summary="What a job gave")
     def give(jobID: str, request: Request) -> Response:  # noqa: N803
-        job = _done(services, jobID)
+        job = done(services, jobID)
         delivery = job.request.delivery
         chosen = delivery.get("outputs")
         if asked := _several(request, "outputs"):
@@ -91,13 +116,14 @@ def _watching(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/jobs/{jobID}/results/{outputID}", summary="One output of a job")
     def output(jobID: str, outputID: str, request: Request) -> Response:  # noqa: N803
-        job = _done(services, jobID)
+        job = done(services, jobID)
         found = results.products(job, services.objects, base_of(request))
         wish = Wish("raw", {outputID: "value"})
         return results.response([results.one(found, outputID)], wish, services.objects)
 
 
-def _done(services: Services, id: str) -> Job:  # noqa: A002 - the field's word
+def done(services: Services, id: str) -> Job:  # noqa: A002 - the field's word
+    """A job that has results; raises what is said of one that has none."""
     job = services.executions.job(id)
     if job.state is State.SUCCESSFUL:
         return job
@@ -156,16 +182,18 @@ def _wanted(job: Job) -> dict[str, str]:
 
 def selection(request: Request) -> Selection:
     """The filters of a job list; raises `InvalidInput` naming the parameter."""
-    states = tuple(_several(request, "status"))
-    for state in states:
-        if state not in [each.value for each in State]:
+    states: list[str] = []
+    for word in _several(request, "status"):
+        if word.lower() not in {*State, *aliases.STATES}:
             raise InvalidInput(
-                f"There is no status {state[:40]!r}.", remedy=f"Known: {', '.join(State)}.", where="status"
+                f"There is no status {word[:40]!r}.", remedy=f"Known: {', '.join(State)}.", where="status"
             )
+        states.extend(aliases.STATES.get(word.lower(), (word.lower(),)) or ["none"])
     moment = request.query_params.get("datetime", "")
     seconds = (_seconds(request, "minDuration"), _seconds(request, "maxDuration"))
     created = parse_time(moment) if moment else ("", "")
-    return Selection(states, tuple(_several(request, "processID")), created, seconds)
+    processes = [*_several(request, "processID"), *_several(request, "process")]
+    return Selection(tuple(states), tuple(map(order.last, processes)), created, seconds)
 
 
 def _asks_processes(request: Request) -> bool:

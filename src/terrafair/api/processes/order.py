@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem
+from terrafair.execution.job import HELD
 
 RESPONSES = ("raw", "document")
 MODES = ("value", "reference")
@@ -33,9 +34,13 @@ class Order:
     mode: str = ""
     """`sync` or `async`, as older clients say it."""
 
+    held: bool = False
+    """`status: create`: the job is made, and waits until it is let go (`POST /jobs/ID/results`)."""
+
     def delivery(self) -> dict[str, Any]:
         """What a job keeps of it."""
-        return {"response": self.response, "outputs": None if self.outputs is None else dict(self.outputs)}
+        outputs = None if self.outputs is None else dict(self.outputs)
+        return {"response": self.response, "outputs": outputs, **({HELD: True} if self.held else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +93,11 @@ def read(document: Mapping[str, Any]) -> Order:
         inputs=_inputs(document.get("inputs"), problems),
         outputs=_outputs(document.get("outputs"), problems),
         response=_choice(document, "response", RESPONSES, problems),
-        subscriber=_subscriber(document.get("subscriber"), problems),
+        subscriber=_subscribers(document, problems),
         experiment=_text(document, "experiment", problems),
-        process=_last(_text(document, "process", problems)),
+        process=last(_text(document, "process", problems)),
         mode=_choice(document, "mode", ("sync", "async", "auto"), problems),
+        held=_choice(document, "status", ("create",), problems) == "create" if "process" in document else False,
     )
     if problems:
         raise InvalidInputs(problems)
@@ -168,12 +174,21 @@ def _text(document: Mapping[str, Any], name: str, problems: list[Problem]) -> st
     return value
 
 
-def _last(process: str) -> str:
+def last(process: str) -> str:
     """The id in a process's address, or the id itself."""
     try:
         return unquote(urlsplit(process).path.rstrip("/").rpartition("/")[2]) if "/" in process else process
     except ValueError:
         return process
+
+
+def _subscribers(document: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, str]:
+    """Weaver's clients write `subscribers`, with addresses for mail beside those that are called."""
+    if "subscriber" in document or not isinstance(document.get("subscribers"), dict):
+        return _subscriber(document.get("subscriber"), problems)
+    found = {name: value for name, value in document["subscribers"].items() if name in SUBSCRIBER}
+    problems.extend(wrong for wrong in _wrong_uris(found) if wrong.where.rpartition("/")[2] in found)
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def _subscriber(given: Any, problems: list[Problem]) -> Mapping[str, str]:

@@ -9,13 +9,16 @@ from fastapi.responses import JSONResponse, Response
 
 from terrafair.api.html import Pages
 from terrafair.api.negotiation import JSON, Document, address, base_of, forms, html, link, whole
-from terrafair.api.processes import describe, order, results, status
+from terrafair.api.processes import describe, openapi, order, results, status
 from terrafair.api.processes.executions import SYNC_SECONDS, Executions
 from terrafair.api.processes.order import Order, Preference
 from terrafair.api.processes.results import Product, Wish
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import Cancelled, InvalidInputs
 from terrafair.execution.job import Job, State
+from terrafair.execution.jobs import own
+from terrafair.identity.access import Action, Kind, Thing, Visibility, require
+from terrafair.identity.asking import asker
 from terrafair.web import Web
 from terrafair.workflows import package
 from terrafair.workflows.process import Process
@@ -41,7 +44,7 @@ def router(services: Services) -> APIRouter:
     _reading(routes, services)
     _deploying(routes, services)
 
-    @routes.post("/processes/{processID}/execution", summary="Execute a process")
+    @routes.post("/processes/{processID}/execution", summary="Execute a process", openapi_extra=openapi.EXECUTE)
     async def execute(processID: str, request: Request) -> Response:  # noqa: N803 - the standard's name
         """Run it; `Prefer: respond-async` gives a job to watch, else the results are waited for."""
         body = await request.body()
@@ -100,27 +103,41 @@ def _deploying(routes: APIRouter, services: Services) -> None:
         wanted = request.query_params.get("w", "")
         return await asyncio.to_thread(package.read, body, kind, services.web, wanted, id)
 
-    @routes.post("/processes", status_code=201, summary="Deploy a process")
+    def admit(id: str, action: Action) -> None:  # noqa: A002 - the field's word
+        require(asker().actor, action, _thing(*services.processes.owner(id)))
+
+    @routes.post("/processes", status_code=201, summary="Deploy a process", openapi_extra=openapi.DEPLOY)
     async def deploy(request: Request) -> Response:
-        """From CWL (YAML or JSON) or an OGC application package; `w` names the process in it that runs."""
+        """From CWL (YAML or JSON) or an OGC application package; `w` names the process in it that runs.
+
+        It belongs to the project that the asker works in. Everybody may run it; its author, the owners of its project
+        and the operator may replace it and take it away.
+        """
+        mine = own(asker())
+        require(asker().actor, Action.CREATE, _thing(mine.project, mine.author))
         wanted = await read(request)
-        process = await asyncio.to_thread(services.processes.deploy, wanted)
+        process = await asyncio.to_thread(services.processes.deploy, wanted, mine.project, mine.author)
         base = base_of(request)
         headers = {"Location": base + describe.path(process.id)}
         return JSONResponse(describe.summary(process, base), 201, headers=headers)
 
-    @routes.put("/processes/{processID}", status_code=204, summary="Replace a deployed process")
+    @routes.put("/processes/{processID}", status_code=204, summary="Replace a process", openapi_extra=openapi.DEPLOY)
     async def replace(processID: str, request: Request) -> Response:  # noqa: N803
         # Whether there is one to replace is said before what is wrong with the body.
-        await asyncio.to_thread(services.processes.changeable, processID)
+        await asyncio.to_thread(admit, processID, Action.CHANGE)
         wanted = await read(request, processID)
         await asyncio.to_thread(services.processes.replace, wanted)
         return Response(status_code=204)
 
     @routes.delete("/processes/{processID}", status_code=204, summary="Undeploy a process")
     def undeploy(processID: str) -> Response:  # noqa: N803
+        admit(processID, Action.DELETE)
         services.processes.undeploy(processID)
         return Response(status_code=204)
+
+
+def _thing(project: str, author: str) -> Thing:
+    return Thing(Kind.WORKFLOW, project, author, Visibility.PUBLIC)
 
 
 async def run(services: Services, request: Request, process: Process, wanted: Order) -> Response:

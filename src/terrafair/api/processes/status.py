@@ -25,7 +25,7 @@ def status(job: Job, base: str) -> Document:
         "jobID": job.id,
         "id": job.id,
         "processingEntityType": ENTITY,
-        "status": job.state.value,
+        "status": "created" if job.request.held and job.state is State.ACCEPTED else job.state.value,
         "message": _message(job),
         "created": job.created,
         "started": job.started,

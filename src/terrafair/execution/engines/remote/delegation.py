@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,11 +21,20 @@ HERE_ONLY = frozenset(
 class Delegation:
     """The targets of one platform."""
 
-    def __init__(self, targets: Mapping[str, str], tokens: Mapping[str, str], *, allow_private: bool = False) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, str],
+        tokens: Mapping[str, str],
+        exchanged: Callable[[str], str] = lambda _: "",
+        *,
+        allow_private: bool = False,
+    ) -> None:
+        """`exchanged` gives the token of whoever asks for a target; where it is empty the platform's own one goes."""
+        self._exchanged = exchanged
         self._targets = {name: Target(name, url, tokens.get(name, "")) for name, url in targets.items()}
         self._allow_private = allow_private
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, str, str], tuple[float, Resolution]] = {}
+        self._kept: dict[tuple[str, str, str, str], tuple[float, Resolution]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -38,7 +47,9 @@ class Delegation:
             known = ", ".join(self._targets) or "none; set `targets` in the settings"
             what = f"There is no target {name[:80]!r}."
             raise NotFound(what, remedy=f"Known targets: {known}.", where="target", code="unknown-target")
-        return self._targets[name]
+        found = self._targets[name]
+        token = self._exchanged(name)
+        return replace(found, token=token) if token else found
 
     def connect(self, name: str) -> Connection:
         """Talk to a target."""
@@ -47,7 +58,8 @@ class Delegation:
     def delegate(self, resolution: Resolution, name: str) -> Resolution:
         """What would run at a target; its reasons say why it cannot."""
         digest = resolution.application.digest if resolution.application else resolution.id
-        key = (name, resolution.id, digest)
+        # What one may do there, another may not.
+        key = (name, resolution.id, digest, self.target(name).token)
         with self._lock:
             kept = self._kept.get(key)
         if kept and time.monotonic() - kept[0] < KEPT_SECONDS and not kept[1].reasons:

@@ -25,7 +25,7 @@ class ProcessesServer:
 
     def plan(self, resolution: Resolution) -> Plan | Sequence[Problem]:
         """The process of the same id, if it is the same; else the CWL deployed under an id that says which it is."""
-        name = resolution.workflow or resolution.id
+        name = (resolution.workflow or resolution.id).removesuffix(".cwl")
         application = resolution.application
         mine = application.digest if application else ""
         there = self._describe(name)
@@ -35,7 +35,7 @@ class ProcessesServer:
             if not self._deploys():
                 what = f"{self._to.target.name} does not have the process {name!r}, and takes none (no Part 2)."
                 return [Problem(what, "", "Ask its operator to deploy it.", code="target-lacks-process")]
-            return self._deployed(name.removesuffix(".cwl"), application.content, taken=there is not None)
+            return self._deployed(name, application.content, taken=there is not None)
         kind = resolution.type.value
         what = f"{self._to.target.name} does not have the process {name!r}."
         if there is not None:
@@ -92,7 +92,7 @@ class ProcessesServer:
 
     def outputs(self, job: str) -> Iterator[Output]:
         """Each member of the results document."""
-        document = self._to.json("GET", f"{job}/results")
+        document = _named(self._to.json("GET", f"{job}/results"))
         for name, value in document.items() if isinstance(document, dict) else (("result", document),):
             several = value if isinstance(value, list) and value and _is_link(value[0]) else [value]
             for number, each in enumerate(several):
@@ -139,6 +139,14 @@ def _digest(description: Any) -> str:
         if isinstance(each, dict) and each.get("role") == "digest":
             return str(each.get("title", "")).removeprefix("sha256:")
     return ""
+
+
+def _named(document: Any) -> Any:
+    """The results by name; pygeoapi gives a listing, `{"outputs": [{"id": ..., "value": ...}]}`."""
+    listed = document.get("outputs") if isinstance(document, dict) and set(document) == {"outputs"} else None
+    if not isinstance(listed, list) or not all(isinstance(each, dict) and "id" in each for each in listed):
+        return document
+    return {str(each["id"]): each if "href" in each else each.get("value") for each in listed}
 
 
 def _is_link(value: Any) -> bool:
