@@ -33,6 +33,9 @@ from terrafair.portal import account as account_pages
 from terrafair.portal import administration as administration_pages
 from terrafair.portal import projects as projects_pages
 from terrafair.portal.desk import Desk
+from terrafair.portal.interrupted import Interrupted
+from terrafair.portal.kept import Kept
+from terrafair.portal.page import Pages
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -68,7 +71,12 @@ class Identity:
 
 
 def install(
-    app: "FastAPI", parts: "Parts", engine: sa.Engine, states: Callable[[], dict[str, int]], warning: str
+    app: "FastAPI",
+    parts: "Parts",
+    engine: sa.Engine,
+    states: Callable[[], dict[str, int]],
+    pages: Pages,
+    kept: Kept,
 ) -> None:
     """Routes, pages and the layer in front of all of them."""
     identity = Identity.of(parts.config, engine)
@@ -78,12 +86,12 @@ def install(
     app.include_router(projects_api.router(identity.projects, identity.actors.forget))
     app.include_router(allocations_api.router(identity.allocations, budget(parts), engine, key))
     app.include_router(administration_api.router(identity.people, engine))
-    desk = Desk(warning, lambda: parts.catalogue.commit)
+    desk = Desk(pages)
     signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, identity.actors.forget)
-    app.include_router(account_pages.router(desk, signing, identity.personal))
+    app.include_router(account_pages.router(desk, signing, identity.personal, kept))
     app.include_router(projects_pages.router(desk, identity.projects, identity.allocations, identity.actors.forget))
     app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
-    app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine))
+    app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine), interrupted=Interrupted(kept, pages))
     threading.Thread(target=_keep_days, args=(identity.allocations,), name="days", daemon=True).start()
 
 

@@ -23,17 +23,25 @@ from terrafair.database import open_engine
 from terrafair.execution.job import JobRequest
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.queue import DurableQueue
+from terrafair.identity.allocations import Allocations
 from terrafair.identity.asking import actor
+from terrafair.identity.projects import Projects
 from terrafair.openeo_parts import openeo
-from terrafair.portal import pages, results_view
+from terrafair.portal import pages, publish, results_view
 from terrafair.portal.backend import PortalBackend
+from terrafair.portal.kept import Kept
 from terrafair.portal.page import Pages
+from terrafair.portal.publish_form import Describing
+from terrafair.portal.publish_walk import Walks
 from terrafair.portal.results_source import JobResults
+from terrafair.portal.standing import Standings
+from terrafair.publishing.form import Form
 from terrafair.publishing.store import Store
 from terrafair.workflows.check import bind
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
+    from terrafair.publishing.publisher import Publisher
     from terrafair.publishing.standins.embedded import ArchiveAccess, ForgeAccess
 
 CATALOGUE_WATCH_SECONDS = 5.0
@@ -68,7 +76,7 @@ def build(
         publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
     )
     _stac(parts, app, stack)
-    _portal(parts, app, services)
+    _portal(parts, app, services, publisher, forge)
     _openeo(parts, app, services)
     app.state.warm = services.verdicts.table
     return app
@@ -135,18 +143,38 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
     threading.Thread(target=_follow_catalogue, args=(parts, ended), name="products", daemon=True).start()
 
 
-def _portal(parts: "Parts", app: FastAPI, services: Services) -> None:
+def _portal(
+    parts: "Parts", app: FastAPI, services: Services, publisher: "Publisher", forge: "ForgeAccess | None"
+) -> None:
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     backend = PortalBackend(
         services.verdicts.table,
         lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
         services.runs,
     )
-    surroundings = pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of)
+    engine = services.engine
+    standing = Standings(Projects(engine), Allocations(engine))
+    surroundings = pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of, standing)
+    frame, kept = Pages(surroundings), Kept(engine)
     source = JobResults(services.runs, parts.painters.paint)
-    app.include_router(results_view.router(source, Pages(surroundings)))
-    app.include_router(pages.router(parts.catalogue, backend, backend, surroundings))
-    identity_parts.install(app, parts, services.engine, services.all_jobs.states, warning)
+    app.include_router(results_view.router(source, frame))
+    app.include_router(pages.router(parts.catalogue, backend, backend, frame))
+
+    def sync() -> None:
+        parts.catalogue.sync(parts.catalogue.source, parts.catalogue.branch)
+        publisher.seen(parts.catalogue_files())
+
+    publishing = publish.Publishing(
+        Describing(publisher, Store(engine), kept),
+        Form(lambda: parts.rules.store, parts.catalogue_files),
+        Walks(publisher),
+        services.jobs.admit,
+        lambda: services.runs.listing(status="successful", limit=200),
+        sync,
+        forge.forge if forge else None,
+    )
+    app.include_router(publish.router(frame, publishing))
+    identity_parts.install(app, parts, engine, services.all_jobs.states, frame, kept)
     app.mount("/static", pages.static())
 
 

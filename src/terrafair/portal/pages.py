@@ -15,9 +15,8 @@ def static() -> Static:
     return Static(directory=STATIC)
 
 
-def router(catalogue: find.Finding, running: run.Running, watching: results.Watching, about: Surroundings) -> APIRouter:
-    """The start page and the five words: `/find`, `/develop`, `/run`, `/results`, `/publish`."""
-    pages = Pages(about)
+def router(catalogue: find.Finding, running: run.Running, watching: results.Watching, pages: Pages) -> APIRouter:
+    """The start page and four of the five words: `/find`, `/develop`, `/run`, `/results`; `publish` has the fifth."""
     routes = pages.router()
 
     @routes.get("/")
@@ -27,10 +26,6 @@ def router(catalogue: find.Finding, running: run.Running, watching: results.Watc
     @routes.get("/develop")
     def develop(request: Request) -> Response:
         return pages.show(request, "develop.html", {})
-
-    @routes.get("/publish")
-    def publish(request: Request) -> Response:
-        return pages.show(request, "publish.html", {})
 
     @routes.get("/patterns")
     def patterns(request: Request) -> Response:
