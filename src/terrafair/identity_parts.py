@@ -2,7 +2,6 @@
 
 import hmac
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from terrafair.api.reception import Reception
 from terrafair.config import Config
 from terrafair.database import transaction
 from terrafair.execution.budget import Budget
+from terrafair.execution.quote import Quotes
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.credits import Prices
 from terrafair.identity.oidc import OidcTokens
@@ -74,7 +74,7 @@ def install(
     app: "FastAPI",
     parts: "Parts",
     engine: sa.Engine,
-    states: Callable[[], dict[str, int]],
+    works: administration_pages.Works,
     pages: Pages,
     kept: Kept,
 ) -> None:
@@ -84,14 +84,18 @@ def install(
     key = hmac.digest(secret(engine), b"usage report", "sha256")
     app.include_router(account_api.router(identity.personal, parties(parts.config), identity.actors.forget))
     app.include_router(projects_api.router(identity.projects, identity.actors.forget))
-    app.include_router(allocations_api.router(identity.allocations, budget(parts), engine, key))
+    app.include_router(
+        allocations_api.router(identity.allocations, Quotes(engine, budget(parts), identity.allocations), key)
+    )
     app.include_router(administration_api.router(identity.people, engine))
     desk = Desk(pages)
     signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, identity.actors.forget)
     app.include_router(account_pages.router(desk, signing, identity.personal, kept))
     app.include_router(projects_pages.router(desk, identity.projects, identity.allocations, identity.actors.forget))
-    app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
-    app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine), interrupted=Interrupted(kept, pages))
+    app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, works))
+    app.add_middleware(
+        Reception, actors=identity.actors, note=partial(note, engine), interrupted=Interrupted(kept, pages)
+    )
     threading.Thread(target=_keep_days, args=(identity.allocations,), name="days", daemon=True).start()
 
 

@@ -9,13 +9,12 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from terrafair import __version__, identity_parts
+from terrafair import __version__, identity_parts, portal_parts
 from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
 from terrafair.api.features import application as features
 from terrafair.api.guard import guard
 from terrafair.api.openeo.capabilities import well_known
 from terrafair.api.runs import Runs
-from terrafair.api.shapes import resolution
 from terrafair.api.stac import application as stac_application
 from terrafair.api.stac import service as stac_service
 from terrafair.api.verdicts import Verdicts
@@ -23,25 +22,13 @@ from terrafair.database import open_engine
 from terrafair.execution.job import JobRequest
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.queue import DurableQueue
-from terrafair.identity.allocations import Allocations
 from terrafair.identity.asking import actor
-from terrafair.identity.projects import Projects
 from terrafair.openeo_parts import openeo
-from terrafair.portal import pages, publish, results_view
-from terrafair.portal.backend import PortalBackend
-from terrafair.portal.kept import Kept
-from terrafair.portal.page import Pages
-from terrafair.portal.publish_form import Describing
-from terrafair.portal.publish_walk import Walks
-from terrafair.portal.results_source import JobResults
-from terrafair.portal.standing import Standings
-from terrafair.publishing.form import Form
 from terrafair.publishing.store import Store
 from terrafair.workflows.check import bind
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
-    from terrafair.publishing.publisher import Publisher
     from terrafair.publishing.standins.embedded import ArchiveAccess, ForgeAccess
 
 CATALOGUE_WATCH_SECONDS = 5.0
@@ -76,7 +63,7 @@ def build(
         publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
     )
     _stac(parts, app, stack)
-    _portal(parts, app, services, publisher, forge)
+    portal_parts.install(app, parts, services, publisher, forge)
     _openeo(parts, app, services)
     app.state.warm = services.verdicts.table
     return app
@@ -141,41 +128,6 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
     ended = threading.Event()
     stack.callback(ended.set)
     threading.Thread(target=_follow_catalogue, args=(parts, ended), name="products", daemon=True).start()
-
-
-def _portal(
-    parts: "Parts", app: FastAPI, services: Services, publisher: "Publisher", forge: "ForgeAccess | None"
-) -> None:
-    warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
-    backend = PortalBackend(
-        services.verdicts.table,
-        lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
-        services.runs,
-    )
-    engine = services.engine
-    standing = Standings(Projects(engine), Allocations(engine))
-    surroundings = pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of, standing)
-    frame, kept = Pages(surroundings), Kept(engine)
-    source = JobResults(services.runs, parts.painters.paint)
-    app.include_router(results_view.router(source, frame))
-    app.include_router(pages.router(parts.catalogue, backend, backend, frame))
-
-    def sync() -> None:
-        parts.catalogue.sync(parts.catalogue.source, parts.catalogue.branch)
-        publisher.seen(parts.catalogue_files())
-
-    publishing = publish.Publishing(
-        Describing(publisher, Store(engine), kept),
-        Form(lambda: parts.rules.store, parts.catalogue_files),
-        Walks(publisher),
-        services.jobs.admit,
-        lambda: services.runs.listing(status="successful", limit=200),
-        sync,
-        forge.forge if forge else None,
-    )
-    app.include_router(publish.router(frame, publishing))
-    identity_parts.install(app, parts, engine, services.all_jobs.states, frame, kept)
-    app.mount("/static", pages.static())
 
 
 def _openeo(parts: "Parts", app: FastAPI, services: Services) -> None:

@@ -33,6 +33,8 @@ OPEN = (f"{OWN_ANSWERS}/", "/account/", "/tiles/")
 QUESTIONS = ("/search", "/aggregate", "/api/estimate")
 SIGN_IN = "/account/sign-in"
 GUESSABLE = ("/account/sign-in", "/openeo/credentials/basic")
+TYPING = "/draft"
+"""End of paths that keep what is being typed: nothing has been asked for yet."""
 FORM_BYTES = 1_000_000
 PROJECT_COOKIE = "terrafair_project"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -90,7 +92,8 @@ class Reception:
                 return
             scope.setdefault("state", {})["asker"] = who
             with asking(who):
-                noted = send if scope.get("method", "GET") in SAFE else self._noted(scope, send)
+                unnoted = scope.get("method", "GET") in SAFE or scope["path"].endswith(TYPING)
+                noted = send if unnoted else self._noted(scope, send)
                 await self._app(scope, receive, _led(scope, headers, _marked(noted, request)))
 
     def _noted(self, scope: Scope, send: Send) -> Send:

@@ -47,7 +47,9 @@ class Interrupted:
                 fields = {name: [str(each) for each in given.getlist(name) if isinstance(each, str)] for name in given}
             secret = await run_in_threadpool(self._kept.leave, scope["path"], _plain(fields))
         except (TerrafairError, HTTPException) as fault:
-            error = fault if isinstance(fault, TerrafairError) else InvalidInput(f"The form cannot be read: {fault.detail}")
+            error = (
+                fault if isinstance(fault, TerrafairError) else InvalidInput(f"The form cannot be read: {fault.detail}")
+            )
             reply = self._pages.problem(request, error)
         else:
             reply = RedirectResponse(f"{SIGN_IN}?next={quote(_back(scope['path']), safe='')}&ended=form", 303)

@@ -90,6 +90,9 @@ def _text(fields: Fields) -> str:
     text = json.dumps({name: list(values) for name, values in fields.items()}, ensure_ascii=False)
     if len(text) > LARGEST:
         raise InvalidInput(
-            f"The form holds {len(text):,} characters.", f"At most {LARGEST:,} are kept.", "Shorten it.", code="too-large"
+            f"The form holds {len(text):,} characters.",
+            f"At most {LARGEST:,} are kept.",
+            "Shorten it.",
+            code="too-large",
         )
     return text

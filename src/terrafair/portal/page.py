@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from terrafair import __version__
@@ -127,6 +128,8 @@ class Pages:
                             # A script of ours asks: the application answers in its one shape.
                             raise
                         return pages.problem(request, error)
+                    except HTTPException as fault:
+                        return pages.problem(request, InvalidInput(f"{fault.detail}."))
                     except RequestValidationError as fault:
                         first = fault.errors()[0]
                         where = str(first["loc"][-1])

@@ -4,6 +4,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from terrafair.portal import find, results, run
+from terrafair.portal.kept import Kept
+from terrafair.portal.link_check import LinkCheck
 from terrafair.portal.page import STATIC, Pages, Static, Surroundings
 from terrafair.portal.patterns import EXAMPLES
 
@@ -15,7 +17,14 @@ def static() -> Static:
     return Static(directory=STATIC)
 
 
-def router(catalogue: find.Finding, running: run.Running, watching: results.Watching, pages: Pages) -> APIRouter:
+def router(
+    catalogue: find.Finding,
+    running: run.Running,
+    watching: results.Watching,
+    pages: Pages,
+    kept: Kept,
+    checks: LinkCheck | None = None,
+) -> APIRouter:
     """The start page and four of the five words: `/find`, `/develop`, `/run`, `/results`; `publish` has the fifth."""
     routes = pages.router()
 
@@ -39,7 +48,7 @@ def router(catalogue: find.Finding, running: run.Running, watching: results.Watc
     def job(id: str) -> Response:  # noqa: A002 - the field's word
         return RedirectResponse(f"/results/{id}", 308)
 
-    routes.include_router(find.router(pages, catalogue))
-    routes.include_router(run.router(pages, running))
+    routes.include_router(find.router(pages, catalogue, checks))
+    routes.include_router(run.router(pages, running, kept))
     routes.include_router(results.router(pages, watching))
     return routes

@@ -85,6 +85,7 @@ def router(pages: Pages, publishing: Publishing) -> APIRouter:
     """`/publish` and what lies below it."""
     routes = pages.router()
     _choosing(routes, pages, publishing)
+    _editing(routes, pages, publishing)
     _describing(routes, pages, publishing)
     _reviewing(routes, pages, publishing)
     _following(routes, pages, publishing)
@@ -108,6 +109,21 @@ def _choosing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
         return JSONResponse(publishing.form.terms(kind), headers=headers)
 
 
+def _editing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
+    @routes.get("/publish/edit/{kind}/{id}")
+    def edit(request: Request, kind: str, id: str) -> Response:  # noqa: A002
+        """An entry is edited where it was published from; else a result of yours becomes its next version."""
+        if kind not in {"product", "experiment", "workflow"}:
+            raise NotFound(f"{kind[:40]!r} is not published from here.")
+        entry = path(f"{kind}s", id)
+        for publication in publishing.listing():
+            # A workflow is named by each of its experiments: the newest publication describes it.
+            if entry in publication.entries:
+                return RedirectResponse(f"/publish/{quote(publication.job)}", 303)
+        content = {"kind": kind, "id": id, "entry": entry, "jobs": publishing.jobs(), "steps": STEPS, "at": 0}
+        return pages.show(request, "publish/edit.html", content)
+
+
 def _row(publication: Publication) -> Document:
     title = publication.answers.get("product_title") or publication.answers.get("product") or publication.job
     return {
@@ -125,7 +141,9 @@ def _describing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None
     def describe(request: Request, job: str) -> Response:
         publishing.admit(job, Action.PUBLISH)
         behind = left(request, describing.kept, request.url.path)
-        return _form(pages, request, publishing, describing.read(job, before=behind), came_back=behind is not None)
+        ids = {name: [text] for name in ("product", "experiment") if (text := request.query_params.get(name, ""))}
+        described = describing.read(job, ids) if ids else describing.read(job, before=behind)
+        return _form(pages, request, publishing, described, came_back=behind is not None)
 
     @routes.post("/publish/{job}")
     async def save(request: Request, job: str) -> Response:
@@ -311,5 +329,3 @@ def _page(entry: str) -> tuple[str, str, str]:
     folder, name = entry.split("/")[:2]
     kind = {"eo-missions": "mission"}.get(folder, folder.removesuffix("s"))
     return kind, name, f"/find/{kind}/{quote(name, safe='')}"
-
-

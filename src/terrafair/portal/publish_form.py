@@ -125,5 +125,3 @@ def place(publication: Publication | None, job: str) -> str:
     if publication is None or publication.state is State.DRAFT:
         return _path(job)
     return f"{_path(job)}/review" if publication.state is State.CHECKED else f"{_path(job)}/follow"
-
-

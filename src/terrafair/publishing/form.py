@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urljoin
 
@@ -88,7 +89,10 @@ NEEDED = frozenset(
     }
 )  # fmt: skip
 """Those without which nothing is published; the same that `prefill.questions` asks for."""
-TITLES = {"doi": "DOI", "code": "Address of the code", "contract": "ESA contract", "parameters": "CF standard names"}
+TITLES = {
+    "doi": "DOI", "code": "Address of the code", "contract": "ESA contract", "parameters": "CF standard names",
+    "product": "Id of the product", "experiment": "Id of the experiment", "workflow": "Id of the workflow",
+}  # fmt: skip
 TERMS = {"themes": "themes", "variables": "variables", "missions": "eo-missions", "project": "projects"}
 """Answer -> kind of the entries that it names."""
 ADDRESSES = frozenset({"documentation", "project_website", "code"})
@@ -148,7 +152,9 @@ class Form:
         present = Present(self._catalogue().get)
         return _listed(present, kind)
 
-    def _question(self, name: str, values: tuple[str, ...], problems: tuple[Problem, ...], present: Present) -> Question:
+    def _question(
+        self, name: str, values: tuple[str, ...], problems: tuple[Problem, ...], present: Present
+    ) -> Question:
         spot = PLACES.get(name)
         shape = self._shape(spot) if spot else {}
         title = TITLES.get(name) or name.replace("_", " ").capitalize()
@@ -236,10 +242,15 @@ def _listed(present: Present, kind: str) -> list[tuple[str, str]]:
 
 def _abouts() -> dict[str, str]:
     """What each answer is, from the words beside it in `Answers`."""
-    body = next(node for node in ast.walk(ast.parse(inspect.getsource(Answers))) if isinstance(node, ast.ClassDef)).body
+    tree = ast.parse(inspect.getsource(Answers))
+    body = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)).body
     found: dict[str, str] = {}
-    for one, following in zip(body, body[1:], strict=False):
-        said = following.value.value if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant) else ""
+    for one, following in pairwise(body):
+        said = (
+            following.value.value
+            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            else ""
+        )
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
             found[one.target.id] = str(said)
     return found
@@ -271,7 +282,9 @@ def told(problem: Problem) -> Problem:
     """A problem without words that are meant for the command line."""
     what = problem.why if problem.code == "answer-missing" and problem.why else problem.what
     why = "" if what == problem.why else problem.why
-    remedy = "" if problem.remedy.startswith("Give it: --set") else problem.remedy.replace(": --set experiment=...", ".")
+    remedy = (
+        "" if problem.remedy.startswith("Give it: --set") else problem.remedy.replace(": --set experiment=...", ".")
+    )
     where = "" if problem.where in NAMES else problem.where
     return Problem(what, why, remedy, where, problem.code)
 
@@ -293,4 +306,3 @@ def answers(texts: Mapping[str, Iterable[str]]) -> dict[str, Any]:
         else:
             found[name] = values[-1] if values else ""
     return found
-
