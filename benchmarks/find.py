@@ -43,7 +43,7 @@ SEARCHES = (
         "aerosol optical depth",
         "SMOS",
     ),
-    *("CryoSat", "phytoplankton carbon", "ozone column", "permafrots", ""),
+    *("lightning", "SMOS", "CryoSat", "phytoplankton carbon", "ozone column", "permafrots", ""),
 )
 NARROWED = (
     {"kind": "product"},

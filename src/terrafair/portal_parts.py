@@ -10,7 +10,7 @@ from terrafair.api import problems
 from terrafair.api.shapes import resolution, verdict
 from terrafair.catalogue.records import Kind
 from terrafair.execution.job import State
-from terrafair.execution.levels import levels
+from terrafair.execution.levels import Ran, levels, ran
 from terrafair.execution.quote import Quotes
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.projects import Projects
@@ -124,11 +124,10 @@ def _works(parts: "Parts", services: "Services", sync: Callable[[], None]) -> Wo
         waiting = jobs.listing(state=State.ACCEPTED.value, limit=JOBS_MEASURED)
         return waiting[-1].created if waiting else ""
 
-    def engines() -> list[Finding]:
+    def engines() -> list[Ran]:
         limits = parts.limits
         each = f"at most {limits.seconds / 3600:g} h and {limits.memory / 2**30:.1f} GiB a job"
-        running = f"{parts.config.workers} job{'s' if parts.config.workers != 1 else ''} at once"
-        return [Finding(f"engine {kind.value}", True, f"{each}, {running}.") for kind in parts.engines]
+        return ran([kind.value for kind in parts.engines], jobs.listing(limit=JOBS_MEASURED), each)
 
     return Works(
         jobs.states,

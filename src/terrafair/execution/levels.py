@@ -42,6 +42,34 @@ def levels(jobs: Iterable[Job], now: datetime | None = None) -> list[Level]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How the jobs of one engine fared within the longest period."""
+
+    part: str
+    works: bool | None
+    """Whether the last one that ended by itself ended well; None: there was none."""
+    says: str
+
+
+def ran(engines: Iterable[str], jobs: Iterable[Job], limits: str, now: datetime | None = None) -> list[Ran]:
+    """Of each engine; `limits` is what each of its jobs may take."""
+    start = (now or datetime.now(UTC)) - timedelta(days=PERIODS[-1][1])
+    ended = [job for job in jobs if job.state in {State.SUCCESSFUL, State.FAILED} and _at(job.created) > start]
+    return [_ran(name, [job for job in ended if job.type == name], limits) for name in engines]
+
+
+def _ran(name: str, jobs: list[Job], limits: str) -> Ran:
+    if not jobs:
+        return Ran(f"engine {name}", None, f"No job of it has ended in {PERIODS[-1][0]}; {limits}.")
+    last = max(jobs, key=lambda job: job.finished)
+    well = sum(job.state is State.SUCCESSFUL for job in jobs)
+    says = f"{well} of {len(jobs)} jobs ended well in {PERIODS[-1][0]}, the last one ended {last.state.value} at"
+    return Ran(
+        f"engine {name}", last.state is State.SUCCESSFUL, f"{says} {last.finished[:16].replace('T', ' ')}; {limits}."
+    )
+
+
 def _level(name: str, jobs: list[Job]) -> Level:
     waits = [_between(job.created, job.started) for job in jobs if job.started]
     took = [_between(job.started, job.finished) for job in jobs if job.state is State.SUCCESSFUL]

@@ -66,7 +66,7 @@ def _back(path: str) -> str:
 
 
 def _plain(fields: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {name: values for name, values in fields.items() if name != "csrf"}
+    return {name: values for name, values in fields.items() if values and name != "csrf"}
 
 
 def _bounded(receive: Receive) -> Receive:

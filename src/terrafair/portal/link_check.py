@@ -61,7 +61,7 @@ class LinkCheck:
         try:
             self.get(address)
         except TerrafairError as error:
-            if error.problem.code == "too-large":
+            if error.problem.code == "document-too-large":
                 return Answer(True, "answers, with more than was read")
             return Answer(False, error.problem.what)
         return Answer(True, "answers")

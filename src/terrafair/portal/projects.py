@@ -46,12 +46,17 @@ class Rooms:
     def show(self, request: Request, id: str, *, invitation: str = "") -> Response:  # noqa: A002
         """One project."""
         who = actor()
+        usage = [row for row in self.allocations.usage(who) if row.project == id]
+        months = {
+            month: sum(row.spent for row in usage if row.month == month) for month in sorted({r.month for r in usage})
+        }
         content = {
             "project": self.projects.get(who, id),
             "members": self.projects.members(who, id),
             "groups": self.projects.groups(who, id),
             "allocations": self.allocations.listing(who, id),
-            "usage": [row for row in self.allocations.usage(who) if row.project == id],
+            "usage": usage,
+            "months": months,
             "managing": may(who, Action.MANAGE, Thing(Kind.PROJECT, id)),
             "roles": list(Role),
             "invitation": invitation,
