@@ -174,7 +174,7 @@ def test_published_reviewed_merged_and_found_again(ada: Seen, job: str) -> None:
     assert page.locator(".diff .removed").count() == 0
     ada.accessible()
     page.get_by_role("button", name="Archive the data and open the pull request").click()
-    page.get_by_role("button", name="Play the reviewer").wait_for(timeout=120_000)
+    page.get_by_role("button", name="Play the reviewer").wait_for(timeout=200_000)
     assert "green" in page.locator("table").inner_text()
     ada.accessible()
     page.get_by_role("button", name="Play the reviewer").click()
@@ -252,13 +252,13 @@ def test_a_job_that_is_cancelled_or_fails_says_so(ada: Seen, tmp_path: Path) -> 
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_url("**/results/*")
     page.get_by_role("button", name="Cancel").click()
-    page.locator("#job[data-ended=yes]").wait_for(timeout=60_000)
+    page.locator("#job[data-ended=yes]").wait_for(timeout=200_000)
     assert page.locator(".status").first.inner_text() in {"dismissed", "successful"}
     ada.open("/run/experiment/demo-ndvi")
     page.get_by_label("Collection", exact=True).fill("s3://terrafair/datasets/none/collection.json")
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_url("**/results/*")
-    page.locator("#job[data-ended=yes]").wait_for(timeout=120_000)
+    page.locator("#job[data-ended=yes]").wait_for(timeout=200_000)
     assert page.locator(".status").first.inner_text() == "failed"
     assert page.locator("main").inner_text().count("none/collection.json") > 0
     ada.accessible()
