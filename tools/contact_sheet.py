@@ -25,14 +25,28 @@ SHOWN = 0.25
 
 def pages(url: str) -> list[str]:
     """The fixed pages, and one of each kind that has an id."""
-    found = ["/find", "/find?text=ndvi", "/develop", "/run", "/results", "/publish", "/patterns", "/find/theme/none"]
-    for row in _json(f"{url}/api/experiments")[:1]:
-        found += [f"/find/{row['kind']}/{row['id']}", f"/run/{row['kind']}/{row['id']}"]
+    found = ["/find", "/find?text=ndvi", "/find/theme/none"]
+    entries = _json(f"{url}/api/experiments")
+    found += [f"/find/{row['kind']}/{row['id']}" for row in entries[:1]]
     found += [f"/find/product/{hit['id']}" for hit in _json(f"{url}/api/find?kind=product&limit=1")["items"]]
+    found += ["/develop", "/run"]
+    for runs in (True, False):
+        chosen = [row for row in entries if row["executable"] is runs]
+        found += [f"/run/{row['kind']}/{row['id']}" for row in chosen[:1]]
+    found += ["/results", *_of_a_job(url), "/publish", *_of_a_publication(url)]
+    return [*found, "/projects", "/account/sign-in", "/admin", "/patterns"]
+
+
+def _of_a_job(url: str) -> list[str]:
     for job in _json(f"{url}/api/jobs"):
         if job["status"] == "successful":
-            return [*found, f"/results/{job['id']}", f"/results/{job['id']}/map"]
-    return found
+            return [f"/results/{job['id']}", f"/results/{job['id']}/view"]
+    return []
+
+
+def _of_a_publication(url: str) -> list[str]:
+    begun = [row["job"] for row in _json(f"{url}/api/publications") if row["state"] != "draft"]
+    return [f"/publish/{job}{step}" for job in begun[:1] for step in ("", "/review", "/follow")]
 
 
 def _json(url: str) -> Any:
