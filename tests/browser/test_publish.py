@@ -299,7 +299,7 @@ def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, job: str) ->
 
 def _size(reply: Any) -> int:
     """Bytes, without what maps are made of."""
-    if re.search(r"vendor/(eox-map|ol|countries|material)", reply.url) or reply.status in {301, 302, 303, 307, 308}:
+    if re.search(r"vendor/(eox-map|ol|countries|material)", reply.url) or 300 <= reply.status < 400:
         return 0
     length = reply.headers.get("content-length")
     return int(length) if length else len(reply.body())
