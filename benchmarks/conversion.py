@@ -3,7 +3,7 @@
     python benchmarks/conversion.py
 
 CPU seconds of the process with all its threads; the best of several rounds that take turns, so that a loaded machine
-slows both alike. MB are of unpacked values. Inputs are a real Landsat scene and sea-surface temperatures where the
+slows both alike. MB are of unpacked values. Inputs are two real Landsat scenes and sea-surface temperatures where the
 shared samples are there, else noise of the same kind.
 """
 
@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,32 +46,44 @@ def report(title: str, amount: float, unit: str, found: dict[str, tuple[float, f
         print(f"  {name:34} {amount / cpu:8.1f} {unit} per CPU second, {amount / wall:8.1f} per second")
 
 
-def scene(folder: Path) -> tuple[Path, float]:
-    """A striped GeoTIFF of a scene's size, three bands of 16 bits, and its MB."""
+def scenes(folder: Path) -> Iterator[tuple[str, Path, float]]:
+    """Striped GeoTIFFs of a scene's size, three bands of 16 bits: their names and MB of pixels.
+
+    The first holds measurements. The second holds so few different integers that we take them for classes and keep the
+    nearest pixel in overviews, where rio-cogeo is told to average: another image, and not the same work.
+    """
     root = samples()
     if root:
         with rasterio.open(root / "landsat8_montreal_rgb_uint16_cog.tif") as source:
-            tile, profile = source.read(), source.profile
+            measured, profile = source.read(), source.profile
+        with rasterio.open(root / "landsat8_greenland_b_uint16_cog.tif") as source:
+            few = source.read()
     else:
-        tile = np.random.default_rng(1).normal(9000, 300, (3, 779, 790)).astype("uint16")
+        measured = np.random.default_rng(1).normal(9000, 300, (3, 779, 790)).astype("uint16")
         profile = {"crs": "EPSG:32618", "transform": rasterio.Affine(300, 0, 0, 0, -300, 0), "nodata": 0}
-    values = np.tile(tile, (1, 4, 4))
-    path = folder / "scene.tif"
+        few = np.random.default_rng(1).integers(0, 15, (1, 779, 790)).astype("uint16")
     kept = {name: profile.get(name) for name in ("crs", "transform", "nodata")}
-    shape = {"count": values.shape[0], "height": values.shape[1], "width": values.shape[2]}
-    with rasterio.open(path, "w", driver="GTiff", dtype="uint16", **shape, **kept) as file:
-        file.write(values)
-    return path, values.nbytes / 1e6
+    for name, tile in (("measurements", measured), ("few values", few)):
+        wanted = np.resize(tile, (3, *tile.shape[1:]))
+        values = np.tile(wanted, (1, 3200 // tile.shape[1], 3200 // tile.shape[2]))
+        path = folder / f"{name.replace(' ', '-')}.tif"
+        shape = {"count": values.shape[0], "height": values.shape[1], "width": values.shape[2]}
+        with rasterio.open(path, "w", driver="GTiff", dtype="uint16", **shape, **kept) as file:
+            file.write(values)
+        yield f"{name}, {len(np.unique(tile))} different", path, values.nbytes / 1e6
 
 
 def cogs(folder: Path) -> None:
+    for title, path, size in scenes(folder):
+        _cogs(folder, title, path, size)
+
+
+def _cogs(folder: Path, title: str, path: Path, size: float) -> None:
     from rio_cogeo.cogeo import cog_translate
     from rio_cogeo.profiles import cog_profiles
 
     from terrafair.data import cog
     from terrafair.data.classify import Kind
-
-    path, size = scene(folder)
 
     def ours() -> None:
         cog.write(path, Kind.TIFF, folder / "ours.tif")
@@ -79,8 +91,8 @@ def cogs(folder: Path) -> None:
     def verified() -> None:
         cog.write(path, Kind.TIFF, folder / "verified.tif", verify=True)
 
-    def rio(profile: dict[str, Any], name: str) -> None:
-        cog_translate(str(path), str(folder / name), profile, quiet=True, overview_resampling="average")
+    def rio(profile: dict[str, Any], name: str, resampling: str = "average") -> None:
+        cog_translate(str(path), str(folder / name), profile, quiet=True, overview_resampling=resampling)
 
     profile = dict(cog_profiles.get("zstd"))
     same = {**profile, "ZSTD_LEVEL": 1, "PREDICTOR": 2}
@@ -88,12 +100,13 @@ def cogs(folder: Path) -> None:
         {
             "terrafair": ours,
             "terrafair --verify": verified,
-            "rio-cogeo, same codec and level": lambda: rio(same, "same.tif"),
+            "rio-cogeo, same codec, averages": lambda: rio(same, "same.tif"),
+            "rio-cogeo, same codec, nearest": lambda: rio(same, "nearest.tif", "nearest"),
             "rio-cogeo, its own defaults": lambda: rio(dict(cog_profiles.get("deflate")), "default.tif"),
         }
     )
-    report(f"COG of a scene of {size:.0f} MB", size, "MB", found)
-    sizes = {name: (folder / f"{name}.tif").stat().st_size / 1e6 for name in ("ours", "same", "default")}
+    report(f"COG of a scene of {size:.0f} MB ({title})", size, "MB", found)
+    sizes = {name: (folder / f"{name}.tif").stat().st_size / 1e6 for name in ("ours", "same", "nearest", "default")}
     print("  written: " + ", ".join(f"{name} {each:.1f} MB" for name, each in sizes.items()))
 
 

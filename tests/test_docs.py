@@ -45,15 +45,20 @@ def test_every_error_code_is_explained() -> None:
 
 
 def test_every_command_has_help_and_an_example() -> None:
-    def walk(command: click.Command, path: str) -> None:
+    context = click.Context(main)
+
+    def walk(command: click.Command | None, path: str) -> None:
+        assert command is not None, path
         assert command.help, path
         if isinstance(command, click.Group):
-            for name, child in command.commands.items():
-                walk(child, f"{path} {name}")
+            for name in command.list_commands(context):
+                walk(command.get_command(context, name), f"{path} {name}")
 
     walk(main, "terrafair")
     for name in ("find", "experiments", "explain", "run", "reproduce", "publish", "publications", "serve"):
-        assert "Example" in (main.commands[name].help or ""), name
+        command = main.get_command(context, name)
+        assert command is not None
+        assert "Example" in (command.help or ""), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -73,8 +78,9 @@ def test_commands_in_documents_exist(page: Path) -> None:
             command: click.Command = main
             rest = words[1:]
             while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-                assert rest[0] in command.commands, f"{page.name}: {line}"
-                command, rest = command.commands[rest[0]], rest[1:]
+                found = command.get_command(click.Context(command), rest[0])
+                assert found is not None, f"{page.name}: {line}"
+                command, rest = found, rest[1:]
             options = {name for option in command.params for name in option.opts} | {"--help", "-h", "--version"}
             used = [word.split("=")[0] for word in rest if re.match(r"--?[a-zA-Z]", word)]
             assert [word for word in used if word not in options] == [], f"{page.name}: {line}"

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Installs the system packages that some tests need, where that is possible; the tests skip with a reason where it is not.
 set -u
-wanted="bubblewrap podman runc chromium"
+wanted="bubblewrap podman runc chromium prometheus"
 missing=""
 for package in $wanted; do
-    command -v "$(echo "$package" | sed s/bubblewrap/bwrap/)" >/dev/null 2>&1 || missing="$missing $package"
+    command -v "$(echo "$package" | sed "s/bubblewrap/bwrap/; s/prometheus/promtool/")" >/dev/null 2>&1 || missing="$missing $package"
 done
 # Items in PostgreSQL: any version that the system has, with its PostGIS.
 if ! ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1; then

@@ -423,3 +423,28 @@ def work(config: Config, slot: str = "worker-0") -> None:
     from terrafair.server import work as run
 
     run(Parts(config), slot)
+
+
+def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Copy a platform into a folder: `{folder, files, objects, bytes}`."""
+    from terrafair import operations_parts
+
+    entries = operations_parts.back_up(config, folder, say).entries
+    objects = sum(entry.path.startswith("objects/") for entry in entries)
+    size = sum(entry.size for entry in entries)
+    return {"folder": str(folder), "files": len(entries) - objects, "objects": objects, "bytes": size}
+
+
+def restore(config: Config, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Bring a copy into an empty home: `{home, version, created, objects}`."""
+    from terrafair import operations_parts
+
+    manifest, objects = operations_parts.restore(config, folder, say)
+    return {"home": str(config.home), "version": manifest.version, "created": manifest.created, "objects": objects}
+
+
+def verify_backup(folder: Path) -> list[str]:
+    """The damaged or missing files of a copy."""
+    from terrafair.operations.backup import verify
+
+    return verify(folder)

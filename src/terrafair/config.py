@@ -5,13 +5,10 @@
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-
-import platformdirs
 
 from terrafair.errors import InvalidInput, Problem
 
@@ -124,6 +121,8 @@ class Config:
     """Bytes that one person may upload through openEO."""
     dask_scheduler: str = ""
     """Address of a Dask scheduler whose workers see the job folders, for openEO; empty: threads of each job's own."""
+    metrics: str = "operator"
+    """Who may read `/metrics`: `operator` (a scraper with a personal token), or `open`: everybody who gets there."""
     demo: bool = True
     """Seed the demo catalogue, dataset and workflows at first start."""
 
@@ -139,7 +138,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     Raises `InvalidInput` that names the setting, the value seen and what it takes.
     """
     environment = os.environ if environment is None else environment
-    home = Path(environment.get("TERRAFAIR_HOME") or platformdirs.user_data_path("terrafair")).expanduser().absolute()
+    home = Path(environment.get("TERRAFAIR_HOME") or _usual_home()).expanduser().absolute()
     file = Path(environment.get("TERRAFAIR_CONFIG") or home / "terrafair.toml").expanduser()
     values = _read_file(file, named="TERRAFAIR_CONFIG" in environment)
     kinds = {entry.name: str(entry.type) for entry in fields(Config)}
@@ -158,13 +157,24 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     return Config(home=home, **parsed)
 
 
+def _usual_home() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("terrafair")
+
+
 def _read_file(file: Path, *, named: bool) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        content = file.read_bytes()
     except FileNotFoundError:
         if named:
             raise InvalidInput(f"The settings file {file} does not exist.", remedy="Mend TERRAFAIR_CONFIG.") from None
         return {}
+    # Its parser takes longer to load than most commands run without a file.
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise InvalidInput(f"The settings file does not parse: {fault}.", where=str(file)) from fault
 
@@ -175,6 +185,7 @@ _CHOICES = {
     "containers": ("auto", "podman", "none"),
     "anonymous": ("auto", "operator", "visitor"),
     "archive_route": ("machine", "manual"),
+    "metrics": ("operator", "open"),
 }
 
 

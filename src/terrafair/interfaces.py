@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from terrafair import __version__, identity_parts, portal_parts
+from terrafair import __version__, identity_parts, operations_parts, portal_parts
 from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
 from terrafair.api.features import application as features
 from terrafair.api.guard import guard
@@ -63,8 +63,9 @@ def build(
         publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
     )
     _stac(parts, app, stack)
-    portal_parts.install(app, parts, services, publisher, forge)
+    frame = portal_parts.install(app, parts, services, publisher, forge)
     _openeo(parts, app, services)
+    operations_parts.install(app, parts, services.engine, stack, frame)
     app.state.warm = services.verdicts.table
     return app
 
@@ -97,7 +98,7 @@ class _Located:
 
 
 def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> None:
-    """`/api`, `/tiles` and `/health`."""
+    """`/api` and `/tiles`."""
     locate, runs = _Located(services.processes), services.runs
     app.include_router(catalogue.router(parts.catalogue, parts.resolver, services.verdicts))
     app.include_router(jobs.router(runs))
@@ -105,16 +106,6 @@ def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> 
     app.include_router(targets.router(parts.delegation, lambda name: parts.resolve(locate(JobRequest(name, "")))))
     stack.callback(parts.painters.close)
     app.include_router(tiles.router(parts.painters.paint, lambda _, job, name: runs.located(job, name)))
-
-    @app.get("/health", tags=["operations"])
-    def health() -> dict[str, Any]:
-        """Whether the platform works, and what it is."""
-        return {
-            "status": "ok",
-            "version": __version__,
-            "isolation": parts.sandbox.reason if parts.sandbox.isolated else "none",
-            "catalogue": parts.catalogue.commit,
-        }
 
 
 def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:

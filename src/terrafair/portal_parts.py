@@ -72,8 +72,8 @@ class Looked:
 
 def install(
     app: "FastAPI", parts: "Parts", services: "Services", publisher: "Publisher", forge: "ForgeAccess | None"
-) -> None:
-    """All pages, and the layer in front of everything."""
+) -> Pages:
+    """All pages, and the layer in front of everything; gives their common frame."""
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     engine = services.engine
     allocations, kept = Allocations(engine), Kept(engine)
@@ -105,6 +105,7 @@ def install(
     app.include_router(publish.router(frame, publishing))
     identity_parts.install(app, parts, engine, _works(parts, services, sync), frame, kept)
     app.mount("/static", pages.static())
+    return frame
 
 
 def _works(parts: "Parts", services: "Services", sync: Callable[[], None]) -> Works:

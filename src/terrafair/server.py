@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from terrafair.errors import Conflict, InvalidInput, TerrafairError, Unreachable
+from terrafair.operations.metrics import share_between_processes
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
@@ -45,6 +46,7 @@ class Server:
         with ExitStack() as stack:
             self._lock(home, stack)
             listening = stack.enter_context(_listen(self._config.host, self._config.port))
+            share_between_processes(home)
             self._start_objects(stack)
             self._prepare_database()
             self._seed()

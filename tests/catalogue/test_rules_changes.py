@@ -71,6 +71,40 @@ def test_a_link_that_is_taken_away_is_missed_by_the_file_that_counts_on_it() -> 
     ]
 
 
+def test_a_new_title_does_not_hide_a_link_that_is_taken_away() -> None:
+    theme = retitled(THEME)
+    without(theme, "child", "demo-ndvi-composite/collection.json")
+    told = {(problem.file, problem.rule) for problem in validate(Overlay(BASE, {THEME: theme}), {THEME}).problems}
+    assert (PRODUCT, "back-link") in told
+
+
+def test_what_a_product_no_longer_names_is_told_where_it_is_listed() -> None:
+    changes = {PRODUCT: document(PRODUCT, **{"osc:missions": []})}
+    told = {(problem.file, problem.rule) for problem in validate(Overlay(BASE, changes), changes).problems}
+    assert (MISSION, "listed-unnamed") in told
+
+
+def test_what_changes_on_disk_is_seen_by_the_next_validation(tmp_path: Path) -> None:
+    for path, content in FILES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    folder = Folder(tmp_path)
+    changes = {MISSION: retitled(MISSION)}
+    assert PRODUCT in {problem.file for problem in validate(Overlay(folder, changes), changes).errors}
+    product = document(PRODUCT)
+    without(product, "related", MISSION)
+    (tmp_path / PRODUCT).write_text(json.dumps(product))
+    assert "link-title" not in {
+        problem.rule for problem in validate(Overlay(folder, changes), changes).errors if problem.file == PRODUCT
+    }
+    copy = tmp_path / "products/copy/collection.json"
+    copy.parent.mkdir()
+    copy.write_bytes(FILES[PRODUCT])
+    assert "products/copy/collection.json" in {
+        problem.file for problem in validate(Overlay(folder, changes), changes).errors
+    }
+
+
 def test_on_disk_the_files_that_name_a_given_one_are_looked_at(tmp_path: Path) -> None:
     for path, content in (FILES | {MISSION: json.dumps(retitled(MISSION)).encode()}).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -107,6 +107,23 @@ def test_sarif_names_rules_lines_and_files(catalogue: Path, monkeypatch: pytest.
     assert f"/links/{number}/title" in json.dumps(result["locations"])
 
 
+@pytest.mark.parametrize("output", [(), ("--json",), ("--sarif",), ("--github",)])
+def test_names_that_are_no_text_are_shown_with_their_bytes(catalogue: Path, output: tuple[str, ...]) -> None:
+    Path(os.fsdecode(os.fsencode(catalogue) + b"/products/\xe9\xff.json")).write_text("[]")
+    done = subprocess.run(
+        [sys.executable, "-m", "terrafair", "validate", str(catalogue), *output], capture_output=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    told = done.stdout.decode("utf-8")
+    if output == ("--sarif",):
+        places = [result["locations"] for result in json.loads(told)["runs"][0]["results"] if "locations" in result]
+        assert "products/%E9%FF.json" in json.dumps(places)
+    elif output == ("--json",):
+        assert "products/\\xe9\\xff.json" in {problem["file"] for problem in json.loads(told)["problems"]}
+    else:
+        assert "products/\\xe9\\xff.json" in told
+
+
 def test_github_annotations_are_escaped(catalogue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     breaking(catalogue)
     monkeypatch.chdir(catalogue)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from terrafair.catalogue.editing import changed_lines
 from terrafair.catalogue.rules import Documents, Overlay, Problem, validate
 from terrafair.catalogue.schemas import Store
 from terrafair.errors import Conflict, InvalidInputs
 from terrafair.execution.job import JobRequest
 from terrafair.publishing.answers import Answers, read
-from terrafair.publishing.documents import changed_lines
 from terrafair.publishing.draft import Draft, Place, draft
 from terrafair.publishing.made import Made
 from terrafair.publishing.prefill import prefill, questions

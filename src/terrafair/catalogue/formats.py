@@ -193,3 +193,15 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "uri-template": uri_template,
     "url": url,
 }
+
+_HOST = "https?://[A-Za-z0-9.-]+"
+_NAME = r"https?://(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/-]*)?"
+USUAL: dict[str, str] = {
+    "date-time": "^[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
+    "|(?:0[13578]|1[02])-31)T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]+)?Z$",
+    "iri": f"^{_HOST}(?:/|$)",
+    "iri-reference": f"^(?:{_HOST}(?:/|$)|[A-Za-z0-9._~-][A-Za-z0-9._~/-]*$)",
+    "uri-reference": f"^(?:{_NAME}|[A-Za-z0-9._~/-]+)$",
+    "url": f"^{_NAME}$",
+}
+"""Patterns of what nearly every text of a format is. The schema engine tells them without asking Python."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from terrafair.catalogue.formats import FORMATS
+from terrafair.catalogue.formats import FORMATS, USUAL
 from terrafair.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -46,22 +46,34 @@ def place_of(address: str, official: str = OFFICIAL_FOLDER) -> str:
 
 
 _ANNOTATIONS = frozenset({"$ref", "$comment", "title", "description", "default", "examples", "options"})
+_VALUES = frozenset({"const", "enum", "default", "examples"})
 
 
-def _beside_references(node: Any) -> Any:
-    """With every `$ref` that has company moved into an `allOf`.
+def _adapt(node: Any, *, quick: bool) -> None:
+    """Move every `$ref` that has company into an `allOf`, in place.
 
-    Draft 7 ignores what stands beside a reference; the official validator's engine does not.
+    Draft 7 ignores what stands beside a reference; the official validator's engine does not. With `quick` the usual
+    form of a text is looked for before its format is, which changes what an error says and nothing else.
     """
     if isinstance(node, list):
-        return [_beside_references(child) for child in node]
-    if not isinstance(node, dict):
-        return node
-    found = {key: _beside_references(child) for key, child in node.items()}
-    if isinstance(found.get("$ref"), str) and not _ANNOTATIONS.issuperset(found):
-        reference, more = found.pop("$ref"), found.get("allOf")
-        found["allOf"] = [*(more if isinstance(more, list) else ()), {"$ref": reference}]
-    return found
+        for child in node:
+            if isinstance(child, dict | list):
+                _adapt(child, quick=quick)
+        return
+    for key, child in node.items():
+        if isinstance(child, dict | list) and key not in _VALUES:
+            _adapt(child, quick=quick)
+    if "$ref" in node and isinstance(node["$ref"], str) and not _ANNOTATIONS.issuperset(node):
+        _require(node, {"$ref": node.pop("$ref")})
+    name = node.get("format") if quick else None
+    if isinstance(name, str) and name in USUAL:
+        del node["format"]
+        _require(node, {"anyOf": [{"pattern": USUAL[name]}, {"format": name}]})
+
+
+def _require(node: dict[str, Any], more: dict[str, Any]) -> None:
+    before = node.get("allOf")
+    node["allOf"] = [*(before if isinstance(before, list) else ()), more]
 
 
 class Unavailable(LookupError):
@@ -73,8 +85,8 @@ class Store:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
-        self._read: dict[tuple[str, str], Any] = {}
-        self._compiled: dict[tuple[str, str], Validator | Unavailable] = {}
+        self._read: dict[tuple[str, str, bool], Any] = {}
+        self._compiled: dict[tuple[str, str, bool], Validator | Unavailable] = {}
         if folder is not None and not folder.is_dir():
             raise InvalidInput(
                 f"There is no schema store at {folder}.",
@@ -91,37 +103,53 @@ class Store:
         """Whether the official validator's own schemas are here."""
         return self.folder is not None and (self.folder / folder / "catalog.json").is_file()
 
+    def accepts(self, data: Any, address: str, official: str = OFFICIAL_FOLDER) -> bool:
+        """Whether a document fits the schema of an address, told in the quickest way; see `validator`."""
+        return self._validator(address, official, quick=True).is_valid(data)
+
     def validator(self, address: str, official: str = OFFICIAL_FOLDER) -> "Validator":
         """The compiled schema of an address; `official` is the folder of the rule set's own schemas.
 
         Raises `Unavailable` when it is not here, or is nothing that the official validator could use.
         """
-        known = self._compiled.get((official, address))
+        return self._validator(address, official, quick=False)
+
+    def _validator(self, address: str, official: str, *, quick: bool) -> "Validator":
+        key = (official, address, quick)
+        known = self._compiled.get(key)
         if known is None:
             try:
-                known = self._compile(address, official)
+                known = self._compile(address, official, quick=quick)
             except Unavailable as reason:
                 known = reason
-            self._compiled[official, address] = known
+            self._compiled[key] = known
         if isinstance(known, Unavailable):
             raise known
         return known
 
     def read(self, address: str, official: str = OFFICIAL_FOLDER) -> Any:
-        """The schema of an address, parsed; raises `Unavailable`."""
-        plain = address.partition("#")[0]
-        if (official, plain) not in self._read:
-            self._read[official, plain] = self._parse(plain, official)
-        return self._read[official, plain]
+        """The schema of an address as a form can be made from it; raises `Unavailable`."""
+        return self._schema(address, official, quick=False)
 
-    def _parse(self, plain: str, official: str) -> Any:
+    def _schema(self, address: str, official: str, *, quick: bool) -> Any:
+        """The schema of an address, parsed and adapted; raises `Unavailable`."""
+        plain = address.partition("#")[0]
+        key = (official, plain, quick)
+        if key not in self._read:
+            self._read[key] = self._parse(plain, official, quick=quick)
+        return self._read[key]
+
+    def _parse(self, plain: str, official: str, *, quick: bool) -> Any:
         path = self._path(plain, official)
         try:
-            return _beside_references(orjson.loads(path.read_bytes())) if path else self._missing(plain)
+            found = orjson.loads(path.read_bytes()) if path else self._missing(plain)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return self._missing(plain)
         except (OSError, orjson.JSONDecodeError) as fault:
             raise Unavailable(f"The schema {plain} cannot be read from {path}: {fault}") from None
+        if isinstance(found, dict | list):
+            _adapt(found, quick=quick)
+        return found
 
     def _missing(self, address: str) -> Any:
         raise Unavailable(f"The schema {address} is not in the schema store.")
@@ -146,16 +174,16 @@ class Store:
             return self._pystac / "geojson" / address.rpartition("/")[2]
         return None
 
-    def _compile(self, address: str, official: str) -> "Validator":
+    def _compile(self, address: str, official: str, *, quick: bool) -> "Validator":
         import jsonschema_rs
 
-        schema = self.read(address, official)
+        schema = self._schema(address, official, quick=quick)
         dialect = schema.get("$schema") if isinstance(schema, dict) else None
         if not isinstance(schema, dict) or str(dialect or DRAFT_7).rstrip("#") != DRAFT_7:
             raise Unavailable(f"The schema {address} is no JSON Schema of draft 7, which the official validator needs.")
 
         def retrieve(wanted: str) -> Any:
-            return self.read(wanted, official)
+            return self._schema(wanted, official, quick=quick)
 
         try:
             return jsonschema_rs.Draft7Validator(

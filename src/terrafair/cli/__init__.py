@@ -5,12 +5,12 @@ Exit codes: 0 done; 1 done, and there is a problem to see to (a failed job, a br
 """
 
 import sys
+from importlib import import_module
 
 import click
 
 from terrafair import __version__
-from terrafair.cli import account, catalogue, data, items, jobs, platform, processes, publish, schemas, validate
-from terrafair.cli.terminal import report
+from terrafair.cli.terminal import Ended, report
 from terrafair.errors import TerrafairError
 
 EPILOG = """\b
@@ -23,31 +23,52 @@ First minute:
 Shell completion: eval "$(_TERRAFAIR_COMPLETE=bash_source terrafair)"   (zsh_source, fish_source)"""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
+VERBS = {
+    "catalogue": ("catalogue", "find", "experiments", "explain"),
+    "account": ("login", "logout", "projects", "usage", "estimate"),
+    "items": ("items",),
+    "validate": ("validate",),
+    "schemas": ("schemas",),
+    "jobs": ("run", "reproduce", "jobs", "job", "log", "cancel", "results"),
+    "processes": ("processes", "deploy", "undeploy", "capabilities", "targets"),
+    "publish": ("publish", "publications"),
+    "data": ("convert", "describe"),
+    "platform": ("serve", "worker", "doctor"),
+    "backup": ("backup",),
+}
+"""Module of this folder -> its verbs."""
+
+
+class Verbs(click.Group):
+    """Loads the module of the verb that is asked for, and no other."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All verbs."""
+        return sorted(verb for verbs in VERBS.values() for verb in verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The verb of that name; None: there is none."""
+        module = next((module for module, verbs in VERBS.items() if cmd_name in verbs), None)
+        if module is None:
+            return None
+        found: tuple[click.Command, ...] = import_module(f"terrafair.cli.{module}").VERBS
+        return next(verb for verb in found if verb.name == cmd_name)
+
+
+@click.group(
+    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG
+)
 @click.version_option(__version__, prog_name="terrafair")
 def main() -> None:
     """Find, run, reproduce and publish open Earth science."""
-
-
-for verb in (
-    *catalogue.VERBS,
-    *account.VERBS,
-    *items.VERBS,
-    *validate.VERBS,
-    *schemas.VERBS,
-    *jobs.VERBS,
-    *processes.VERBS,
-    *publish.VERBS,
-    *data.VERBS,
-    *platform.VERBS,
-):
-    main.add_command(verb)
 
 
 def run() -> None:
     """The console script: every known error becomes one clear message and exit code 2."""
     try:
         main.main(standalone_mode=False)
+    except Ended as done:
+        done.leave()
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.Abort:

@@ -1,16 +1,30 @@
 """How the command line speaks: JSON, tables and messages for people, one stable shape for programs."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from terrafair.errors import Problem, TerrafairError
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
+
+
+class Ended(SystemExit):
+    """The verb is done and leaves nothing behind that needs tidying, only much memory.
+
+    Raised by verbs that neither started a process or thread nor hold a file open.
+    """
+
+    def leave(self) -> NoReturn:
+        """End the process without giving its memory back piece by piece, which takes a tenth of a second."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self.code if isinstance(self.code, int) else 0)
 
 
 def print_json(document: Any) -> None:

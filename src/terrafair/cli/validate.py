@@ -2,7 +2,6 @@
 
 import gc
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from terrafair.cli.schemas import default_folder
-from terrafair.cli.terminal import json_option, print_json
+from terrafair.cli.terminal import Ended, json_option, print_json
 from terrafair.config import load
 from terrafair.errors import InvalidInput
 
@@ -35,7 +34,7 @@ def find_target(paths: Iterable[Path]) -> Target:
     Raises `InvalidInput` for paths that are nowhere, in no catalogue, or in several.
     """
     from terrafair.catalogue.rules import Folder
-    from terrafair.catalogue.rules.tree import is_document
+    from terrafair.catalogue.rules.listing import is_document
 
     changed: list[str] = []
     roots, whole = set(), False
@@ -136,7 +135,9 @@ def verb(
         mended = mend(tree, target.changed, rules=rules, store=store)
         for path, content in mended.items():
             _write(target.root / path, content)
-            click.echo(f"Mended {path}", err=True)
+            click.echo(
+                f"Mended {path.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')}", err=True
+            )
     report = validate(tree, target.changed, rules=rules, store=store, strict=strict)
     prefix = _prefix(target.root)
     if as_json:
@@ -150,7 +151,7 @@ def verb(
             click.echo("\n".join([*annotations(report, tree, prefix), _summary(report)]))
     else:
         _print(report)
-    sys.exit(0 if report.valid else 1)
+    raise Ended(0 if report.valid else 1)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -173,6 +174,8 @@ def _prefix(root: Path) -> str:
 
 
 def _print(report: "Report") -> None:
+    from terrafair.catalogue.rules.report import printable
+
     lines, last = [], None
     for problem in report.problems:
         if problem.file != last:
@@ -183,7 +186,7 @@ def _print(report: "Report") -> None:
         lines.append(f"  {label}{' at ' + problem.pointer if problem.pointer else ''}")
         lines.append(f"    {problem.message}")
         lines.append(f"    {problem.fix}")
-    click.echo("\n".join([*lines, _summary(report)]))
+    click.echo(printable("\n".join([*lines, _summary(report)])))
 
 
 def _summary(report: "Report") -> str:

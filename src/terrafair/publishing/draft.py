@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from terrafair.catalogue.editing import changed_lines, render, rewrite
 from terrafair.errors import Conflict
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.backlinks import back_link, listed, retitled, targets
-from terrafair.publishing.documents import changed_lines, render, rewrite
 from terrafair.publishing.entries import Facts
 from terrafair.publishing.environment_file import environment
 from terrafair.publishing.experiment import experiment, inputs

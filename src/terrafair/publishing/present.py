@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from terrafair.publishing.documents import parse
+from terrafair.catalogue.editing import parse
 from terrafair.publishing.links import Document, path, title_of
 from terrafair.publishing.proposal import Reader
 

@@ -1,15 +1,19 @@
 """Which documents a change can make valid or invalid: seldom more than the changed ones.
 
-Others see of a document that it is there, its title, and its links back. So a change to anything else concerns that
-document alone, and only a change to these makes all documents worth a search for the ones that name it.
+Others see of a document that it is there, its title, and whether it links to them or names them. So a change to
+anything else concerns that document alone, and only its title and its being there concern all that name it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from terrafair.catalogue.rules.document import Document
-from terrafair.catalogue.rules.paths import local
+from terrafair.catalogue.rules.listing import is_document
+from terrafair.catalogue.rules.naming import ending
+from terrafair.catalogue.rules.official.references import FILES
+from terrafair.catalogue.rules.reviewer.backlinks import named_by
 from terrafair.catalogue.rules.snapshot import Snapshot
-from terrafair.catalogue.rules.tree import Overlay, is_document
+from terrafair.catalogue.rules.subject import subject_of
+from terrafair.catalogue.rules.tree import Overlay
 
 
 def affected(snapshot: Snapshot, changed: Iterable[str]) -> list[str]:
@@ -26,10 +30,9 @@ def affected(snapshot: Snapshot, changed: Iterable[str]) -> list[str]:
             searched.append(path)
             found |= set(_list_of(snapshot, path))
         elif is_document(path) and old is not None and new is not None:
+            found |= {other for _, other in _related(old, before) ^ _related(new, snapshot)}
             if before.title(path) != snapshot.title(path):
                 searched.append(path)
-            else:
-                found |= _targets(old) - _targets(new)
         else:
             searched.append(path)
     if searched:
@@ -47,27 +50,18 @@ def _list_of(snapshot: Snapshot, path: str) -> Iterator[str]:
                 yield above
 
 
-def _targets(document: Document) -> set[str]:
-    """Documents in the catalogue that a document links to."""
-    links = document.data.get("links") if isinstance(document.data, dict) else None
-    hrefs = (link.get("href") for link in links if isinstance(link, dict)) if isinstance(links, list) else ()
-    return {local(document.folder, href) for href in hrefs if isinstance(href, str)}
+def _related(document: Document, snapshot: Snapshot) -> set[tuple[str, str]]:
+    """How, and to what in the catalogue: what a document links to and what it names."""
+    subject = subject_of(document, snapshot)
+    named = {("names", f"{kind}/{name}/{FILES.get(kind, 'catalog')}.json") for _, kind, name in named_by(subject)}
+    return named.union(("links to", target) for target in subject.targets)
 
 
-def _naming(snapshot: Snapshot, paths: Iterable[str]) -> Iterator[str]:
-    """Documents whose text holds the last parts of one of the paths, as every link to it does."""
-    endings = {"/".join(path.split("/")[-2:]).encode() for path in paths}
-    names = {path.rpartition("/")[2].encode() for path in paths}
-    folders = {path.rpartition("/")[0] for path in paths}
-    # Documents call the list above them and the root `../catalog.json`.
-    lists = tuple(
-        path.removesuffix("catalog.json") for path in paths if path.endswith("catalog.json") and path.count("/") < 2
-    )
-    for path, raw in snapshot.tree.contents():
-        beside = path.rpartition("/")[0] in folders
-        if (
-            any(path.startswith(folder) for folder in lists)
-            or any(ending in raw for ending in endings)
-            or (beside and any(name in raw for name in names))
-        ):
-            yield path
+def _naming(snapshot: Snapshot, paths: Collection[str]) -> Iterator[str]:
+    """Documents that link to one of the paths."""
+    yield from snapshot.tree.naming([ending(path) for path in paths])
+    for path in paths:
+        # Documents call the list above them and the root `../catalog.json`.
+        folder, _, name = path.rpartition("/")
+        if name == "catalog.json" and "/" not in folder:
+            yield from snapshot.tree.below(folder) if folder else snapshot.tree.paths()

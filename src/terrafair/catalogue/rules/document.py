@@ -33,8 +33,8 @@ class Document:
     data: Any
     """Parsed; None when `fault` is set."""
     fault: Fault | None = None
-    forgiven: bool = False
-    """Holds bytes or escapes that are no text: most other readers refuse it."""
+    forgiven: str = ""
+    """The rule about what most other readers refuse, and this one and JavaScript do not; empty: there is nothing."""
 
     @property
     def folder(self) -> str:
@@ -79,7 +79,7 @@ def _read_tolerantly(path: str, raw: bytes, refusal: orjson.JSONDecodeError) -> 
     if fault := _encoding_fault(raw):
         return Document(path, raw, None, fault)
     try:
-        data = json.loads(raw.decode("utf-8", "replace"), parse_constant=_refuse)
+        data = json.loads(raw.decode("utf-8", "replace"), parse_constant=_refuse, parse_int=_integer)
     except RecursionError:
         return Document(path, raw, None, _DEEP)
     except ValueError:
@@ -89,7 +89,21 @@ def _read_tolerantly(path: str, raw: bytes, refusal: orjson.JSONDecodeError) -> 
         )
     if _too_deep(data):
         return Document(path, raw, None, _DEEP)
-    return Document(path, raw, _as_text(data), forgiven=True)
+    plain = _as_text(data)
+    return Document(path, raw, plain, forgiven="number-range" if plain == data and _is_utf8(raw) else "not-text")
+
+
+def _integer(digits: str) -> int | float:
+    """Python reads no integer of more than 4,300 digits; JavaScript none that is not a real number."""
+    return int(digits) if len(digits) < 300 else float(digits)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _as_text(node: Any) -> Any:

@@ -31,7 +31,7 @@ def mend(
     mended: dict[str, bytes] = {}
     wanted = None if changed is None else list(changed)
     for _ in range(ROUNDS):
-        snapshot = Snapshot(Overlay(tree, mended) if mended else tree)
+        snapshot = Snapshot(Overlay(tree, mended) if mended else tree, wanted)
         paths = list(snapshot.tree.paths()) if wanted is None else affected(Snapshot(tree), wanted)
         edits: dict[str, list[Edit]] = {}
         for finding in findings(official, snapshot, paths):

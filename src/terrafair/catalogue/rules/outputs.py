@@ -6,7 +6,7 @@ from typing import Any
 
 from terrafair import __version__
 from terrafair.catalogue.editing import JsonText
-from terrafair.catalogue.rules.report import Problem, Report
+from terrafair.catalogue.rules.report import Problem, Report, printable
 from terrafair.catalogue.rules.rulebook import RULES
 from terrafair.catalogue.rules.tree import Tree
 from terrafair.errors import InvalidInput
@@ -56,7 +56,7 @@ def sarif(report: Report, tree: Tree, prefix: str = "") -> dict[str, Any]:
                         "ruleId": problem.rule,
                         "ruleIndex": used.index(problem.rule),
                         "level": str(problem.severity),
-                        "message": {"text": f"{problem.message} {problem.fix}"},
+                        "message": {"text": printable(f"{problem.message} {problem.fix}")},
                     }
                     | ({"locations": [_location(problem, lines.of(problem), prefix)]} if problem.file else {})
                     for problem in report.problems
@@ -91,7 +91,7 @@ def _location(problem: Problem, line: int, prefix: str) -> dict[str, Any]:
 def _address(path: str) -> str:
     from urllib.parse import quote
 
-    return quote(path)
+    return quote(path.encode("utf-8", "surrogateescape"))
 
 
 def annotations(report: Report, tree: Tree, prefix: str = "") -> Iterator[str]:
@@ -104,7 +104,7 @@ def annotations(report: Report, tree: Tree, prefix: str = "") -> Iterator[str]:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -1,7 +1,6 @@
 """Where links lead: resolved as the official validator resolves them, on paths inside the catalogue."""
 
 import posixpath
-from functools import lru_cache
 from urllib.parse import unquote
 
 PUBLISHED = "https://esa-earthcode.github.io/open-science-catalog-metadata/"
@@ -12,33 +11,25 @@ OUTSIDE = "\0/"
 _ABOVE = "/\0" * 64
 
 
-def _step(folder: str, href: str) -> str | None:
-    """Where an ordinary relative reference leads; None: it takes the whole way to tell."""
+def step(folder: str, href: str) -> str | None:
+    """Where an ordinary relative reference leads, officially and for every reader; None: it takes more to tell."""
     href = href.removeprefix("./")
     while href.startswith("../"):
         if not folder:
             return None
         folder, href = folder.rpartition("/")[0], href[3:]
-    if (
-        not href
-        or href in (".", "..")
-        or "./" in href
-        or "//" in href
-        or href.startswith("/")
-        or href.endswith(("/", "/..", "/."))
-    ):
+    if not href or href[0] == "/" or "./" in href or "//" in href or href[-1] in "./":
         return None
     return f"{folder}/{href}" if folder else href
 
 
-@lru_cache(8192)
 def resolve(folder: str, href: str, name: str) -> str:
     """The path that `href` leads to from a folder; `name` is that of the catalogue's own folder.
 
     The published address counts as a relative one, taken from the *document's* folder: so does the official validator,
     and absolute links to the catalogue's own files fail there. Other addresses become paths that never exist.
     """
-    if (plain := _step(folder, href)) is not None:
+    if (plain := step(folder, href)) is not None:
         return plain
     root = f"{_ABOVE}/{name}/"
     if href.startswith("/"):
@@ -57,7 +48,7 @@ def local(folder: str, href: str) -> str:
         return posixpath.normpath(plain[len(PUBLISHED) :])
     if not plain or "://" in plain or plain.startswith(("/", "mailto:", "urn:", "doi:")):
         return ""
-    path = _step(folder, plain) or posixpath.normpath(f"{folder}/{plain}" if folder else plain)
+    path = step(folder, plain) or posixpath.normpath(f"{folder}/{plain}" if folder else plain)
     return "" if path.startswith("..") else path
 
 

@@ -1,8 +1,9 @@
 """What validation found: problems that a person can mend, in a report that programs can read."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 
@@ -22,7 +23,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong in one file."""
 
@@ -41,7 +42,16 @@ class Problem:
 
     def document(self) -> dict[str, str]:
         """The JSON form."""
-        return {name: str(value) for name, value in asdict(self).items()}
+        return {name: printable(str(getattr(self, name))) for name in FIELDS}
+
+
+def printable(text: str) -> str:
+    """A text that holds a file's name, which on disk may be no Unicode: those bytes are written as `\\xff`."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+FIELDS = tuple(Problem.__dataclass_fields__)
+_ORDER = attrgetter(*FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,7 @@ class Report:
     def of(cls, files: int, problems: Iterable[Problem], *, strict: bool = False) -> "Report":
         """Sort; `strict` makes errors of the warnings."""
         found = (replace(problem, severity=Severity.ERROR) if strict else problem for problem in problems)
-        return cls(files, tuple(sorted(set(found))))
+        return cls(files, tuple(sorted(set(found), key=_ORDER)))
 
     @property
     def errors(self) -> tuple[Problem, ...]:

@@ -23,6 +23,12 @@ REVIEWER = (
         "Save it as UTF-8, and write characters instead of half of their escapes.",
     ),
     (
+        "number-range",
+        "Numbers fit into a double, up to some 1.8e308.",
+        "JavaScript reads a larger number as infinity; most other readers refuse the file.",
+        "Write a smaller number, or the digits as a text.",
+    ),
+    (
         "repeated-key",
         "A key stands once in an object.",
         "The last one wins, and what the first said is lost.",

@@ -3,8 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Hashable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any, Protocol
 
 import orjson
 
+from terrafair.catalogue.rules.listing import Listing, is_document, mark_of, scanned
+from terrafair.catalogue.rules.naming import Naming
 from terrafair.errors import InvalidInput
 
-DOCUMENT_ENDINGS = (".json", ".geojson")
 ENTITY_FOLDERS = ("eo-missions", "products", "projects", "themes", "variables", "workflows", "experiments")
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 FILE_LIMIT = 32 * 2**20
@@ -49,15 +49,18 @@ class Tree(Protocol):
         """Every file in a folder and the folders in it, documents or not."""
         ...
 
-    def contents(self) -> Iterator[tuple[str, bytes]]:
-        """(path, content) of every document; empty for one that cannot be read."""
+    def naming(self, endings: Collection[str]) -> set[str]:
+        """Documents that link to a file whose path ends so, see `naming.ending`; a few more may be among them."""
         ...
 
+    def mark(self, path: str) -> Hashable:
+        """What stands for the state of a file until it changes; None: nothing does."""
+        ...
 
-def is_document(name: str) -> bool:
-    """Whether the official validator would take a file of this name."""
-    stem, dot, ending = name.rpartition("/")[2].rpartition(".")
-    return bool(stem and dot) and f".{ending.lower()}" in DOCUMENT_ENDINGS
+    @property
+    def titles(self) -> MutableMapping[str, tuple[Hashable, str | None]]:
+        """Path -> (mark, title), for whoever reads the tree next."""
+        ...
 
 
 def too_large(path: str, size: int) -> InvalidInput:
@@ -87,22 +90,14 @@ class Folder:
 
     def paths(self) -> Iterable[str]:
         """Sorted; symbolic links to folders are not followed."""
-        return sorted(path for path, _ in self._walk(""))
-
-    def _walk(self, prefix: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
-        with os.scandir(f"{self._root}/{prefix}") as entries:
-            for entry in entries:
-                path = f"{prefix}{entry.name}"
-                if is_document(entry.name):
-                    # A folder of that name, too: the official validator fails to read it as a file.
-                    yield path, entry
-                elif entry.is_dir(follow_symlinks=False) and entry.name != ".git":
-                    yield from self._walk(f"{path}/")
-
-    def _listing(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-        for path, entry in self._walk(prefix):
-            with suppress(OSError):
-                yield path, entry.stat(follow_symlinks=False)
+        found: list[str] = []
+        waiting = [""]
+        while waiting:
+            prefix = waiting.pop()
+            documents, folders = scanned(f"{self._root}/{prefix}", prefix)
+            found += documents
+            waiting += folders
+        return sorted(found)
 
     def _outside(self, place: str) -> bool:
         """Whether a symbolic link leads out of the folder."""
@@ -141,16 +136,15 @@ class Folder:
             return False
         return not stat.S_ISLNK(about.st_mode) or (os.path.exists(place) and not self._outside(place))  # noqa: PTH110
 
-    def contents(self) -> Iterator[tuple[str, bytes]]:
-        """Remembered by size and time of change."""
-        known, now = self._remembered, {}
-        for path, about in self._listing(""):
-            seen = known.get(path)
-            mark = (about.st_mtime_ns, about.st_size, about.st_ino)
-            now[path] = seen if seen is not None and seen[0] == mark else (mark, self._content(path))
-        known.clear()
-        known.update(now)
-        return ((path, content) for path, (_, content) in now.items())
+    def naming(self, endings: Collection[str]) -> set[str]:
+        """By what was found before, where the files have not changed since."""
+        seen = set()
+        for path, mark in self._listing:
+            seen.add(path)
+            if not self._naming.knows(path, mark):
+                self._naming.learn(path, mark, self._content(path))
+        self._naming.keep(seen)
+        return self._naming.find(endings)
 
     def _content(self, path: str) -> bytes:
         try:
@@ -159,7 +153,20 @@ class Folder:
             return b""
 
     @cached_property
-    def _remembered(self) -> dict[str, tuple[tuple[int, int, int], bytes]]:
+    def _listing(self) -> Listing:
+        return Listing(self._root)
+
+    @cached_property
+    def _naming(self) -> Naming:
+        return Naming()
+
+    def mark(self, path: str) -> Hashable:
+        """Time of change, size and number of the file."""
+        return mark_of(f"{self._root}/{path}")
+
+    @cached_property
+    def titles(self) -> MutableMapping[str, tuple[Hashable, str | None]]:
+        """Kept with the folder."""
         return {}
 
     def folders(self, path: str) -> Iterable[str]:
@@ -215,9 +222,25 @@ class Documents:
         """All with that beginning."""
         return (file for file in self.files if file.startswith(f"{path}/"))
 
-    def contents(self) -> Iterator[tuple[str, bytes]]:
-        """In order."""
-        return ((path, self.read(path) or b"") for path in self.paths())
+    def naming(self, endings: Collection[str]) -> set[str]:
+        """Found once: the files stay as they are."""
+        return self._naming.find(endings)
+
+    @cached_property
+    def _naming(self) -> Naming:
+        found = Naming()
+        for path in self.paths():
+            found.learn(path, True, self.read(path) or b"")
+        return found
+
+    def mark(self, path: str) -> Hashable:
+        """The same for ever."""
+        return path in self.files
+
+    @cached_property
+    def titles(self) -> MutableMapping[str, tuple[Hashable, str | None]]:
+        """Kept with the documents."""
+        return {}
 
 
 def content_of(path: str, value: Any) -> bytes:
@@ -277,9 +300,15 @@ class Overlay:
         left = (file for file in self.base.below(path) if file not in self.changes)
         return sorted({*left, *self._added.below(path)})
 
-    def contents(self) -> Iterator[tuple[str, bytes]]:
-        """The base's that are left, then the new ones."""
-        for path, content in self.base.contents():
-            if path not in self.changes:
-                yield path, content
-        yield from self._added.contents()
+    def naming(self, endings: Collection[str]) -> set[str]:
+        """The base's that are left, and new ones."""
+        return (self.base.naming(endings) - self.changes.keys()) | self._added.naming(endings)
+
+    def mark(self, path: str) -> Hashable:
+        """The base's; nothing for what is changed."""
+        return None if path in self.changes else self.base.mark(path)
+
+    @property
+    def titles(self) -> MutableMapping[str, tuple[Hashable, str | None]]:
+        """The base's, for what is not changed."""
+        return self.base.titles

@@ -1,10 +1,13 @@
 """One validation: which files, which rules, one report."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 
 from terrafair.catalogue.rules.affected import affected
 from terrafair.catalogue.rules.document import Document, Fault
 from terrafair.catalogue.rules.findings import Finding
+from terrafair.catalogue.rules.naming import ending
 from terrafair.catalogue.rules.official.check import Official
 from terrafair.catalogue.rules.report import Layer, Problem, Report, Severity
 from terrafair.catalogue.rules.reviewer import review
@@ -41,14 +44,14 @@ def validate(
     Raises `InvalidInput` for an unknown rule set and for a tree without `catalog.json` at its top.
     """
     official = Official(rule_set(rules), store or Store())
-    snapshot = Snapshot(tree)
+    given = None if changed is None else {path.strip("/").removeprefix("./") for path in changed}
+    snapshot = Snapshot(tree, given)
     if not tree.exists("catalog.json"):
         raise InvalidInput(
             f"{tree.name} is no Open Science Catalog.",
             "It has no catalog.json at its top.",
             "Give the folder that holds catalog.json, products/, experiments/ ..., or a file in it.",
         )
-    given = None if changed is None else {path.removeprefix("./") for path in changed}
     paths = list(tree.paths()) if given is None else affected(snapshot, given)
     found = [finding.problem for finding in findings(official, snapshot, paths)]
     if given is not None:
@@ -80,9 +83,15 @@ def concerns(problem: Problem, changed: Collection[str]) -> bool:
         return True
     if problem.rule not in RELATIONAL:
         return False
-    names = ("/".join(path.split("/")[-2:]) for path in changed)
-    entities = (path.rpartition("/")[0] for path in changed)
-    return any(name in problem.message for name in (*names, *entities) if name)
+    return any(_about(path).search(problem.message) for path in changed)
+
+
+@lru_cache(256)
+def _about(path: str) -> re.Pattern[str]:
+    """What a message about the file, or the entity that it describes, holds."""
+    folder, _, _ = path.rpartition("/")
+    names = [ending(path), *([folder] if "/" in folder else [])]
+    return re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, names))})(?![\w-]|\.\w)")
 
 
 def _missing(addresses: Iterable[str]) -> Problem:

@@ -17,6 +17,8 @@ def shape(subject: Subject) -> Iterator[Finding]:
         seen = "It has no `links`." if links is None else f"`links` is {_kind(links)}."
         yield subject.finding("links-array", "/links" if links is not None else "", seen)
         return
+    if sum(map(len, subject.by_relation.values())) == len(links):
+        return
     for number, link in enumerate(links):
         if not isinstance(link, dict):
             yield subject.finding("link-object", f"/links/{number}", f"Link {number} is {_kind(link)}, not an object.")
@@ -108,14 +110,12 @@ def relative_or_published(subject: Subject, *, downward: bool = True) -> Iterato
     """
     inside = ("related", "parent", *(("item", "child") if downward else ()))
     for number, link in subject.links:
-        pointer = f"/links/{number}/href"
         if link.get("rel") == "self":
             yield from self_link(subject, number, link)
         elif link.get("rel") in inside:
             if "://" in link["href"]:
-                yield subject.finding(
-                    "link-relative", pointer, f"The `{link['rel']}` link to {link['href']} is absolute."
-                )
+                message = f"The `{link['rel']}` link to {link['href']} is absolute."
+                yield subject.finding("link-relative", f"/links/{number}/href", message)
             return
 
 
@@ -135,9 +135,7 @@ def self_link(subject: Subject, number: int, link: dict[str, Any]) -> Iterator[F
 
 def children(subject: Subject, folder: str = "products", file: str = "collection.json") -> Iterator[Finding]:
     """`child` links of an entity lead to documents of one kind that exist."""
-    for number, link in subject.links:
-        if link.get("rel") != "child":
-            continue
+    for number, link in subject.by_relation.get("child", ()):
         pointer, href = f"/links/{number}/href", link["href"]
         yield from typed(subject, number, link)
         if last(parent(parent(href))) != folder or last(href) != file:
@@ -152,9 +150,7 @@ def children(subject: Subject, folder: str = "products", file: str = "collection
 def entries(subject: Subject, rel: str, wanted: Sequence[str]) -> Iterator[Finding]:
     """A list has a link for every file of `wanted`, and no other of that relation."""
     there, known = set(), frozenset(wanted)
-    for number, link in subject.links:
-        if link.get("rel") != rel:
-            continue
+    for number, link in subject.by_relation.get(rel, ()):
         yield from typed(subject, number, link)
         yield from titled(subject, number, link)
         target = subject.resolve(link["href"])

@@ -2,7 +2,6 @@
 
 import re
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 _FOLDERS = "eo-missions|products|projects|themes|variables|workflows|experiments"
@@ -43,8 +42,31 @@ _RECORDS = (
 )
 
 
+_KINDS = frozenset(_FOLDERS.split("|"))
+_USUAL = {
+    ("eo-missions", "catalog.json"): Role.MISSION,
+    ("products", "collection.json"): Role.PRODUCT,
+    ("projects", "collection.json"): Role.PROJECT,
+    ("themes", "catalog.json"): Role.THEME,
+    ("variables", "catalog.json"): Role.VARIABLE,
+    ("workflows", "record.json"): Role.WORKFLOW,
+    ("experiments", "record.json"): Role.EXPERIMENT,
+}
+"""(kind, file) of nearly all documents, as only one pattern takes it: the folder is called like no kind or file."""
+
+
+def _usual(path: str) -> tuple[str, str, str] | None:
+    """(kind, folder, file) of a document that lies where entities do."""
+    parts = path.split("/")
+    if len(parts) != 3 or (parts[0], parts[2]) not in _USUAL or parts[1] in _KINDS or "json" in parts[1]:
+        return None
+    return parts[0], parts[1], parts[2]
+
+
 def role_of(path: str, data: Any) -> Role:
     """The role of a document with a STAC version."""
+    if (usual := _usual(path)) is not None and usual[2] != "record.json" and data.get("id") != "osc":
+        return _USUAL[usual[0], usual[2]]
     place = f"/{path}"
     entity = _entity(place, _ENTITIES)
     if entity is not Role.PRODUCT and _USER_CONTENT.search(place):
@@ -58,6 +80,8 @@ def role_of(path: str, data: Any) -> Role:
 
 def record_role(path: str) -> Role:
     """The role of a document without a STAC version."""
+    if (usual := _usual(path)) is not None:
+        return _USUAL[usual[0], usual[2]] if usual[2] == "record.json" else Role.RECORD
     return _entity(f"/{path}", _RECORDS) or Role.RECORD
 
 
@@ -65,12 +89,13 @@ def _entity(place: str, patterns: tuple[tuple[re.Pattern[str], Role], ...]) -> R
     return next((role for pattern, role in patterns if pattern.search(place)), None)
 
 
-@lru_cache(4096)
 def own_schema(path: str, *, every_file: bool) -> str:
     """The schema that a release adds to the document's extensions: `products/children.json`; empty: none.
 
     `every_file` is the way up to rc.14, where any file below an entity folder got its `children` schema.
     """
+    if not every_file and (usual := _usual(path)) is not None:
+        return f"{usual[0]}/children.json" if usual[2] == "collection.json" else ""
     found = (_ANY_LEVEL if every_file else _LEVEL).search(f"/{path}")
     if found is None:
         return ""
@@ -82,5 +107,7 @@ def owner(path: str, name: str) -> str:
 
     A folder whose name begins with `json` is taken for a file of the folder above it: no id is right there.
     """
+    if (usual := _usual(path)) is not None and "json" not in name:
+        return usual[1]
     found = _OWNER.search(f"/\0/{name}/{path}")
     return found[1] if found else ""

@@ -46,8 +46,8 @@ def related(subject: Subject, pointer: str, kind: str, name: str, target: str) -
     """The `related` link to an entity that is named; `target` is its file, or empty where there is none."""
     ending = f"/{kind}/{name}/{FILES.get(kind, 'catalog')}.json"
     prefix = f"{PREFIXES[kind]}: "
-    for number, link in subject.links:
-        if link.get("rel") != "related" or not link["href"].endswith(ending):
+    for number, link in subject.by_relation.get("related", ()):
+        if not link["href"].endswith(ending):
             continue
         if link.get("type") != JSON:
             place = f"/links/{number}/type"

@@ -25,6 +25,8 @@ def reading(version: object) -> Reading:
     """Versions before 1.0.0-rc.1, and what is no text, are skipped."""
     if not isinstance(version, str):
         return Reading.SKIPPED
+    if version in CHECKED:
+        return Reading.CHECKED
     found = _VERSION.fullmatch(version)
     if found is None:
         return Reading.UNREADABLE

@@ -17,6 +17,8 @@ from terrafair.catalogue.rules.subject import subject_of
 __all__ = ["review"]
 
 PARTS = (text, links, backlinks, extents, content, companions, likeness)
+ABOUT_OTHERS = (links, backlinks, content, companions, likeness)
+"""Those with rules about two files, see `validate.RELATIONAL`."""
 
 
 def review(document: Document, snapshot: Snapshot, told: Collection[str]) -> Iterator[Finding]:
@@ -24,7 +26,7 @@ def review(document: Document, snapshot: Snapshot, told: Collection[str]) -> Ite
     if document.fault is not None or not isinstance(document.data, dict):
         return
     subject = subject_of(document, snapshot)
-    for part in PARTS:
+    for part in PARTS if snapshot.is_asked_about(document.path) else ABOUT_OTHERS:
         for finding in part(subject):
             if not finding.problem.pointer or finding.problem.pointer not in told:
                 yield finding

@@ -16,7 +16,7 @@ Named = tuple[str, str, str]
 
 def backlinks(subject: Subject) -> Iterator[Finding]:
     """What an entity names lists it as a child, and what it lists names it."""
-    named = _named(subject)
+    named = named_by(subject)
     for pointer, kind, identifier in named:
         target = f"{kind}/{identifier}/{FILES.get(kind, 'catalog')}.json"
         other = subject.around(target)
@@ -46,7 +46,8 @@ def _back(subject: Subject, other: Subject, rel: str) -> Iterator[Put]:
     yield Put(other.path, "/links/-", link | ({"title": prefix + title} if title else {}))
 
 
-def _named(subject: Subject) -> list[Named]:
+def named_by(subject: Subject) -> list[Named]:
+    """The entities that a document names by their ids."""
     data = subject.data
     if subject.role is Role.PRODUCT:
         found = [*_ids(data, "osc:project", "projects"), *_ids(data, "osc:experiment", "experiments")]
@@ -95,7 +96,7 @@ def _listed(subject: Subject) -> Iterator[Finding]:
     field, kind = _LISTING[subject.role]
     identifier = subject.path.split("/")[1]
     for (number, link), place in zip(subject.links, subject.targets, strict=True):
-        target = place if link.get("rel") == "child" else ""
+        target = place if link.get("rel") == "child" and subject.snapshot.is_asked_about(subject.path, place) else ""
         other = subject.around(target) if target else None
         if other is None or not isinstance(other.document.data, dict) or other.role is not Role.PRODUCT:
             continue

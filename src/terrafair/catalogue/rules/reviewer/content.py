@@ -1,13 +1,13 @@
 """What is missing from an entity for others to find, trust and use it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from terrafair.catalogue.rules.findings import Finding
 from terrafair.catalogue.rules.official.place import Role
 from terrafair.catalogue.rules.official.references import THEMES_SCHEME
-from terrafair.catalogue.rules.subject import Subject
+from terrafair.catalogue.rules.subject import DOWNWARD, Subject
 
 _DATA_RELATIONS = frozenset({"child", "item", "items", "enclosure", "data", "download"})
 _DATA_TYPES = re.compile(
@@ -52,11 +52,22 @@ def _maker(subject: Subject) -> str:
     for target in subject.targets:
         if target.startswith("experiments/") and target.count("/") == 2 and subject.snapshot.exists(target):
             return target.split("/")[1]
-    for folder in subject.snapshot.folders("experiments"):
-        other = subject.around(f"experiments/{folder}/record.json")
-        if other is not None and (other.leads_to(subject.path, "child") or other.leads_to(subject.path, "related")):
-            return folder
-    return ""
+    return _made(subject).get(subject.path, "")
+
+
+def _made(subject: Subject) -> Mapping[str, str]:
+    """Document -> the first experiment that lists it or is related to it."""
+    key = "made by experiments"
+    known: dict[str, str] | None = subject.snapshot.notes.get(key)
+    if known is None:
+        known = subject.snapshot.notes[key] = {}
+        for folder in subject.snapshot.folders("experiments"):
+            other = subject.around(f"experiments/{folder}/record.json")
+            if other is not None:
+                for (_, link), target in zip(other.links, other.targets, strict=True):
+                    if link.get("rel") in DOWNWARD:
+                        known.setdefault(target, folder)
+    return known
 
 
 def _has_data(subject: Subject) -> bool:

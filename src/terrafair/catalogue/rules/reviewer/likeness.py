@@ -26,6 +26,9 @@ def likeness(subject: Subject) -> Iterator[Finding]:
     kind, title = _KINDS.get(subject.role), subject.document.title
     if kind is None or title is None:
         return
+    focus = subject.snapshot.focus
+    if focus is not None and subject.path not in focus and not any(path.startswith(f"{kind}/") for path in focus):
+        return
     identifier = subject.path.split("/")[-2]
     index = _index(subject, kind)
     others = index.get(signature(title), ()), index.get(signature(identifier), ())
@@ -58,6 +61,5 @@ def _index(subject: Subject, kind: str) -> Mapping[str, frozenset[str]]:
 @lru_cache(8192)
 def signature(name: str) -> str:
     """What is left of a name without case, order, plural and filling words; empty for one that says too little."""
-    words = (word.casefold() for word in _WORD.findall(name))
-    stems = sorted(word.removesuffix("s") if len(word) > 3 else word for word in words if word not in _FILLING)
-    return " ".join(stems)
+    words = [word for word in _WORD.findall(name.casefold()) if word not in _FILLING]
+    return " ".join(sorted([word.removesuffix("s") if len(word) > 3 else word for word in words]))

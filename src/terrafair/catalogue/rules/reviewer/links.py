@@ -17,12 +17,17 @@ TITLED = ("related", "parent", "root", "child", "item")
 
 def links(subject: Subject) -> Iterator[Finding]:
     """All links of a document."""
-    seen: dict[tuple[Any, str], int] = {}
+    seen: dict[tuple[str, str], int] = {}
+    exists, title = subject.snapshot.exists, subject.snapshot.known_title
     for (number, link), target in zip(subject.links, subject.targets, strict=True):
         href, rel = link["href"], link.get("rel")
         if rel == "self":
             yield from _self(subject, number, href)
-        elif target:
+        elif target and (
+            href.startswith(("10.", PUBLISHED))
+            or not exists(target)
+            or _is_named_apart(link.get("title"), title(target))
+        ):
             yield from _inside(subject, number, link, target)
         if not isinstance(rel, str):
             continue
@@ -36,6 +41,11 @@ def links(subject: Subject) -> Iterator[Finding]:
                 "",
                 *edits,
             )
+
+
+def _is_named_apart(given: Any, title: str | None) -> bool:
+    """Whether a link may be titled otherwise than what it leads to."""
+    return given is not None and given != title and (title is None or not str(given).endswith(f": {title}"))
 
 
 def _self(subject: Subject, number: int, href: str) -> Iterator[Finding]:
@@ -52,7 +62,7 @@ def _self(subject: Subject, number: int, href: str) -> Iterator[Finding]:
 def _inside(subject: Subject, number: int, link: dict[str, Any], target: str) -> Iterator[Finding]:
     href, rel = link["href"], link.get("rel")
     pointer = f"/links/{number}/href"
-    if _DOI.fullmatch(href):
+    if href.startswith("10.") and _DOI.fullmatch(href):
         wanted = f"https://doi.org/{href}"
         message = f"The `{rel}` link is the DOI {href} without its address, so it leads to a file of that name."
         yield subject.finding("dead-link", pointer, message, f"Write {wanted}.", Put(subject.path, pointer, wanted))
@@ -71,11 +81,11 @@ def _inside(subject: Subject, number: int, link: dict[str, Any], target: str) ->
         # The items of a product may be called by other names.
         return
     title = subject.snapshot.title(target)
-    prefix = PREFIXES.get(target.partition("/")[0], "") if rel == "related" else ""
-    if title is None:
+    if title is None or title == given:
         return
+    prefix = PREFIXES.get(target.partition("/")[0], "") if rel == "related" else ""
     wanted = f"{prefix}: {title}" if prefix else title
-    if given not in (wanted, title):
+    if given != wanted:
         place = f"/links/{number}/title"
         message = f"The `{rel}` link to {href} is titled {given!r}; what it leads to is titled {title!r}."
         yield subject.finding("stale-title", place, message, f"Set it to {wanted!r}.", Put(subject.path, place, wanted))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from terrafair.catalogue.editing import changed_lines, render, rewrite
 from terrafair.errors import InvalidInput
-from terrafair.publishing.documents import changed_lines, render, rewrite
 
 LINK = {"rel": "related", "href": "../../products/new/collection.json", "type": "application/json", "title": "Neu ö"}
 

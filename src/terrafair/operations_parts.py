@@ -1,0 +1,199 @@
+"""Wires what operators watch the platform with; part of the composition root."""
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+
+from terrafair import __version__
+from terrafair.api import service_levels as service_levels_api
+from terrafair.catalogue.query import Query
+from terrafair.config import Config
+from terrafair.data.objects import S3Access, S3Objects
+from terrafair.data.seaweedfs import ObjectServer, remembered
+from terrafair.database import reading
+from terrafair.errors import NotFound, Unreachable
+from terrafair.identity.access import Action, Kind, Thing, require
+from terrafair.identity.asking import actor
+from terrafair.operations import backup, metrics, service_levels
+from terrafair.operations.observed import Observed
+from terrafair.operations.probes import Probes, facts
+from terrafair.operations.readiness import Readiness
+from terrafair.portal import status
+from terrafair.portal.desk import Desk
+from terrafair.portal.page import Pages
+
+if TYPE_CHECKING:
+    from terrafair.app import Parts
+
+WORKER = "worker-0.lock"
+
+
+def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, pages: Pages) -> None:
+    """`/health`, `/health/ready`, `/metrics`, `/status` and the service levels."""
+    readiness = Readiness(_checks(parts, engine))
+    report = partial(service_report, parts.config, engine)
+    app.include_router(service_levels_api.router(report))
+    desk = Desk(pages)
+    app.include_router(status.router(desk, lambda: {part.name: part.works for part in readiness.parts()}, report))
+    probes = Probes(engine, readiness)
+    stack.callback(probes.stop)
+    probes.start()
+    counts = metrics.Counts()
+    observed = Observed(engine, lambda: documents(parts), readiness, parts.config.home, __version__)
+    app.add_middleware(metrics.Requests, counts=counts)
+
+    @app.get("/health", tags=["operations"])
+    def health() -> dict[str, Any]:
+        """Whether the platform lives, and what it is."""
+        return {
+            "status": "ok",
+            "version": __version__,
+            "isolation": parts.sandbox.reason if parts.sandbox.isolated else "none",
+            "catalogue": parts.catalogue.commit,
+        }
+
+    @app.get("/health/ready", tags=["operations"])
+    def ready() -> Response:
+        """Whether each part can do its work at this moment; 503 when one cannot."""
+        found = readiness.parts()
+        # The reasons name hosts and files: they are in the log and in `/admin`, not here for everybody.
+        document = {"ready": readiness.ready, "parts": {part.name: part.works for part in found}}
+        return JSONResponse(document, 200 if readiness.ready else 503, {"Cache-Control": "no-store"})
+
+    @app.get("/metrics", tags=["operations"], response_class=Response)
+    def scrape() -> Response:
+        """Prometheus' text format; for operators (a personal token of theirs), or for all by the setting `metrics`."""
+        if parts.config.metrics != "open":
+            require(actor(), Action.READ, Thing(Kind.PLATFORM))
+        return Response(counts.text(observed), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def service_report(config: Config, engine: sa.Engine, month: str = "") -> dict[str, Any]:
+    """A month's service levels, as far as it has gone; empty: this month."""
+    now = datetime.now(UTC)
+    month = month or now.strftime("%Y-%m")
+    start, end = service_levels.month_of(month)
+    own = config.home / "objectives.toml"
+    objectives = service_levels.Objectives.read(own if own.exists() else service_levels.DEFAULT)
+    # The minute that runs has not been looked at yet.
+    until = min(end, now.replace(second=0, microsecond=0))
+    kept = service_levels.measure(objectives, facts(engine, start, end), start, until)
+    return service_levels.document(kept, month, until)
+
+
+def documents(parts: "Parts") -> int:
+    """How many entries the catalogue has."""
+    return parts.catalogue.search(Query(limit=1)).total
+
+
+def _checks(parts: "Parts", engine: sa.Engine) -> dict[str, Callable[[], object]]:
+    return {
+        "database": lambda: _select(engine),
+        "objects": lambda: next(iter(parts.objects.list("health")), None),
+        "catalogue": lambda: _indexed(parts),
+        "workers": lambda: _working(parts),
+    }
+
+
+def _select(engine: sa.Engine) -> None:
+    with reading(engine) as connection:
+        connection.execute(sa.text("SELECT 1")).scalar()
+
+
+def _indexed(parts: "Parts") -> None:
+    if not parts.catalogue.commit:
+        raise Unreachable("There is no catalogue yet.", remedy="Bring one in with `terrafair catalogue sync`.")
+
+
+def _working(parts: "Parts") -> None:
+    """A worker holds its lock for as long as it lives."""
+    try:
+        with (parts.config.home / WORKER).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    except OSError:
+        pass
+    raise Unreachable("No worker runs.", remedy="See worker.log in the home folder.")
+
+
+def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> backup.Manifest:
+    """Copy a platform that runs or rests."""
+    if not config.home.is_dir():
+        raise NotFound(f"There is no platform at {config.home}.", remedy="Set TERRAFAIR_HOME.")
+    with _store(config, say) as access:
+        buckets = {name: S3Objects(replace(access, bucket=name)) for name in _buckets(access)}
+        return backup.create(backup.Source(config.home, config.database_url, buckets, __version__), folder, say)
+
+
+def restore(config: Config, folder: Path, say: Callable[[str], None]) -> tuple[backup.Manifest, int]:
+    """Bring a copy into an empty home; gives what it held, and how many objects were placed."""
+    manifest = backup.place(folder, config.home, config.database_url, say)
+    with _store(config, say) as access:
+        known = set(_buckets(access))
+
+        def bucket(name: str) -> S3Objects:
+            if name not in known:
+                _client(access).create_bucket(Bucket=name)
+                known.add(name)
+            return S3Objects(replace(access, bucket=name))
+
+        count = backup.fill(folder, manifest, bucket, say)
+    _find_again(config, manifest, say)
+    return manifest, count
+
+
+def _find_again(config: Config, manifest: backup.Manifest, say: Callable[[str], None]) -> None:
+    """A catalogue that lay in the old home lies in the new one."""
+    from terrafair.catalogue.catalogue import Catalogue
+
+    with Catalogue(config.home) as catalogue:
+        old = Path(catalogue.source or "/nowhere")
+        if catalogue.source and old.is_relative_to(manifest.home) and str(config.home) != manifest.home:
+            catalogue.sync(str(config.home / old.relative_to(manifest.home)), catalogue.branch)
+            say(f"The catalogue is read from {catalogue.source} now.")
+
+
+@contextmanager
+def _store(config: Config, say: Callable[[str], None]) -> Iterator[S3Access]:
+    """The object store, started for so long where no platform has it running."""
+    if config.store_url:
+        yield S3Access(config.store_url, config.store_key, config.store_secret, config.store_bucket)
+        return
+    with (config.home / "platform.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield remembered(config.home, config.store_bucket)
+            return
+        server = ObjectServer(config.home, config.store_bucket, say)
+        try:
+            server.start()
+            yield server.access
+        finally:
+            server.stop()
+
+
+def _buckets(access: S3Access) -> list[str]:
+    return [str(entry["Name"]) for entry in _client(access).list_buckets()["Buckets"]]
+
+
+def _client(access: S3Access) -> Any:
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=access.endpoint,
+        aws_access_key_id=access.key,
+        aws_secret_access_key=access.secret,
+        region_name=access.region,
+    )

@@ -1,0 +1,25 @@
+"""`/status`: what works at this moment, and the service levels of a month, for everybody."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from terrafair.errors import TerrafairError
+from terrafair.portal.desk import Desk
+
+
+def router(desk: Desk, parts: Callable[[], Mapping[str, bool]], report: Callable[[str], dict[str, Any]]) -> APIRouter:
+    """`parts` gives each part and whether it works; `report` a month's document."""
+    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+    @routes.get("/status")
+    def status(request: Request, month: str = "") -> Response:
+        try:
+            levels = report(month)
+        except TerrafairError as error:
+            return desk.problem(request, error)
+        return desk.show(request, "status.html", {"parts": parts(), "levels": levels})
+
+    return routes
