@@ -11,7 +11,7 @@ import terrafair
 PACKAGE = Path(terrafair.__file__).parent
 
 COMPOSITION = frozenset(
-    {"app", "server", "interfaces", "openeo_parts", "identity_parts", "web_workers", "operations_parts"}
+    {"app", "server", "interfaces", "openeo_parts", "identity_parts", "web_workers", "operations_parts", "portal_parts"}
 )
 # Each step may import the steps before it; rooms on one step do not import each other.
 STEPS: tuple[frozenset[str], ...] = (

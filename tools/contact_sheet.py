@@ -9,6 +9,7 @@ import io
 import json
 import sys
 import urllib.request
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 AXE = ROOT / "src/terrafair/portal/static/vendor/axe.min.js"
-LOOKS = (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390))
+SCHEMES = ("light", "dark")
+WIDTHS = (1440, 390)
 HEIGHT = 1000
 SHOWN = 0.25
 """Size on the sheet."""
@@ -25,14 +27,28 @@ SHOWN = 0.25
 
 def pages(url: str) -> list[str]:
     """The fixed pages, and one of each kind that has an id."""
-    found = ["/find", "/find?text=ndvi", "/develop", "/run", "/results", "/publish", "/patterns", "/find/theme/none"]
-    for row in _json(f"{url}/api/experiments")[:1]:
-        found += [f"/find/{row['kind']}/{row['id']}", f"/run/{row['kind']}/{row['id']}"]
+    found = ["/find", "/find?text=ndvi", "/find/theme/none"]
+    entries = _json(f"{url}/api/experiments")
+    found += [f"/find/{row['kind']}/{row['id']}" for row in entries[:1]]
     found += [f"/find/product/{hit['id']}" for hit in _json(f"{url}/api/find?kind=product&limit=1")["items"]]
+    found += ["/develop", "/run"]
+    for runs in (True, False):
+        chosen = [row for row in entries if row["executable"] is runs]
+        found += [f"/run/{row['kind']}/{row['id']}" for row in chosen[:1]]
+    found += ["/results", *_of_a_job(url), "/publish", *_of_a_publication(url)]
+    return [*found, "/projects", "/account/sign-in", "/admin", "/patterns"]
+
+
+def _of_a_job(url: str) -> list[str]:
     for job in _json(f"{url}/api/jobs"):
         if job["status"] == "successful":
-            return [*found, f"/results/{job['id']}", f"/results/{job['id']}/view", "/jobs/compare"]
-    return found
+            return [f"/results/{job['id']}", f"/results/{job['id']}/view", "/jobs/compare"]
+    return []
+
+
+def _of_a_publication(url: str) -> list[str]:
+    begun = [row["job"] for row in _json(f"{url}/api/publications") if row["state"] != "draft"]
+    return [f"/publish/{job}{step}" for job in begun[:1] for step in ("", "/review", "/follow")]
 
 
 def _json(url: str) -> Any:
@@ -49,9 +65,9 @@ def faults(page: Page) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in found]
 
 
-def take(browser: Browser, url: str, path: str, scheme: Any, width: int) -> tuple[Image.Image, list[str]]:
-    """One picture, and what is wrong on the page."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": HEIGHT}, bypass_csp=False)
+def take(browser: Browser, url: str, path: str, scheme: Any) -> tuple[dict[int, Image.Image], list[str]]:
+    """One picture for each width, and what is wrong on the page."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": WIDTHS[0], "height": HEIGHT})
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
@@ -62,15 +78,19 @@ def take(browser: Browser, url: str, path: str, scheme: Any, width: int) -> tupl
         page.wait_for_timeout(1500)
     if page.locator(".map:visible").count():
         page.locator(".map:visible").first.scroll_into_view_if_needed()
-        page.locator(".map[data-ready=yes]").first.wait_for(timeout=40_000)
+        page.locator(".map[data-ready=yes]").first.wait_for(timeout=120_000)
         page.wait_for_timeout(2500)
         page.evaluate("window.scrollTo(0, 0)")
     wrong = [*faults(page), *(text for text in said if "404" not in text)]
-    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-        wrong.append("it scrolls sideways")
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    pictures = {}
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.wait_for_timeout(300)
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            wrong.append(f"it scrolls sideways at {width}")
+        pictures[width] = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     context.close()
-    return picture, wrong
+    return pictures, wrong
 
 
 def main(url: str, target: Path, whole: Path | None = None) -> int:
@@ -79,12 +99,15 @@ def main(url: str, target: Path, whole: Path | None = None) -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         for path in pages(url):
-            row = []
-            for scheme, width in LOOKS:
-                picture, wrong = take(browser, url, path, scheme, width)
+            taken = {}
+            for scheme in SCHEMES:
+                taken[scheme], wrong = take(browser, url, path, scheme)
                 for text in wrong:
-                    print(f"{path} {scheme} {width}: {text}", flush=True)
+                    print(f"{path} {scheme}: {text}", flush=True)
                 faulty += len(wrong)
+            row = []
+            for width, scheme in product(WIDTHS, SCHEMES):
+                picture = taken[scheme][width]
                 if whole:
                     name = path.strip("/").replace("/", "_").replace("?", "_")
                     picture.save(whole / f"{name}.{scheme}.{width}.png")

@@ -32,6 +32,7 @@ from terrafair.errors import TerrafairError
 from terrafair.execution.admission import Admission
 from terrafair.execution.budget import Budget
 from terrafair.execution.job import Job
+from terrafair.execution.quote import Quotes
 from terrafair.execution.storage import Storage
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.credits import Prices
@@ -49,6 +50,9 @@ from terrafair.portal import account as account_pages
 from terrafair.portal import administration as administration_pages
 from terrafair.portal import projects as projects_pages
 from terrafair.portal.desk import Desk
+from terrafair.portal.interrupted import Interrupted
+from terrafair.portal.kept import Kept
+from terrafair.portal.page import Pages
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -93,8 +97,9 @@ def install(
     app: "FastAPI",
     parts: "Parts",
     engine: sa.Engine,
-    states: Callable[[], dict[str, int]],
-    warning: str,
+    works: administration_pages.Works,
+    pages: Pages,
+    kept: Kept,
     stack: ExitStack,
 ) -> None:
     """Routes, pages and the layer in front of all of them."""
@@ -103,20 +108,23 @@ def install(
     key = hmac.digest(secret(engine), b"usage report", "sha256")
     app.include_router(account_api.router(identity.personal, parties(parts.config), identity.actors.forget))
     app.include_router(projects_api.router(identity.projects, identity.actors.forget))
-    app.include_router(allocations_api.router(identity.allocations, budget(parts), engine, key))
+    app.include_router(
+        allocations_api.router(identity.allocations, Quotes(engine, budget(parts), identity.allocations), key)
+    )
     app.include_router(administration_api.router(identity.people, engine))
     buckets = project_buckets(parts, engine, identity.people)
     app.include_router(buckets_api.router(buckets, identity.id_token))
-    desk = Desk(warning, lambda: parts.catalogue.commit)
+    desk = Desk(pages)
     out = SignOut(identity.people, identity.sessions, identity.personal, Tokens(engine), buckets.end)
     signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, out.of)
-    app.include_router(account_pages.router(desk, signing, identity.personal, buckets))
+    app.include_router(account_pages.router(desk, signing, identity.personal, buckets, kept))
     app.include_router(projects_pages.router(desk, identity.projects, identity.allocations, identity.actors.forget))
-    app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, states))
+    app.include_router(administration_pages.router(desk, identity.people, identity.allocations, engine, works))
     rates: dict[str, Pace] = {}
     if memory := parts.shared:
         rates = {"usual": SharedRate(memory, 0, *USUAL), "guesses": SharedRate(memory, 1, *GUESSES)}
-    app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine), **rates)
+    keeper = Interrupted(kept, pages)
+    app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine), interrupted=keeper, **rates)
     if parts.seat > 0:
         return
     _beside(stack, "days", partial(_keep_days, identity.allocations, storage(parts, engine)))

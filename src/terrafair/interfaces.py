@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from terrafair import __version__, identity_parts, operations_parts
+from terrafair import __version__, identity_parts, operations_parts, portal_parts
 from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
 from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
@@ -18,7 +18,6 @@ from terrafair.api.features import openapi as features_openapi
 from terrafair.api.guard import guard
 from terrafair.api.openeo.capabilities import well_known
 from terrafair.api.runs import Runs
-from terrafair.api.shapes import resolution
 from terrafair.api.stac import application as stac_application
 from terrafair.api.stac import openapi as stac_openapi
 from terrafair.api.stac import service as stac_service
@@ -31,10 +30,6 @@ from terrafair.execution.pairing import Pairing
 from terrafair.execution.queue import DurableQueue
 from terrafair.identity.asking import actor
 from terrafair.openeo_parts import openeo
-from terrafair.portal import pages, results_view
-from terrafair.portal.backend import PortalBackend
-from terrafair.portal.page import Pages
-from terrafair.portal.results_source import JobResults
 from terrafair.publishing.store import Store
 from terrafair.workflows.check import bind
 
@@ -75,9 +70,9 @@ def build(
         publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
     )
     _stac(parts, app, stack)
-    _portal(parts, app, services, stack)
+    frame = portal_parts.install(app, parts, services, publisher, forge, stack)
     _openeo(parts, app, services)
-    operations_parts.install(app, parts, services.engine, stack, _warning(parts))
+    operations_parts.install(app, parts, services.engine, stack, frame)
     app.add_middleware(CrossOrigin)
     app.state.warm = services.verdicts.table
     return app
@@ -140,25 +135,6 @@ def _stac(parts: "Parts", app: FastAPI, stack: ExitStack) -> None:
     ended = threading.Event()
     stack.callback(ended.set)
     threading.Thread(target=_follow_catalogue, args=(parts, ended), name="products", daemon=True).start()
-
-
-def _portal(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> None:
-    warning = _warning(parts)
-    backend = PortalBackend(
-        services.verdicts.table,
-        lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
-        services.runs,
-    )
-    surroundings = pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of)
-    source = JobResults(services.runs, parts.painters.paint)
-    app.include_router(results_view.router(source, Pages(surroundings)))
-    app.include_router(pages.router(parts.catalogue, backend, backend, surroundings))
-    identity_parts.install(app, parts, services.engine, services.all_jobs.states, warning, stack)
-    app.mount("/static", pages.static())
-
-
-def _warning(parts: "Parts") -> str:
-    return "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
 
 
 def _openeo(parts: "Parts", app: FastAPI, services: Services) -> None:

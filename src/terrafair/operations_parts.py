@@ -29,6 +29,7 @@ from terrafair.operations.probes import Probes, facts
 from terrafair.operations.readiness import Readiness
 from terrafair.portal import status
 from terrafair.portal.desk import Desk
+from terrafair.portal.page import Pages
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
 WORKER = "worker-0.lock"
 
 
-def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, warning: str) -> None:
+def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, pages: Pages) -> None:
     """`/health`, `/health/ready`, `/metrics`, `/status` and the service levels."""
     readiness = Readiness(_checks(parts, engine))
     report = partial(service_report, parts.config, engine)
     app.include_router(service_levels_api.router(report))
-    desk = Desk(warning, lambda: parts.catalogue.commit)
+    desk = Desk(pages)
     app.include_router(status.router(desk, lambda: {part.name: part.works for part in readiness.parts()}, report))
     probes = Probes(engine, readiness)
     if parts.seat == 0:

@@ -168,7 +168,7 @@ class PlannedWeb:
         if url not in self.documents:
             raise NotFound(f"{url} does not exist (404).", where=url)
         if len(self.documents[url]) > limit:
-            raise InvalidInput(f"{url} is larger than {limit} bytes.", where=url)
+            raise InvalidInput(f"{url} is larger than {limit} bytes.", where=url, code="document-too-large")
         return Document(url, self.documents[url], "")
 
     def download(self, url: str, target: Path, *, limit: int = DOWNLOAD_LIMIT) -> None:
@@ -219,12 +219,14 @@ def _check_status(status: int, url: str) -> None:
 def _bounded(reply: httpx2.Response, url: str, limit: int, end: float = math.inf) -> Iterator[bytes]:
     announced = reply.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
-        raise InvalidInput(f"{_public(url)} has {announced} bytes, over the limit of {limit}.", where=_public(url))
+        what = f"{_public(url)} has {announced} bytes, over the limit of {limit}."
+        raise InvalidInput(what, where=_public(url), code="document-too-large")
     count = 0
     for chunk in reply.iter_bytes():
         count += len(chunk)
         if count > limit:
-            raise InvalidInput(f"{_public(url)} is larger than {limit} bytes.", where=_public(url))
+            what = f"{_public(url)} is larger than {limit} bytes."
+            raise InvalidInput(what, where=_public(url), code="document-too-large")
         if time.monotonic() > end:
             raise Unreachable(f"{_public(url)} sends too slowly.", f"After {count} bytes the time is over.")
         yield chunk

@@ -579,3 +579,37 @@ def test_a_job_over_budget_is_refused_with_what_is_missing(world: World) -> None
     with pytest.raises(ledger.OverBudget, match=r"0\.228 credits, and 0\.1 are free\. 0\.128 credits are missing"):
         world.jobs.submit(JobRequest("dear"), owner=Owner("deserts", world.ids["eve"]))
     assert world.jobs.listing(subject="dear") == []
+
+
+@pytest.mark.parametrize("who", ["dee", "", "cy"])
+def test_the_pages_of_publishing_are_the_projects_own(world: World, who: str) -> None:
+    job = world.job()
+    world.client("ada").post("/api/publications", json={"job": job})
+    client = world.client(who)
+    for path in ("", "/review", "/follow"):
+        reply = client.get(f"/publish/{job}{path}", follow_redirects=False)
+        assert reply.status_code in {303, 401, 403, 404, 409}, (path, reply.status_code)
+        assert "secret" not in reply.text
+    for path in ("", "/draft", "/go", "/merge", "/sync"):
+        reply = client.post(f"/publish/{job}{path}", data={"region": "x", "seen": ""}, follow_redirects=False)
+        assert reply.status_code in {303, 401, 403, 404}, (path, reply.status_code)
+        assert reply.status_code != 303 or "/account/sign-in" in reply.headers["location"]
+    if who != "cy":
+        assert job not in client.get("/publish").text
+    assert client.post("/admin/sync", follow_redirects=False).status_code in {401, 403}
+
+
+def test_a_project_is_chosen_in_the_header(world: World, browser: TestClient) -> None:
+    page = browser.get("/find").text
+    assert "Glaciers" in page and "Switch" in page
+    csrf = csrf_of(page)
+    chosen = browser.post(
+        "/projects/current", data={"project": "glaciers", "next": "//evil", "csrf": csrf}, follow_redirects=False
+    )
+    assert (chosen.status_code, chosen.headers["location"].startswith("//")) == (303, False)
+    assert '<option value="glaciers" selected>' in browser.get("/find").text
+    refused = browser.post("/projects/current", data={"project": "forests", "csrf": csrf}, follow_redirects=False)
+    assert refused.status_code == 404
+    # A cookie that names somebody else's project is nobody's choice.
+    browser.cookies.set("terrafair_project", "forests")
+    assert "forests" not in browser.get("/find").text

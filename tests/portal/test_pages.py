@@ -10,9 +10,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from terrafair.catalogue.catalogue import Catalogue
+from terrafair.database import migrate, open_engine
 from terrafair.demo.catalogue import catalogue_files
-from terrafair.errors import InvalidInput, InvalidInputs, NotFound, Problem
+from terrafair.errors import Conflict, InvalidInput, InvalidInputs, NotFound, Problem, TerrafairError
 from terrafair.portal import pages
+from terrafair.portal.kept import Kept
+from terrafair.portal.link_check import LinkCheck
+from terrafair.portal.page import Pages
 
 Document = dict[str, Any]
 NUMBER = {"name": "cloud", "schema": {"type": "number"}, "required": True, "default": None, "title": "Cloud"}
@@ -37,6 +41,9 @@ class Backend:
         self.entry, self.job_now, self.asked = dict(ENTRY), dict(JOB), dict[str, Any]()
         self.files: dict[str, bytes] = {}
         self.wrong: list[Problem] = []
+        self.fault: TerrafairError | None = None
+        self.elsewhere: dict[str, Document] = {}
+        self.quote: Document = {"cost": 1500, "runs": 2, "project": "p", "metered": True, "free": 500}
 
     def experiments(self) -> list[Document]:
         return [self.entry]
@@ -46,11 +53,23 @@ class Backend:
             raise NotFound(f"There is no {id!r}.")
         return self.entry
 
-    def run(self, id: str, kind: str, inputs: Mapping[str, Any], *, reproduce: bool = False) -> str:
+    def run(self, id: str, kind: str, inputs: Mapping[str, Any], *, reproduce: bool = False, target: str = "") -> str:
         if self.wrong:
             raise InvalidInputs(self.wrong)
+        if self.fault:
+            raise self.fault
         self.asked = {"id": id, "inputs": dict(inputs), "reproduce": reproduce}
+        self.target = target
         return "j1"
+
+    def estimate(self, id: str) -> Document:
+        return self.quote
+
+    def targets(self) -> tuple[str, ...]:
+        return tuple(self.elsewhere)
+
+    def verdict(self, target: str, id: str, kind: str) -> Document:
+        return self.elsewhere[target]
 
     def upload(self, path: Path, name: str, digest: str) -> str:
         self.files[name] = path.read_bytes()
@@ -121,21 +140,29 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
         yield catalogue
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('kept')}/x.db")
+    migrate(engine)
+    yield Kept(engine)
+    engine.dispose()
+
+
 @pytest.fixture
 def backend() -> Backend:
     return Backend()
 
 
 @pytest.fixture
-def web(catalogue: Catalogue, backend: Backend) -> TestClient:
+def web(catalogue: Catalogue, backend: Backend, kept: Kept) -> TestClient:
     app = FastAPI()
     about = pages.Surroundings(lambda: "abc", "", lambda error: 404 if isinstance(error, NotFound) else 400)
-    app.include_router(pages.router(catalogue, backend, backend, about))
+    app.include_router(pages.router(catalogue, backend, backend, Pages(about), kept))
     return TestClient(app, follow_redirects=False)
 
 
 def test_the_five_words_and_old_addresses(web: TestClient) -> None:
-    for word in ("find", "develop", "run", "results", "publish", "patterns"):
+    for word in ("find", "develop", "run", "results", "patterns"):
         reply = web.get(f"/{word}")
         assert reply.status_code == 200 and len(reply.content) < 150_000
         assert re.search(r"<title>[^<·]+ · terrafair</title>", reply.text)
@@ -176,6 +203,26 @@ def test_what_is_typed_comes_back_as_text(web: TestClient) -> None:
     assert "<script>alert" not in page and "&lt;script&gt;alert" in page
 
 
+def test_links_are_checked_when_somebody_asks(catalogue: Catalogue, backend: Backend, kept: Kept) -> None:
+    asked: list[str] = []
+
+    def get(url: str) -> None:
+        asked.append(url)
+        if "documentation" in url or len(asked) % 2:
+            raise NotFound(f"{url} answers 404.")
+
+    app = FastAPI()
+    about = pages.Surroundings(lambda: "abc", "", lambda error: 404)
+    app.include_router(pages.router(catalogue, backend, backend, Pages(about), kept, LinkCheck(get)))
+    with TestClient(app) as web:
+        assert "Check whether they answer" in web.get("/find/product/demo-ndvi-composite").text
+        page = web.post("/find/product/demo-ndvi-composite/links").text
+        assert asked and "answers 404." in page
+        before = len(asked)
+        web.post("/find/product/demo-ndvi-composite/links")
+        assert len(asked) == before
+
+
 @pytest.mark.parametrize("path", ["/find/product/nix", "/find/nothing/x", "/run/experiment/nix", "/results/nix"])
 def test_unknown_things_are_pages(web: TestClient, path: str) -> None:
     reply = web.get(path)
@@ -205,13 +252,54 @@ def test_a_mistake_loses_nothing_not_even_the_file(web: TestClient, backend: Bac
 def test_what_the_platform_finds_wrong_stands_beside_its_field(web: TestClient, backend: Backend) -> None:
     backend.wrong = [Problem("The input 'cloud' is 900.", "It ends at 100.", where="cloud"), Problem("All is wrong.")]
     reply = web.post("/run/experiment/demo-ndvi", data={"in:cloud": "900"})
-    assert reply.status_code == 400 and 'id="f-cloud-wrong">The input' in reply.text and "All is wrong." in reply.text
+    assert (
+        reply.status_code == 400
+        and 'id="f-cloud-wrong"><p class="wrong">The input' in reply.text
+        and "All is wrong." in reply.text
+    )
 
 
 def test_not_executable_says_why_and_has_no_button(web: TestClient, backend: Backend) -> None:
     backend.entry |= {"executable": False, "reasons": [{"what": "Its code is gone.", "remedy": "Ask its authors."}]}
     page = web.get("/run/experiment/demo-ndvi").text
     assert "Its code is gone." in page and "<form method" not in page
+
+
+def test_the_form_says_what_it_costs_and_what_is_missing(web: TestClient, backend: Backend) -> None:
+    page = web.get("/run/experiment/demo-ndvi").text
+    assert "1.5 credits" in page and "0.5 left: 1 are missing" in page
+    backend.quote |= {"free": 5000}
+    assert "has 5 left" in web.get("/run/experiment/demo-ndvi").text
+
+
+def test_over_budget_comes_back_with_the_form(web: TestClient, backend: Backend) -> None:
+    backend.fault = Conflict("The job may cost 2 credits, and 1 are free.", remedy="Ask for less.", where="budget")
+    reply = web.post("/run/experiment/demo-ndvi", data={"in:cloud": "30"})
+    assert reply.status_code == 400 and "and 1 are free. Ask for less." in reply.text and 'value="30"' in reply.text
+
+
+def test_a_target_is_chosen_where_it_does_not_run_here(web: TestClient, backend: Backend) -> None:
+    backend.entry |= {"executable": False, "reasons": [{"what": "No engine."}]}
+    backend.elsewhere = {
+        "north": {"executable": True, "reasons": []},
+        "south": {"executable": False, "reasons": [{"what": "Its <disk> is full.", "why": "", "remedy": "Wait."}]},
+    }
+    page = web.get("/run/experiment/demo-ndvi").text
+    assert "No engine." in page and 'value="north" checked' in page and ">here<" not in page
+    where = web.get("/run/experiment/demo-ndvi/where").text
+    assert "runs it" in where and "Its &lt;disk&gt; is full." in where
+    web.post("/run/experiment/demo-ndvi", data={"in:cloud": "20", "target": "south"})
+    assert backend.target == "south"
+
+
+def test_huge_and_hostile_texts_are_told_beside_their_field(web: TestClient, backend: Backend) -> None:
+    huge = web.post("/run/experiment/demo-ndvi", data={"in:cloud": "9" * 1_500_000})
+    assert huge.status_code == 400 and "hand in more than 1,000,000 as a file" in huge.text
+    hostile = web.post("/run/experiment/demo-ndvi", data={"in:cloud": '"><img src=x onerror=alert(1)>\0'})
+    assert hostile.status_code == 400 and "<img src=x" not in hostile.text and "&lt;img src=x" in hostile.text
+    names = {"file:parcels": ("../../etc/passwd", b"{}")}
+    web.post("/run/experiment/demo-ndvi", data={"in:cloud": "much"}, files=names)
+    assert backend.files == {"passwd": b"{}"}
 
 
 def test_run_again_starts_from_the_jobs_inputs(web: TestClient) -> None:

@@ -4,21 +4,17 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from terrafair import events
-from terrafair.database import reading
 from terrafair.errors import InvalidInput
-from terrafair.execution.budget import Budget
-from terrafair.execution.job import JobRequest
+from terrafair.execution.quote import Quotes
 from terrafair.identity import report
-from terrafair.identity.access import Action, Kind, Thing, may
 from terrafair.identity.allocation import Approved, Happening, Rejected, ToppedUp
 from terrafair.identity.allocations import Account, Allocations
-from terrafair.identity.asking import actor, asker
+from terrafair.identity.asking import actor
 from terrafair.identity.credits import MilliCredits
 
 Document = dict[str, Any]
@@ -60,7 +56,7 @@ class Question(BaseModel):
     project: str = Field("", max_length=64)
 
 
-def router(allocations: Allocations, budget: Budget, engine: sa.Engine, key: bytes) -> APIRouter:
+def router(allocations: Allocations, quotes: Quotes, key: bytes) -> APIRouter:
     """`/api/allocations`, `/api/usage`, `/api/estimate`; `key` signs reports."""
     routes = APIRouter(prefix="/api", tags=["allocations"])
 
@@ -87,13 +83,7 @@ def router(allocations: Allocations, budget: Budget, engine: sa.Engine, key: byt
     @routes.post("/estimate")
     def estimate(asked: Question) -> Document:
         """What a run is expected to cost at the most, and what the project has left."""
-        project = asked.project or asker().project or asker().actor.person
-        with reading(engine) as connection:
-            found = budget.estimate(connection, JobRequest(asked.id, timeout=asked.timeout or 0.0))
-        seen = may(actor(), Action.READ, Thing(Kind.ALLOCATION, project))
-        metered = bool(project) and seen and allocations.metered(project)
-        about = {"cost": found.cost, "unit": "milli-credit", **asdict(found.resources), "runs": found.runs}
-        return {**about, "project": project, "metered": metered, "free": allocations.free(project) if metered else None}
+        return quotes.ask(asked.id, asked.timeout or 0.0, asked.project)
 
     @routes.get("/usage", response_model=None)
     def usage(request: Request, month: str = "", format: str = "json") -> Response:  # noqa: A002

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
+from typing import Protocol
 from urllib.parse import parse_qs, quote
 
 import structlog
@@ -32,9 +33,12 @@ OPEN = (f"{OWN_ANSWERS}/", "/account/", "/tiles/")
 QUESTIONS = ("/search", "/aggregate", "/api/estimate")
 SIGN_IN = "/account/sign-in"
 GUESSABLE = ("/account/sign-in", "/openeo/credentials/basic")
+TYPING = "/draft"
+"""End of paths that keep what is being typed: nothing has been asked for yet."""
 FORM_BYTES = 1_000_000
 USUAL, GUESSES = (100, 1000), (0.5, 30)
 """Requests a second, and at once."""
+PROJECT_COOKIE = "terrafair_project"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -49,8 +53,10 @@ class Reception:
         note: Callable[[Event], None],
         usual: Pace | None = None,
         guesses: Pace | None = None,
+        interrupted: "Keeper | None" = None,
     ) -> None:
-        """`note` keeps what was asked for in the audit trail."""
+        """`note` keeps what was asked for in the audit trail, `interrupted` a form that came after the session."""
+        self._interrupted = interrupted
         self._app = app
         self._note = note
         self._actors = actors
@@ -68,11 +74,10 @@ class Reception:
         address = scope["client"][0] if scope.get("client") else ""
         with structlog.contextvars.bound_contextvars(request=request):
             who: Asker = VISITOR
+            refuse: ASGIApp
             try:
                 who = await self._asker(scope, headers)
-                who = replace(
-                    who, address=address, request=request, project=headers.get("x-terrafair-project", "")[:64]
-                )
+                who = replace(who, address=address, request=request, project=_project(headers, who))
                 self._pace(scope["path"], who)
                 _check_change(scope, who)
                 if who.csrf and scope.get("method", "GET") not in SAFE:
@@ -81,11 +86,16 @@ class Reception:
                 if scope["type"] == "websocket":
                     await send({"type": "websocket.close", "code": 1008})
                     return
-                await answer(error, scope["path"])(scope, receive, _marked(send, request))
+                refuse = answer(error, scope["path"])
+                if isinstance(error, NotSignedIn) and self._interrupted and self._interrupted.takes(scope):
+                    refuse = self._interrupted
+                with asking(replace(VISITOR, address=address, request=request)):
+                    await refuse(scope, receive, _marked(send, request))
                 return
             scope.setdefault("state", {})["asker"] = who
             with asking(who):
-                noted = send if scope.get("method", "GET") in SAFE else self._noted(scope, send)
+                unnoted = scope.get("method", "GET") in SAFE or scope["path"].endswith(TYPING)
+                noted = send if unnoted else self._noted(scope, send)
                 await self._app(scope, receive, _led(scope, headers, _marked(noted, request)))
 
     def _noted(self, scope: Scope, send: Send) -> Send:
@@ -136,6 +146,18 @@ class Reception:
             raise TooMany("Too many requests.", f"The next one is welcome in {ceil(wait)} seconds.", "Ask less often.")
 
 
+class Keeper(Protocol):
+    """Takes what a page's form sends once its person is signed in no more."""
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether it is such a form."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer it."""
+        ...
+
+
 class TooMany(Refused):
     """Somebody asks more often than they may."""
 
@@ -151,6 +173,14 @@ def _check_change(scope: Scope, who: Asker) -> None:
         raise absent()
     if actor.scopes is not None and actor.scopes <= {Allowed.READ} and path != "/api/tokens":
         raise Refused("The token only reads.", remedy="Make one with the scope 'run'.")
+
+
+def _project(headers: Headers, who: Asker) -> str:
+    """Where new things go: as a program says, or as the person has chosen in the header of the pages."""
+    if named := headers.get("x-terrafair-project", ""):
+        return named[:64]
+    chosen = cookie_parser(headers.get("cookie", "")).get(PROJECT_COOKIE, "")
+    return chosen if chosen in who.actor.roles else ""
 
 
 async def _check_form(who: Asker, headers: Headers, receive: Receive) -> Receive:

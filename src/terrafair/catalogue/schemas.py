@@ -127,6 +127,10 @@ class Store:
             raise known
         return known
 
+    def read(self, address: str, official: str = OFFICIAL_FOLDER) -> Any:
+        """The schema of an address as a form can be made from it; raises `Unavailable`."""
+        return self._schema(address, official, quick=False)
+
     def _schema(self, address: str, official: str, *, quick: bool) -> Any:
         """The schema of an address, parsed and adapted; raises `Unavailable`."""
         plain = address.partition("#")[0]

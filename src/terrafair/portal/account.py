@@ -18,6 +18,8 @@ from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.sessions import COOKIE, Sessions
 from terrafair.identity.sign_in import SignIn, local_path
 from terrafair.portal.desk import Desk
+from terrafair.portal.interrupted import COOKIE as KEPT
+from terrafair.portal.kept import Kept
 
 TRIP = "terrafair_sign_in"
 """Cookie of a browser that is at a provider."""
@@ -35,8 +37,8 @@ class Signing:
     """Ends all that a person's sign-ins gave."""
 
 
-def router(desk: Desk, signing: Signing, tokens: PersonalTokens, buckets: ProjectBuckets) -> APIRouter:
-    """The pages."""
+def router(desk: Desk, signing: Signing, tokens: PersonalTokens, buckets: ProjectBuckets, kept: Kept) -> APIRouter:
+    """The pages; `kept` has the forms that were sent after a session had ended."""
     routes = APIRouter(prefix="/account", include_in_schema=False, default_response_class=HTMLResponse)
     _coming(routes, desk, signing)
     _going(routes, signing)
@@ -86,6 +88,12 @@ def router(desk: Desk, signing: Signing, tokens: PersonalTokens, buckets: Projec
             return desk.problem(request, error)
         return RedirectResponse("/account", 303)
 
+    @routes.get("/kept")
+    def again(request: Request) -> Response:
+        """What was sent after the session had ended, to be sent again with one press."""
+        draft = kept.found(request.cookies.get(KEPT, "")) if request.cookies.get(KEPT) else None
+        return desk.show(request, "kept.html", {"draft": draft})
+
     def _account(request: Request, secret: str, keys: Mapping[str, str] | None = None) -> Response:
         content = {"tokens": tokens.listing(_person().id), "secret": secret, "scopes": list(Scope), "keys": keys}
         held = [(each, bucket_of(each.project)) for each in buckets.listing(_person().id)]
@@ -103,8 +111,8 @@ def _person() -> Profile:
 
 def _coming(routes: APIRouter, desk: Desk, signing: Signing) -> None:
     @routes.get("/sign-in")
-    def choose(request: Request, next: str = "/account") -> Response:  # noqa: A002 - the web's word
-        content = {"providers": list(signing.sign_in.parties.values()), "next": local_path(next)}
+    def choose(request: Request, next: str = "/account", ended: str = "") -> Response:  # noqa: A002 - the web's word
+        content = {"providers": list(signing.sign_in.parties.values()), "next": local_path(next), "ended": bool(ended)}
         return desk.show(request, "sign_in.html", content)
 
     @routes.get("/sign-in/{provider}")

@@ -1,6 +1,7 @@
-"""The operator's page: people, allocations to decide, the queue and what happened: `/admin`."""
+"""The operator's page: catalogue, engines, queue, service levels, allocations, people and what happened: `/admin`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -21,10 +22,30 @@ from terrafair.portal.desk import Desk
 LAST_EVENTS = 100
 
 
-def router(
-    desk: Desk, people: People, allocations: Allocations, engine: sa.Engine, waiting: Callable[[], dict[str, int]]
-) -> APIRouter:
-    """The page; `waiting` gives the number of jobs in each state."""
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What the page asks of the running platform."""
+
+    states: Callable[[], dict[str, int]]
+    """The number of jobs in each state."""
+    oldest: Callable[[], str]
+    """When the job was accepted that waits longest; empty: none waits."""
+    levels: Callable[[], list[Any]]
+    """What jobs were like, as `execution.levels` measures it."""
+    catalogue: Callable[[], Mapping[str, Any]]
+    """`source`, `branch`, `commit`, `synced`, and `kinds`: how many records there are of each."""
+    sync: Callable[[], None]
+    """Bring the catalogue up to date."""
+    parts: Callable[[], Sequence[Any]]
+    """What the machine provides: `part`, `works`, `says`."""
+    engines: Callable[[], Sequence[Any]]
+    """The types of workflow that run here, as parts."""
+    targets: Callable[[], Sequence[Mapping[str, Any]]]
+    """Platforms elsewhere."""
+
+
+def router(desk: Desk, people: People, allocations: Allocations, engine: sa.Engine, works: Works) -> APIRouter:
+    """The page and its buttons."""
     routes = APIRouter(prefix="/admin", include_in_schema=False, default_response_class=HTMLResponse)
 
     @routes.get("")
@@ -36,9 +57,24 @@ def router(
             "people": people.listing(),
             "allocations": allocations.listing(actor()),
             "trail": trail,
-            "states": waiting(),
+            "states": works.states(),
+            "oldest": works.oldest(),
+            "levels": works.levels(),
+            "catalogue": works.catalogue(),
+            "parts": works.parts(),
+            "engines": works.engines(),
+            "targets": works.targets(),
         }
         return desk.show(request, "admin.html", content)
+
+    @routes.post("/sync")
+    def sync(request: Request) -> Response:
+        require(actor(), Action.CHANGE, Thing(Kind.PLATFORM))
+        try:
+            works.sync()
+        except TerrafairError as error:
+            return desk.problem(request, error, 502)
+        return RedirectResponse("/admin", 303)
 
     @routes.post("/allocations/{id}")
     def decide(

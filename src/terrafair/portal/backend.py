@@ -20,6 +20,7 @@ class Runs(Protocol):
         kind: str = "",
         inputs: Mapping[str, Any] | None = None,
         reproduce: bool = False,
+        target: str = "",
     ) -> Document:
         """Accept a job."""
         ...
@@ -69,12 +70,33 @@ class Runs(Protocol):
         ...
 
 
+class Targets(Protocol):
+    """Platforms elsewhere; `execution.engines.remote.delegation.Delegation` with what resolves an id."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all targets."""
+        ...
+
+    def verdict(self, name: str, id: str, kind: str) -> Document:  # noqa: A002
+        """Whether one would run something, with the reasons if not."""
+        ...
+
+
 class PortalBackend:
     """Implements `run.Running` and `results.Watching`."""
 
     def __init__(
-        self, table: Callable[[], list[Document]], explain: Callable[[str, str], Document], runs: Runs
+        self,
+        table: Callable[[], list[Document]],
+        explain: Callable[[str, str], Document],
+        runs: Runs,
+        quote: Callable[[str], Document],
+        targets: Targets,
     ) -> None:
+        """`quote` says what a run of an id is expected to cost."""
+        self._quote = quote
+        self._targets = targets
         self._table = table
         self._explain = explain
         self._runs = runs
@@ -87,9 +109,29 @@ class PortalBackend:
         """What one comes down to."""
         return self._explain(id, kind)
 
-    def run(self, id: str, kind: str, inputs: Mapping[str, Any], *, reproduce: bool = False) -> str:  # noqa: A002
+    def run(
+        self,
+        id: str,  # noqa: A002
+        kind: str,
+        inputs: Mapping[str, Any],
+        *,
+        reproduce: bool = False,
+        target: str = "",
+    ) -> str:
         """Accept a job; gives its id."""
-        return str(self._runs.accept(id, kind=kind, inputs=inputs, reproduce=reproduce)["id"])
+        return str(self._runs.accept(id, kind=kind, inputs=inputs, reproduce=reproduce, target=target)["id"])
+
+    def estimate(self, id: str) -> Document:  # noqa: A002
+        """What a run is expected to cost at the most, in milli-credits, and what the project has left."""
+        return self._quote(id)
+
+    def targets(self) -> tuple[str, ...]:
+        """Platforms elsewhere that jobs can run on."""
+        return self._targets.names
+
+    def verdict(self, target: str, id: str, kind: str) -> Document:  # noqa: A002
+        """Whether one of them would run it."""
+        return self._targets.verdict(target, id, kind)
 
     def upload(self, path: Path, name: str, digest: str) -> str:
         """Keep a file; gives its reference."""

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 from terrafair.catalogue.records import FACETS, Kind, Record, data_reference, entity_of, links
 
 INNER = frozenset({"root", "parent", "self", "collection", "prev", "next"})
+EDITED = frozenset({Kind.PRODUCT, Kind.WORKFLOW, Kind.EXPERIMENT})
 RUNNABLE = frozenset({Kind.WORKFLOW, Kind.EXPERIMENT})
 Title = Callable[[str, str], str]
 """(kind, id) -> title; empty: the catalogue has no such entity."""
@@ -58,6 +59,15 @@ class Entity:
     start: str
     end: str
     stale: bool
+    edit: str = ""
+    """Where it is edited; empty: nowhere here."""
+    s3: str = ""
+    """Where its data lie in S3; empty: it does not say."""
+
+    @property
+    def checkable(self) -> tuple[str, ...]:
+        """Addresses that can be asked whether they answer."""
+        return tuple(link.href for link in self.outside if link.safe)
 
 
 def href(kind: str, id: str) -> str:  # noqa: A002 - the field's word
@@ -85,11 +95,13 @@ def read(record: Record, title: Title) -> Entity:
         start=record.start[:10],
         end=record.end[:10],
         stale=record.stale,
+        edit=f"/publish/edit/{record.kind.value}/{quote(record.id, safe='')}" if record.kind in EDITED else "",
+        s3=next((link["href"] for link in links(record.document) if link["href"].startswith("s3://")), ""),
     )
 
 
 def chain(record: Record, near: Mapping[Kind, list[tuple[str, str]]]) -> list[tuple[str, list[Neighbour]]]:
-    """Inputs -> workflow -> experiment -> product, with what the catalogue knows of each; empty for other kinds."""
+    """Inputs -> workflow -> experiment -> product -> used by, with what the catalogue knows; empty for other kinds."""
     if record.kind not in {*RUNNABLE, Kind.PRODUCT}:
         return []
     inputs = [
@@ -97,13 +109,29 @@ def chain(record: Record, near: Mapping[Kind, list[tuple[str, str]]]) -> list[tu
         for link in links(record.document)
         if link.get("rel") in {"input", "application-input"}
     ]
+    used = _users(record, near)
     steps: list[tuple[str, list[Neighbour]]] = [("inputs", inputs)] if inputs else []
     for kind in (Kind.WORKFLOW, Kind.EXPERIMENT, Kind.PRODUCT):
-        others = [Neighbour(kind.value, name, href(kind.value, id)) for id, name in near.get(kind, ())]  # noqa: A001
+        found = [(id, name) for id, name in near.get(kind, ()) if (kind, id) not in used]  # noqa: A001
+        others = [Neighbour(kind.value, name, href(kind.value, id)) for id, name in found]  # noqa: A001
         if kind is record.kind:
             others = [Neighbour(kind.value, record.title or record.id, "", here=True)]
         steps.append((kind.value, others))
+    if used:
+        names = {(kind, id): name for kind, all_ in near.items() for id, name in all_}  # noqa: A001
+        steps.append(("used by", [Neighbour(kind.value, names[kind, id], href(kind.value, id)) for kind, id in used]))  # noqa: A001
     return steps
+
+
+def _users(record: Record, near: Mapping[Kind, list[tuple[str, str]]]) -> list[tuple[Kind, str]]:
+    """What links to a product that was made by something else: it has used the product."""
+    if record.kind is not Kind.PRODUCT:
+        return []
+    makers = {pair for pair in record.links_to if pair[0] is Kind.EXPERIMENT}
+    named = record.document.get("osc:experiment")
+    makers |= {(Kind.EXPERIMENT, named)} if isinstance(named, str) else set()
+    linked = [(Kind.EXPERIMENT, id) for id, _ in near.get(Kind.EXPERIMENT, ())]  # noqa: A001
+    return [pair for pair in linked if makers and pair not in makers]
 
 
 def _neighbour(kind: Kind, id: str, title: Title) -> Neighbour:  # noqa: A002

@@ -6,13 +6,14 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from terrafair.catalogue.facets import FACETS, Value
 from terrafair.catalogue.query import Found, Query
 from terrafair.catalogue.records import ENTITIES, Kind, Record
 from terrafair.errors import InvalidInput, NotFound
 from terrafair.portal import entity
+from terrafair.portal.link_check import LinkCheck
 from terrafair.portal.page import Pages
 
 PAGE = 20
@@ -46,8 +47,8 @@ class Finding(Protocol):
         ...
 
 
-def router(pages: Pages, catalogue: Finding) -> APIRouter:
-    """`/find` and `/find/{kind}/{id}`."""
+def router(pages: Pages, catalogue: Finding, checks: LinkCheck | None = None) -> APIRouter:
+    """`/find` and `/find/{kind}/{id}`; without `checks` no link is checked."""
     routes = pages.router()
 
     @routes.get("/find")
@@ -65,6 +66,27 @@ def router(pages: Pages, catalogue: Finding) -> APIRouter:
 
     @routes.get("/find/{kind}/{id}")
     def one(request: Request, kind: str, id: str, parent: str = "") -> Response:  # noqa: A002
+        record = recorded(kind, id, parent)
+        view = entity.read(record, lambda kind, id: _title(catalogue, kind, id))  # noqa: A006
+        chain = entity.chain(record, catalogue.near(kind, id))
+        content: dict[str, Any] = {"entity": view, "chain": chain, "products": None, "footprints": "[]"}
+        content["footprints"] = _shapes([(view.title, "", record)])
+        content |= {"checked": checks.known(view.checkable) if checks else {}, "checks": checks is not None}
+        if kind in FACETS:
+            users = Query.parse(kinds=("product",), limit=10, **{kind: id})
+            content["products"] = catalogue.search(users)
+            content["more"] = "/find?" + urlencode({"kind": "product", kind: id})
+        return pages.show(request, "entity.html", content, drawn=True)
+
+    @routes.post("/find/{kind}/{id}/links")
+    def check(kind: str, id: str, parent: str = "") -> Response:  # noqa: A002
+        """Ask the addresses that it names whether they answer."""
+        view = entity.read(recorded(kind, id, parent), lambda kind, id: _title(catalogue, kind, id))  # noqa: A006
+        if checks:
+            checks.check(view.checkable)
+        return RedirectResponse(f"{entity.href(kind, id)}#links", 303)
+
+    def recorded(kind: str, id: str, parent: str) -> Record:  # noqa: A002
         if kind not in ENTITIES:
             raise NotFound(f"There is no kind of entity {kind!r}.", remedy=f"Kinds: {', '.join(ENTITIES)}.")
         record = catalogue.record(kind, id, parent)
@@ -72,15 +94,7 @@ def router(pages: Pages, catalogue: Finding) -> APIRouter:
             near = catalogue.nearest([kind], id)
             remedy = f"Nearest: {', '.join(near)}." if near else "Look for it under Find."
             raise NotFound(f"The catalogue has no {kind} {id!r}.", remedy=remedy)
-        view = entity.read(record, lambda kind, id: _title(catalogue, kind, id))  # noqa: A006
-        chain = entity.chain(record, catalogue.near(kind, id))
-        content: dict[str, Any] = {"entity": view, "chain": chain, "products": None, "footprints": "[]"}
-        content["footprints"] = _shapes([(view.title, "", record)])
-        if kind in FACETS:
-            users = Query.parse(kinds=("product",), limit=10, **{kind: id})
-            content["products"] = catalogue.search(users)
-            content["more"] = "/find?" + urlencode({"kind": "product", kind: id})
-        return pages.show(request, "entity.html", content, drawn=True)
+        return record
 
     return routes
 

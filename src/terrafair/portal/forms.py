@@ -7,9 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from terrafair.errors import Problem
+from terrafair.portal.schema_shapes import SIDES, control, flat
 
-SIDES = ("west", "south", "east", "north")
-REFERENCES = frozenset({"stac-item", "stac-collection", "file", "directory", "uri", "url"})
+BOXES = frozenset({"box", "boxlist", "boxtext", "ogcbox"})
+SHAPES = frozenset(
+    {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"}
+)
+CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+LARGEST = 1_000_000
+"""Characters of one text that are read; what is larger is a file."""
 MARK = "in:"
 """Before the names of inputs, which may be called anything."""
 
@@ -20,8 +26,7 @@ class Field:
 
     name: str
     control: str
-    """`number`, `integer`, `choice`, `choices`, `boolean`, `date`, `interval`, `box`, `reference`, `lines`, `json`,
-    `text`."""
+    """As `schema_shapes.control` names it: `number`, `choice`, `date`, `interval`, `box`, `geometry`, `text` ..."""
     title: str
     description: str
     required: bool
@@ -33,6 +38,8 @@ class Field:
     unit: str = ""
     hint: str = ""
     upload: bool = False
+    stac: str = ""
+    """`item` or `collection` for what is picked from the platform's STAC."""
     whole: bool = False
     """Whether a box has a reference system beside its sides."""
     problems: tuple[Problem, ...] = field(default=())
@@ -70,7 +77,7 @@ def _field(
     typed: Mapping[str, list[str]] | None,
     wrong: tuple[Problem, ...],
 ) -> Field:
-    name, schema = str(spec["name"]), spec.get("schema") or {}
+    name, schema = str(spec["name"]), flat(spec.get("schema"))
     kind = control(name, schema)
     value = values.get(name, spec.get("default"))
     parts = shown(kind, value)
@@ -91,59 +98,21 @@ def _field(
         maximum=_plain(schema.get("maximum", "")),
         unit=str(schema.get("unit") or schema.get("x-unit") or ""),
         hint=_hint(kind, schema),
-        upload=kind == "reference" and schema.get("format") in {"file", "directory", "uri"},
+        upload=kind == "geometry" or (kind == "reference" and not str(schema.get("format", "")).startswith("stac-")),
+        stac=str(schema.get("format", "")).removeprefix("stac-") if kind == "reference" else "",
         whole="crs" in (schema.get("properties") or {}),
         problems=wrong,
     )
 
 
-def control(name: str, schema: Mapping[str, Any]) -> str:
-    """How an input is asked for."""
-    kinds = schema.get("type")
-    kind = next((each for each in kinds if each != "null"), "") if isinstance(kinds, list) else kinds
-    items = schema.get("items") if isinstance(schema.get("items"), Mapping) else {}
-    if "enum" in schema:
-        return "choice"
-    if schema.get("format") in REFERENCES:
-        return "reference"
-    if kind in {"number", "integer", "boolean"}:
-        return str(kind)
-    if kind == "object" and set(SIDES) <= set(schema.get("properties") or {}):
-        return "box"
-    if kind == "array":
-        return _list_control(name, schema, items or {})
-    if kind == "string":
-        if schema.get("format") == "date":
-            return "date"
-        return "boxtext" if name.lower() in {"bbox", "aoi", "bounding_box", "area_of_interest"} else "text"
-    return "json"
-
-
-def _list_control(name: str, schema: Mapping[str, Any], items: Mapping[str, Any]) -> str:
-    pair = schema.get("minItems") == schema.get("maxItems") == 2
-    if pair and str(items.get("format", "")).startswith("date"):
-        return "interval"
-    if "enum" in items:
-        return "choices"
-    numeric = items.get("type") in {"number", "integer"}
-    if (
-        numeric
-        and (schema.get("format") == "ogc-bbox" or "bbox" in name.lower())
-        and schema.get("minItems") in {None, 4}
-    ):
-        return "boxlist"
-    return "lines" if items.get("type") in {"string", "number", "integer"} else "json"
-
-
 def _parts(kind: str, schema: Mapping[str, Any]) -> tuple[str, ...]:
-    if kind in {"box", "boxlist", "boxtext"}:
+    if kind in BOXES:
         return (*SIDES, "crs") if "crs" in (schema.get("properties") or {}) else SIDES
-    return ("start", "end") if kind == "interval" else ("",)
+    return {"interval": ("start", "end"), "measure": ("measurement", "uom")}.get(kind, ("",))
 
 
 def _options(schema: Mapping[str, Any]) -> list[Any]:
-    items = schema.get("items")
-    found = schema.get("enum") or (items.get("enum") if isinstance(items, Mapping) else None) or []
+    found = schema.get("enum") or flat(schema.get("items")).get("enum") or []
     return list(found)
 
 
@@ -156,25 +125,44 @@ def _hint(kind: str, schema: Mapping[str, Any]) -> str:
         }.get(str(schema.get("format")), "An address: https, s3, or one of this platform's results.")
     if kind == "interval":
         return "The end is excluded unless the workflow says otherwise."
-    return {"lines": "One in each line.", "json": "Text, or JSON for lists and objects."}.get(kind, "")
+    return {
+        "lines": "One in each line.",
+        "json": "Text, or JSON for lists and objects.",
+        "geometry": "GeoJSON, in degrees; the map writes it when you draw.",
+        "moment": "With its time zone, e.g. 2024-06-01T00:00:00Z.",
+    }.get(kind, "")
 
 
 def shown(kind: str, value: Any) -> dict[str, str]:
     """A value as the texts of its parts."""
     if value is None:
         return {}
-    if kind == "box" and isinstance(value, Mapping):
-        return {str(part): _plain(side) for part, side in value.items()}
+    if isinstance(value, Mapping):
+        return _mapped(kind, value)
     if kind == "boxtext":
         return dict(zip(SIDES, (part.strip() for part in str(value).split(",")), strict=False))
-    if kind == "boxlist" and isinstance(value, list):
-        return dict(zip(SIDES, map(_plain, value), strict=False))
-    if kind == "interval" and isinstance(value, list) and len(value) == 2:
-        return {"start": _plain(value[0]), "end": _plain(value[1])}
-    if kind in {"lines", "choices"} and isinstance(value, list):
-        return {"": "\n".join(map(_plain, value))}
-    if kind == "reference" and isinstance(value, Mapping):
-        return {"": str(value.get("href") or json.dumps(value))}
+    if isinstance(value, list):
+        if kind == "boxlist":
+            return dict(zip(SIDES, map(_plain, value), strict=False))
+        if kind == "interval" and len(value) == 2:
+            return {"start": _plain(value[0]), "end": _plain(value[1])}
+        if kind in {"lines", "choices"}:
+            return {"": "\n".join(map(_plain, value))}
+    return {"": _plain(value)}
+
+
+def _mapped(kind: str, value: Mapping[str, Any]) -> dict[str, str]:
+    if kind == "box":
+        return {str(part): _plain(side) for part, side in value.items()}
+    if kind == "ogcbox" and isinstance(value.get("bbox"), list):
+        sides = value["bbox"]
+        level = [sides[0], sides[1], sides[3], sides[4]] if len(sides) == 6 else sides
+        named = "" if value.get("crs", CRS84) == CRS84 else str(value["crs"])
+        return dict(zip(SIDES, map(_plain, level), strict=False)) | {"crs": named}
+    if kind == "measure":
+        return {part: _plain(value.get(part)) for part in ("measurement", "uom")}
+    if kind in {"reference", "geometry"} and value.get("href"):
+        return {"": str(value["href"])}
     return {"": _plain(value)}
 
 
@@ -199,14 +187,15 @@ def read(
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     for spec in inputs:
-        name, schema = str(spec["name"]), spec.get("schema") or {}
+        name, schema = str(spec["name"]), flat(spec.get("schema"))
         kind = control(name, schema)
         parts = {part: _last(typed, _key(name, part)) for part in _parts(kind, schema)}
         if kind == "choices":
             parts = {"": "\n".join(typed.get(_key(name, ""), []))}
-        if not any(text for part, text in parts.items() if part != "crs"):
+        if not any(text for part, text in parts.items() if part not in {"crs", "uom"}):
             continue
         try:
+            _check_size(parts)
             value = _value(kind, schema, parts)
         except ValueError as fault:
             problems.append(Problem(f"{name} {fault}", where=name, code="input-invalid"))
@@ -218,8 +207,12 @@ def read(
 
 def _value(kind: str, schema: Mapping[str, Any], parts: Mapping[str, str]) -> Any:
     text = parts.get("", "")
-    if kind in {"box", "boxlist", "boxtext"}:
+    if kind in BOXES:
         return _box(kind, parts)
+    if kind == "measure":
+        return {"measurement": _number(parts["measurement"]), "uom": parts["uom"] or _unitless(schema)}
+    if kind == "geometry":
+        return _geometry(text)
     if kind == "interval":
         return [parts["start"] or None, parts["end"] or None]
     if kind in {"number", "integer"}:
@@ -229,7 +222,7 @@ def _value(kind: str, schema: Mapping[str, Any], parts: Mapping[str, str]) -> An
     if kind == "choice":
         return next((option for option in _options(schema) if _plain(option) == text), text)
     if kind in {"lines", "choices"}:
-        items = schema.get("items") or {}
+        items = flat(schema.get("items"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return [_number(line, items["type"]) if items.get("type") in {"number", "integer"} else line for line in lines]
     return _loose(text) if kind == "json" else text
@@ -245,6 +238,41 @@ def _number(text: str, kind: str = "number") -> int | float:
     if kind == "integer" and not number.is_integer():
         raise ValueError(f"is {text[:60]!r}; it takes a whole number.")
     return int(number) if kind == "integer" or (number.is_integer() and "." not in text and "e" not in text) else number
+
+
+def _check_size(parts: Mapping[str, str]) -> None:
+    longest = max(map(len, parts.values()))
+    if longest > LARGEST:
+        raise ValueError(f"holds {longest:,} characters; hand in more than {LARGEST:,} as a file.")
+
+
+def _unitless(schema: Mapping[str, Any]) -> str:
+    """The unit where there is only one."""
+    inner = flat((schema.get("properties") or {}).get("uom"))
+    known = inner.get("enum") or ([inner["const"]] if "const" in inner else [])
+    if len(known) != 1:
+        raise ValueError("has no unit.")
+    return str(known[0])
+
+
+def _geometry(text: str) -> Any:
+    """GeoJSON, or the address of a file of it."""
+    if not text.startswith("{"):
+        if "://" in text or text.startswith("/"):
+            return {"href": text}
+        raise ValueError(f"is {text[:60]!r}; it takes GeoJSON, or the address of a file of it.")
+    try:
+        found = json.loads(text)
+    except ValueError as fault:
+        raise ValueError(f"is no JSON: {fault}.") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply.") from None
+    kind = found.get("type")
+    if kind not in {*SHAPES, "Feature", "FeatureCollection"}:
+        raise ValueError(
+            f"has the type {kind!r}; GeoJSON knows {', '.join(sorted(SHAPES))}, Feature, FeatureCollection."
+        )
+    return found
 
 
 def _boolean(text: str) -> bool:
@@ -267,6 +295,8 @@ def _box(kind: str, parts: Mapping[str, str]) -> Any:
         return ",".join(parts[side] for side in SIDES)
     if kind == "boxlist":
         return [sides[side] for side in SIDES]
+    if kind == "ogcbox":
+        return {"bbox": [sides[side] for side in SIDES], "crs": parts.get("crs") or CRS84}
     return sides | ({"crs": _number(parts["crs"], "integer")} if parts.get("crs") else {})
 
 

@@ -12,11 +12,13 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from terrafair import __version__
 from terrafair.errors import InvalidInput, TerrafairError
 from terrafair.identity.asking import asker
+from terrafair.identity.credits import shown
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -29,6 +31,19 @@ MAP_POLICY = (
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """The project that somebody works in."""
+
+    project: str
+    """Its id; empty: none."""
+    title: str
+    left: str
+    """Credits that it has left, as people read them; empty: they do not limit it."""
+    others: tuple[tuple[str, str], ...] = ()
+    """(id, title) of all projects that they may work in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What every page shows beside its own content."""
 
@@ -38,6 +53,8 @@ class Surroundings:
     """Shown on every page, e.g. that isolation is missing."""
     status: Callable[[TerrafairError], int]
     """The HTTP status of an error."""
+    standing: Callable[[], Standing | None] = lambda: None
+    """Of whoever asks; None: they have not signed in."""
 
 
 class Static(StaticFiles):
@@ -68,9 +85,11 @@ class Pages:
         self._templates = Jinja2Templates(HERE / "templates")
         self._templates.env.trim_blocks = self._templates.env.lstrip_blocks = True
         self._templates.env.filters |= {"bytes": size, "moment": moment, "path": path, "pairs": pairs}
+        self._templates.env.filters |= {"credits": shown, "told": told}
         self._templates.env.globals |= {
-            "asset": address,
             "asker": asker,
+            "standing": surroundings.standing,
+            "asset": address,
             "version": __version__,
             "live": (STATIC / "vendor/htmx.min.js").exists(),
             "maps": (STATIC / "vendor/eox-map.js").exists(),
@@ -80,11 +99,12 @@ class Pages:
         self, request: Request, name: str, content: Mapping[str, Any], *, status: int = 200, drawn: bool = False
     ) -> Response:
         """A page; `drawn`: there is a map on it."""
-        shown = {"warning": self._surroundings.warning, "commit": self._surroundings.commit()[:12]}
-        shown |= {"url": str(request.base_url).rstrip("/")}
-        headers = {"Content-Security-Policy": MAP_POLICY} if drawn else None
+        about = {"warning": self._surroundings.warning, "commit": self._surroundings.commit()[:12]}
+        about |= {"url": str(request.base_url).rstrip("/")}
+        # Whoever is signed in stands on it: no cache between may keep it, and ours only to go back to.
+        headers = {"Cache-Control": "private, no-cache"} | ({"Content-Security-Policy": MAP_POLICY} if drawn else {})
         return self._templates.TemplateResponse(
-            request, name, {**shown, **content}, status_code=status, headers=headers
+            request, name, {**about, **content}, status_code=status, headers=headers
         )
 
     def problem(self, request: Request, error: TerrafairError) -> Response:
@@ -104,7 +124,12 @@ class Pages:
                     try:
                         return await proceed(request)
                     except TerrafairError as error:
+                        if request.headers.get("accept", "").startswith("application/json"):
+                            # A script of ours asks: the application answers in its one shape.
+                            raise
                         return pages.problem(request, error)
+                    except HTTPException as fault:
+                        return pages.problem(request, InvalidInput(f"{fault.detail}."))
                     except RequestValidationError as fault:
                         first = fault.errors()[0]
                         where = str(first["loc"][-1])
@@ -127,6 +152,11 @@ def size(count: float) -> str:
 def moment(text: str) -> str:
     """An instant without what nobody reads."""
     return text[:16].replace("T", " ") if text else ""
+
+
+def told(problem: Any) -> str:
+    """A problem in one line."""
+    return " ".join(part for part in (problem.what, problem.why, problem.remedy) if part)
 
 
 def path(text: str) -> str:

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from terrafair.portal import comparing, find, results, run
+from terrafair.portal.kept import Kept
+from terrafair.portal.link_check import LinkCheck
 from terrafair.portal.page import STATIC, Pages, Static, Surroundings
 from terrafair.portal.patterns import EXAMPLES
 
@@ -21,9 +23,15 @@ class Watching(results.Watching, comparing.Comparing, Protocol):
     """What the pages about jobs ask."""
 
 
-def router(catalogue: find.Finding, running: run.Running, watching: Watching, about: Surroundings) -> APIRouter:
-    """The start page and the five words: `/find`, `/develop`, `/run`, `/results`, `/publish`."""
-    pages = Pages(about)
+def router(
+    catalogue: find.Finding,
+    running: run.Running,
+    watching: Watching,
+    pages: Pages,
+    kept: Kept,
+    checks: LinkCheck | None = None,
+) -> APIRouter:
+    """The start page and four of the five words: `/find`, `/develop`, `/run`, `/results`; `publish` has the fifth."""
     routes = pages.router()
 
     @routes.get("/")
@@ -33,10 +41,6 @@ def router(catalogue: find.Finding, running: run.Running, watching: Watching, ab
     @routes.get("/develop")
     def develop(request: Request) -> Response:
         return pages.show(request, "develop.html", {})
-
-    @routes.get("/publish")
-    def publish(request: Request) -> Response:
-        return pages.show(request, "publish.html", {})
 
     @routes.get("/patterns")
     def patterns(request: Request) -> Response:
@@ -52,7 +56,7 @@ def router(catalogue: find.Finding, running: run.Running, watching: Watching, ab
     def job(id: str) -> Response:  # noqa: A002 - the field's word
         return RedirectResponse(f"/results/{id}", 308)
 
-    routes.include_router(find.router(pages, catalogue))
-    routes.include_router(run.router(pages, running))
+    routes.include_router(find.router(pages, catalogue, checks))
+    routes.include_router(run.router(pages, running, kept))
     routes.include_router(results.router(pages, watching))
     return routes

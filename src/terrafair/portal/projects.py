@@ -16,7 +16,12 @@ from terrafair.identity.asking import actor, asker
 from terrafair.identity.credits import MilliCredits
 from terrafair.identity.person import absent
 from terrafair.identity.projects import Projects
+from terrafair.identity.sign_in import local_path
 from terrafair.portal.desk import Desk
+
+CURRENT = "terrafair_project"
+"""Cookie that names the project that somebody works in."""
+YEAR = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,17 @@ class Rooms:
     def show(self, request: Request, id: str, *, invitation: str = "") -> Response:  # noqa: A002
         """One project."""
         who = actor()
+        usage = [row for row in self.allocations.usage(who) if row.project == id]
+        months = {
+            month: sum(row.spent for row in usage if row.month == month) for month in sorted({r.month for r in usage})
+        }
         content = {
             "project": self.projects.get(who, id),
             "members": self.projects.members(who, id),
             "groups": self.projects.groups(who, id),
             "allocations": self.allocations.listing(who, id),
-            "usage": [row for row in self.allocations.usage(who) if row.project == id],
+            "usage": usage,
+            "months": months,
             "managing": may(who, Action.MANAGE, Thing(Kind.PROJECT, id)),
             "roles": list(Role),
             "invitation": invitation,
@@ -75,6 +85,15 @@ def router(desk: Desk, projects: Projects, allocations: Allocations, changed: Ca
         description: Annotated[str, Form()] = "",
     ) -> Response:
         return rooms.attempt(request, name, lambda: projects.create(actor(), name, title, description))
+
+    @routes.post("/current")
+    def choose(request: Request, project: Annotated[str, Form()], next: Annotated[str, Form()] = "/") -> Response:  # noqa: A002
+        """The project that new jobs belong to, as the header of the pages says it."""
+        found = projects.get(actor(), project)
+        reply = RedirectResponse(local_path(next), 303)
+        secure = request.url.scheme == "https"
+        reply.set_cookie(CURRENT, found.id, max_age=YEAR, path="/", httponly=True, samesite="lax", secure=secure)
+        return reply
 
     @routes.get("/{id}")
     def get(request: Request, id: str) -> Response:  # noqa: A002 - the field's word

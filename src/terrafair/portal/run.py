@@ -3,22 +3,28 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from terrafair.errors import InvalidInput, NotExecutable, NotFound, Problem, TerrafairError
+from terrafair.errors import InvalidInput, NotFound, Problem, TerrafairError
 from terrafair.portal import forms
+from terrafair.portal.interrupted import left
+from terrafair.portal.kept import Kept
 from terrafair.portal.page import Pages
 
 Document = dict[str, Any]
 UPLOAD_LIMIT = 2 * 1024**3
 BLOCK = 2**20
+PART_LIMIT = 16 * 2**20
+"""Bytes of one text in the form; what is larger is a file."""
 FILE_MARK = "file:"
 
 
@@ -33,8 +39,28 @@ class Running(Protocol):
         """What one comes down to."""
         ...
 
-    def run(self, id: str, kind: str, inputs: Mapping[str, Any], *, reproduce: bool = False) -> str:  # noqa: A002
-        """Accept a job; gives its id."""
+    def run(
+        self,
+        id: str,  # noqa: A002
+        kind: str,
+        inputs: Mapping[str, Any],
+        *,
+        reproduce: bool = False,
+        target: str = "",
+    ) -> str:
+        """Accept a job, here or at a target; gives its id."""
+        ...
+
+    def estimate(self, id: str) -> Document:  # noqa: A002
+        """What a run is expected to cost at the most, in milli-credits, and what the project has left."""
+        ...
+
+    def targets(self) -> tuple[str, ...]:
+        """Platforms elsewhere that jobs can run on."""
+        ...
+
+    def verdict(self, target: str, id: str, kind: str) -> Document:  # noqa: A002
+        """Whether one of them would run it, with the reasons if not."""
         ...
 
     def upload(self, path: Path, name: str, digest: str) -> str:
@@ -46,7 +72,7 @@ class Running(Protocol):
         ...
 
 
-def router(pages: Pages, running: Running) -> APIRouter:
+def router(pages: Pages, running: Running, kept: Kept) -> APIRouter:
     """`/run` and `/run/{kind}/{id}`."""
     routes = pages.router()
 
@@ -63,29 +89,71 @@ def router(pages: Pages, running: Running) -> APIRouter:
         again = request.query_params.get("from", "")
         if again:
             values |= running.job(again)["inputs"]
-        return _form(pages, request, found, forms.fields(found["inputs"], values), again=again)
+        behind = left(request, kept, request.url.path)
+        typed = {name: list(texts) for name, texts in behind.fields.items()} if behind else None
+        form = Sheet(found, forms.fields(found["inputs"], values, typed), again=again, came_back=behind is not None)
+        return _form(pages, request, running, form if typed is None else form.ticked(typed))
+
+    @routes.get("/run/{kind}/{id}/where")
+    def where(request: Request, kind: str, id: str) -> Response:  # noqa: A002
+        found = running.explain(id, _kind(kind))
+        rows = [(name, running.verdict(name, id, kind)) for name in running.targets()]
+        return pages.show(request, "where.html", {"entry": found, "rows": rows})
 
     @routes.post("/run/{kind}/{id}")
     async def start(request: Request, kind: str, id: str) -> Response:  # noqa: A002
+        _check_length(request)
         found = await asyncio.to_thread(running.explain, id, _kind(kind))
-        async with request.form(max_files=100, max_fields=1000) as given:
+        async with request.form(max_files=100, max_fields=1000, max_part_size=PART_LIMIT) as given:
             typed = {name: [str(each) for each in given.getlist(name) if isinstance(each, str)] for name in given}
             problems = await _uploads(running, given, typed)
         values, wrong = forms.read(found["inputs"], found["values"], typed)
         problems += wrong
-        reproduce = bool(typed.get("reproduce"))
+        form = Sheet(found, []).ticked(typed)
         if not problems:
             try:
-                job = await asyncio.to_thread(running.run, id, kind, values, reproduce=reproduce)
+                job = await asyncio.to_thread(
+                    running.run, id, kind, values, reproduce=form.reproduce, target=form.target
+                )
                 return RedirectResponse(f"/results/{quote(job)}", status_code=303)
-            except NotExecutable:
-                raise
-            except InvalidInput as error:
+            except TerrafairError as error:
+                # Whatever it is: the form comes back with it, and nothing that was typed is lost.
                 problems = list(error.problems)
-        fields = forms.fields(found["inputs"], found["values"], typed, problems)
-        return _form(pages, request, found, fields, problems, reproduce=reproduce)
+        form = replace(form, fields=forms.fields(found["inputs"], found["values"], typed, problems), problems=problems)
+        return await run_in_threadpool(_form, pages, request, running, form)
 
     return routes
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The form of one entry as it is shown."""
+
+    entry: Document
+    fields: list[forms.Field]
+    problems: Sequence[Problem] = ()
+    again: str = ""
+    """The job whose inputs it holds."""
+    reproduce: bool = False
+    target: str = ""
+    came_back: bool = False
+    """Whether it was sent after the session had ended."""
+
+    def ticked(self, typed: Mapping[str, list[str]]) -> "Sheet":
+        """With what was chosen beside the inputs."""
+        target = (typed.get("target") or [""])[-1]
+        return replace(self, reproduce=bool(typed.get("reproduce")), target=target)
+
+
+def _check_length(request: Request) -> None:
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > UPLOAD_LIMIT + PART_LIMIT:
+        raise InvalidInput(
+            f"The form holds {int(length) / 2**30:.1f} GiB.",
+            "A file may have 2 GiB.",
+            "Go back - your form is as you left it -, put the file into S3, and name its URL.",
+            code="too-large",
+        )
 
 
 def _kind(kind: str) -> str:
@@ -98,23 +166,24 @@ def _words(row: Document) -> str:
     return f"{row['id']} {row['title']} {row['type']}".casefold()
 
 
-def _form(
-    pages: Pages,
-    request: Request,
-    found: Document,
-    fields: list[forms.Field],
-    problems: list[Problem] | None = None,
-    *,
-    again: str = "",
-    reproduce: bool = False,
-) -> Response:
-    names = [field.name for field in fields]
-    loose = [problem for problem in problems or () if not forms.owner_of(problem.where, names)]
-    content: Document = {"entry": found, "fields": fields, "loose": loose, "problems": problems or [], "again": again}
-    content["reproduce"] = reproduce
-    drawn = any(field.control in {"box", "boxlist", "boxtext"} for field in fields)
-    status = 400 if problems else 200
-    return pages.show(request, "entry.html", content, status=status, drawn=drawn)
+def _form(pages: Pages, request: Request, running: Running, form: Sheet) -> Response:
+    found = form.entry
+    names = [field.name for field in form.fields]
+    targets = running.targets()
+    content: Document = {
+        "form": form,
+        "entry": found,
+        "fields": form.fields,
+        "problems": form.problems,
+        "loose": [problem for problem in form.problems if not forms.owner_of(problem.where, names)],
+        "again": form.again,
+        "reproduce": form.reproduce,
+        "targets": targets,
+        "runs": found["executable"] or bool(targets),
+        "estimate": running.estimate(found["id"]) if found["executable"] or targets else None,
+    }
+    drawn = any(field.control in {*forms.BOXES, "geometry"} for field in form.fields)
+    return pages.show(request, "entry.html", content, status=400 if form.problems else 200, drawn=drawn)
 
 
 async def _uploads(running: Running, given: FormData, typed: dict[str, list[str]]) -> list[Problem]:

@@ -133,6 +133,7 @@ class Answered:
     """Somebody has said more, or something else."""
 
     answers: Mapping[str, Any]
+    """An empty one takes back what was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ def step(publication: Publication, happening: Happening) -> Publication:
 
 
 def _answered(publication: Publication, answers: Mapping[str, Any]) -> Publication:
-    together = {**publication.answers, **answers}
+    together = {name: value for name, value in {**publication.answers, **answers}.items() if value}
     if together == dict(publication.answers):
         return publication
     if publication.state in {State.MERGED, State.PUBLISHED}:

@@ -95,7 +95,8 @@ class Publisher:
         """The publication of a job with these answers; raises for a job that cannot be published at all."""
         answers = read(given)
         self._made(job)
-        return self._services.store.begin(job, answers.document())
+        taken_back = {name: "" for name in given if not getattr(answers, name)}
+        return self._services.store.begin(job, {**taken_back, **answers.document()})
 
     def advance(self, id: str, say: Callable[[str], None] = lambda _: None) -> Publication:  # noqa: A002
         """Do the next step, once; a step that fails leaves its problems behind and the state as it was.

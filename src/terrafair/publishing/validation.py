@@ -17,6 +17,11 @@ class Rules:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def store(self) -> Store:
+        """The schemas."""
+        return self._store
+
     def __call__(
         self, files: Mapping[str, bytes], changes: Mapping[str, bytes | None]
     ) -> tuple[list[Problem], list[Problem]]:

@@ -121,3 +121,49 @@ export function draw(map, done) {
 }
 
 export const rounded = (value, digits = 4) => String(+value.toFixed(digits));
+
+// Corner by corner: `paint` gets the feature after each click, `done` the closed ring, or null for less than three corners.
+export function outline(map, paint, done) {
+  const inner = map.map;
+  const target = inner.getTargetElement();
+  target.style.cursor = "crosshair";
+  const corners = [];
+  const ring = () => [...corners, corners[0]];
+  const click = (event) => {
+    const [longitude, latitude] = degrees(inner.getEventCoordinate(event));
+    corners.push([+rounded(longitude, 5), +rounded(latitude, 5)]);
+    paint({ type: "Feature", properties: {}, geometry: geometry(corners, ring()) });
+    event.stopPropagation();
+  };
+  target.addEventListener("click", click, true);
+  return () => {
+    target.removeEventListener("click", click, true);
+    target.style.cursor = "";
+    done(corners.length > 2 ? ring() : null);
+  };
+}
+
+const geometry = (corners, ring) =>
+  corners.length > 2
+    ? { type: "Polygon", coordinates: [ring] }
+    : { type: "LineString", coordinates: corners.length > 1 ? corners : [corners[0], corners[0].map((each) => each + 1e-4)] };
+
+// Any GeoJSON as one feature that the map can draw.
+export function shape(found) {
+  if (found.type === "FeatureCollection")
+    return { type: "Feature", properties: {}, geometry: { type: "GeometryCollection", geometries: found.features.map((each) => each.geometry) } };
+  return found.type === "Feature" ? found : { type: "Feature", properties: {}, geometry: found };
+}
+
+export function extent(feature) {
+  const ends = [180, 90, -180, -90];
+  const walk = (each) => {
+    if (typeof each[0] === "number") {
+      [ends[0], ends[1]] = [Math.min(ends[0], each[0]), Math.min(ends[1], each[1])];
+      [ends[2], ends[3]] = [Math.max(ends[2], each[0]), Math.max(ends[3], each[1])];
+    } else each.forEach(walk);
+  };
+  const all = (one) => (one.geometries ? one.geometries.forEach(all) : walk(one.coordinates));
+  all(feature.geometry);
+  return ends[0] <= ends[2] ? ends : null;
+}

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0040"
-down_revision = "0080"
+revision = "0034"
+down_revision = "0033"
 DECIDING = {
     "people": "operator, name, email, github, signed_out",
     "members": "role",

@@ -1,0 +1,148 @@
+"""Wires the pages; part of the composition root."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from terrafair import identity_parts
+from terrafair.api import problems
+from terrafair.api.shapes import resolution, verdict
+from terrafair.catalogue.records import Kind
+from terrafair.execution.job import State
+from terrafair.execution.levels import Ran, levels, ran
+from terrafair.execution.quote import Quotes
+from terrafair.identity.allocations import Allocations
+from terrafair.identity.projects import Projects
+from terrafair.operations.doctor import Finding, examine
+from terrafair.portal import pages, publish, results_view
+from terrafair.portal.administration import Works
+from terrafair.portal.backend import PortalBackend
+from terrafair.portal.kept import Kept
+from terrafair.portal.link_check import LinkCheck
+from terrafair.portal.page import Pages
+from terrafair.portal.publish_form import Describing
+from terrafair.portal.publish_walk import Walks
+from terrafair.portal.results_source import JobResults
+from terrafair.portal.standing import Standings
+from terrafair.publishing.form import Form
+from terrafair.publishing.store import Store
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from terrafair.app import Parts
+    from terrafair.interfaces import Services
+    from terrafair.publishing.publisher import Publisher
+    from terrafair.publishing.standins.embedded import ForgeAccess
+
+LOOKED_SECONDS = 60.0
+JOBS_MEASURED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Implements `portal.backend.Targets`."""
+
+    parts: "Parts"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all targets."""
+        return self.parts.delegation.names
+
+    def verdict(self, name: str, id: str, kind: str) -> dict[str, Any]:  # noqa: A002 - the field's word
+        """Whether one would run something."""
+        return verdict(self.parts.delegation.delegate(self.parts.resolver.resolve(id, kind or None), name))
+
+
+@dataclass(slots=True)
+class Looked:
+    """Looks at the machine's parts once a minute at the most."""
+
+    look: Callable[[], Sequence[Finding]]
+    _kept: tuple[float, Sequence[Finding]] = field(default=(-LOOKED_SECONDS, ()))
+
+    def __call__(self) -> Sequence[Finding]:
+        """What was seen."""
+        if time.monotonic() - self._kept[0] >= LOOKED_SECONDS or not self._kept[1]:
+            self._kept = (time.monotonic(), self.look())
+        return self._kept[1]
+
+
+def install(
+    app: "FastAPI",
+    parts: "Parts",
+    services: "Services",
+    publisher: "Publisher",
+    forge: "ForgeAccess | None",
+    stack: ExitStack,
+) -> Pages:
+    """All pages, and the layer in front of everything; gives their common frame."""
+    warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
+    engine = services.engine
+    allocations, kept = Allocations(engine), Kept(engine)
+    backend = PortalBackend(
+        services.verdicts.table,
+        lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
+        services.runs,
+        Quotes(engine, identity_parts.budget(parts), allocations).ask,
+        Targets(parts),
+    )
+    standing = Standings(Projects(engine), allocations)
+    frame = Pages(pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of, standing))
+    app.include_router(results_view.router(JobResults(services.runs, parts.painters.paint), frame))
+    app.include_router(pages.router(parts.catalogue, backend, backend, frame, kept, LinkCheck(parts.web.get)))
+
+    def sync() -> None:
+        parts.catalogue.sync(parts.catalogue.source, parts.catalogue.branch)
+        publisher.seen(parts.catalogue_files())
+
+    publishing = publish.Publishing(
+        Describing(publisher, Store(engine), kept),
+        Form(lambda: parts.rules.store, parts.catalogue_files),
+        Walks(publisher),
+        services.jobs.admit,
+        lambda: services.runs.listing(status="successful", limit=200),
+        sync,
+        forge.forge if forge else None,
+    )
+    app.include_router(publish.router(frame, publishing))
+    identity_parts.install(app, parts, engine, _works(parts, services, sync), frame, kept, stack)
+    app.mount("/static", pages.static())
+    return frame
+
+
+def _works(parts: "Parts", services: "Services", sync: Callable[[], None]) -> Works:
+    catalogue, jobs = parts.catalogue, services.all_jobs
+
+    def about() -> dict[str, Any]:
+        kinds = {kind.value: sum(1 for _ in catalogue.records(kind.value)) for kind in Kind}
+        return {
+            "source": catalogue.source,
+            "branch": catalogue.branch,
+            "commit": catalogue.commit,
+            "synced": catalogue.synced_at,
+            "kinds": {kind: count for kind, count in kinds.items() if count},
+        }
+
+    def oldest() -> str:
+        waiting = jobs.listing(state=State.ACCEPTED.value, limit=JOBS_MEASURED)
+        return waiting[-1].created if waiting else ""
+
+    def engines() -> list[Ran]:
+        limits = parts.limits
+        each = f"at most {limits.seconds / 3600:g} h and {limits.memory / 2**30:.1f} GiB a job"
+        return ran([kind.value for kind in parts.engines], jobs.listing(limit=JOBS_MEASURED), each)
+
+    return Works(
+        jobs.states,
+        oldest,
+        lambda: levels(jobs.listing(limit=JOBS_MEASURED)),
+        about,
+        sync,
+        Looked(lambda: examine(parts.config, parts.sandbox)),
+        engines,
+        parts.delegation.overview,
+    )
