@@ -1,0 +1,102 @@
+"""Verbs from an idea to a release: `new`, `check`, `build`, `release`."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from terrafair.cli.connection import connect
+from terrafair.cli.terminal import json_option, print_json
+from terrafair.config import load
+from terrafair.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from terrafair.development.findings import Report
+
+COLOURS = {"error": "red", "change": "yellow", "warning": "blue"}
+TYPES = ("cwl", "openeo", "notebook", "mlflow", "python")
+
+
+@click.command("new")
+@click.argument("type", type=click.Choice(TYPES))
+@click.argument("name")
+@click.option(
+    "--into", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Parent of the new folder."
+)
+@click.option("--author", default="", help="Name in licence and citation; else git's user.name.")
+@json_option
+def new(type: str, name: str, into: Path, author: str, *, as_json: bool) -> None:  # noqa: A002
+    """Make the repository of a new workflow: it passes its own checks and runs on the demo data at once.
+
+    \b
+    Example:
+      terrafair new cwl water-map && terrafair build water-map
+    """
+    from terrafair.development.new import create
+
+    folder = create(type, name, into, author)
+    if as_json:
+        print_json({"folder": str(folder), "type": type})
+    else:
+        click.echo(f"Made {folder}. Next: terrafair check {folder}; terrafair build {folder}")
+
+
+@click.command("check")
+@click.argument("what", metavar="PATH|ID", default=".")
+@click.option("--target", default="", metavar="NAME|URL", help="Judge for this platform instead of the one here.")
+@click.option("--offline", is_flag=True, help="Ask no package index, and follow no reference.")
+@json_option
+def check(what: str, *, target: str, offline: bool, as_json: bool) -> None:
+    """What is wrong with a workflow, line by line, and how to mend it; ends with 1 when it cannot run.
+
+    PATH is the repository of a workflow; ID a published workflow or experiment, checked out from its repository.
+
+    \b
+    Examples:
+      terrafair check .
+      terrafair check . --target https://processes.example.org
+    """
+    from terrafair.app import Parts
+    from terrafair.development_parts import checks
+
+    parts = Parts(load())
+    judge = checks(parts, solve=not offline, reach=not offline, second_opinion=not offline)
+    path = Path(what)
+    if path.is_dir():
+        report = judge.check(path.absolute(), target)
+    elif path.exists() or "/" in what:
+        raise InvalidInput(f"{what} is no folder.", remedy="Give the repository's folder, or the id of a workflow.")
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            _checked_out(parts, what, Path(folder))
+            report = judge.check(Path(folder), target)
+    if as_json:
+        print_json(report.document())
+    else:
+        _print(report)
+    sys.exit(1 if report.verdict.value == "cannot run" else 0)
+
+
+def _checked_out(parts: object, id: str, folder: Path) -> None:  # noqa: A002
+    from terrafair.development.published import check_out
+
+    check_out(parts.resolver, parts.repositories, id, folder)  # type: ignore[attr-defined]
+
+
+def _print(report: "Report") -> None:
+    for finding in report.findings:
+        place = f"{finding.file}:{finding.line}" if finding.line else finding.file
+        label = click.style(f"{finding.severity.value} {finding.rule}", fg=COLOURS[finding.severity.value])
+        click.echo(" ".join(part for part in (place, label, finding.place) if part))
+        for text in (finding.what, finding.why, finding.remedy):
+            if text:
+                click.echo(f"  {text}")
+    where = f" on {report.target}" if report.target else ""
+    colour = {"runs": "green", "runs with changes": "yellow"}.get(report.verdict.value, "red")
+    click.echo(f"{report.subject}: {click.style(report.verdict.value, fg=colour, bold=True)}{where}.")
+
+
+VERBS: tuple[click.Command, ...] = (new, check)
+_ = connect
