@@ -21,6 +21,7 @@ from terrafair.config import Config
 from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
+from terrafair.development.images.image import Images
 from terrafair.errors import NotFound, Problem, Unreachable
 from terrafair.execution.admission import Admission
 from terrafair.execution.builtin import Builtin
@@ -162,17 +163,28 @@ class Parts:
         """One adapter for each type of workflow."""
         config = self.config
         podman = Podman.probe() if config.containers != "none" else None
-        containers = Containers({**DEMO_SUBSTITUTES, **config.substitutes}, config.containers, podman)
+        containers = Containers(
+            {**DEMO_SUBSTITUTES, **config.substitutes}, config.containers, podman, made=self.images.stand_in
+        )
         software = Software(Environments(config.home / "environments"), containers)
-        stager = self.stager
-        engines: tuple[Engine, ...] = (
+        engines = self.engines_on(self.stager, software)
+        return {engine.type: engine for engine in engines}
+
+    def engines_on(self, stager: Stager, software: Software) -> tuple[Engine, ...]:
+        """The adapters, with their data from this stager and their programs from this software."""
+        config = self.config
+        return (
             OpenEOEngine(stager, self.collection, config.dask_scheduler),
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
             RemoteEngine(self.delegation, stager, self.only_here, allow_private=config.allow_private_addresses),
         )
-        return {engine.type: engine for engine in engines}
+
+    @cached_property
+    def images(self) -> Images:
+        """Images that builds have made here."""
+        return Images(self.config.home / "images")
 
     @cached_property
     def delegation(self) -> Delegation:

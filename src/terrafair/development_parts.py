@@ -1,13 +1,22 @@
 """Wires the development of workflows: checks, builds, releases; part of the composition root."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from terrafair.data.stage import Stager
 from terrafair.development.checks.check import Checks, Here, resolver
 from terrafair.development.checks.target import Get
+from terrafair.development.execute import Execution, Say
+from terrafair.development.pipeline import Pipeline
+from terrafair.errors import TerrafairError
 from terrafair.execution.containers import Containers
+from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.remote.target import Connection, Target
+from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
 from terrafair.execution.podman import Podman
+from terrafair.workflows.workflow import WorkflowType
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
@@ -17,7 +26,7 @@ def containers(parts: "Parts") -> Containers:
     """Which images run here."""
     config = parts.config
     podman = Podman.probe() if config.containers != "none" else None
-    return Containers(config.substitutes, config.containers, podman)
+    return Containers(config.substitutes, config.containers, podman, made=parts.images.stand_in)
 
 
 def checks(parts: "Parts", *, solve: bool = True, reach: bool = True, second_opinion: bool = False) -> Checks:
@@ -37,6 +46,44 @@ def checks(parts: "Parts", *, solve: bool = True, reach: bool = True, second_opi
         reach=reach,
         second_opinion=second_opinion,
     )
+
+
+def pipeline(parts: "Parts", say: Say, cancelled: Callable[[], bool] = lambda: False) -> Pipeline:
+    """A build whose lines go to `say`."""
+    environments = Environments(parts.config.home / "environments")
+    software = Software(environments, containers(parts))
+
+    def engines(folder: Path) -> Mapping[WorkflowType, Engine]:
+        stager = Stager(_objects(parts), parts.web, (*parts.roots, folder))
+        return {engine.type: engine for engine in parts.engines_on(stager, software)}
+
+    return Pipeline(
+        checks=checks(parts),
+        environments=environments,
+        images=parts.images,
+        execution=Execution(parts.sandbox, say, cancelled),
+        engines=engines,
+        resolve=parts.resolver.resolve_file,
+        limits=parts.limits,
+        registry=parts.config.registry,
+    )
+
+
+def _objects(parts: "Parts") -> Any:
+    """The platform's objects; without a platform, as in a pipeline of GitHub's, there are none."""
+    try:
+        parts.objects.key_of("s3://")
+    except TerrafairError:
+        return _NoObjects()
+    return parts.objects
+
+
+class _NoObjects:
+    """An object store that has nothing."""
+
+    def key_of(self, _: str) -> None:
+        """Nothing lies here."""
+        return
 
 
 class _Connected:

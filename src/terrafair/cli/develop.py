@@ -1,13 +1,14 @@
 """Verbs from an idea to a release: `new`, `check`, `build`, `release`."""
 
+import hashlib
+import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from terrafair.cli.connection import connect
 from terrafair.cli.terminal import json_option, print_json
 from terrafair.config import load
 from terrafair.errors import InvalidInput
@@ -98,5 +99,52 @@ def _print(report: "Report") -> None:
     click.echo(f"{report.subject}: {click.style(report.verdict.value, fg=colour, bold=True)}{where}.")
 
 
-VERBS: tuple[click.Command, ...] = (new, check)
-_ = connect
+@click.command("build")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path())
+@click.option("--local", is_flag=True, help="Build in this process even where a platform runs.")
+@json_option
+def build(path: Path, *, local: bool, as_json: bool) -> None:
+    """Check, lock, make the image, run the tests and the workflow on tiny data; PATH/dist holds what came of it.
+
+    \b
+    Example:
+      terrafair build . && terrafair run dist/water-map.cwl --input stac=s3://bucket/collection.json
+    """
+    document = _build_here(path.absolute(), quiet=as_json)
+    if as_json:
+        print_json(document)
+    else:
+        _print_build(document)
+    sys.exit(0 if document["successful"] else 1)
+
+
+def _build_here(folder: Path, *, quiet: bool, version: str = "") -> dict[str, Any]:
+    from terrafair.app import Parts
+    from terrafair.development_parts import pipeline
+
+    def say(message: str, level: str) -> None:
+        if not quiet:
+            click.echo(click.style(message, fg={"error": "red", "warning": "yellow"}.get(level)))
+
+    config = load()
+    work = config.home / "builds" / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    work.mkdir(parents=True, exist_ok=True)
+    made = pipeline(Parts(config), say).run(folder, work, version=version)
+    target = folder / "dist"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(work / "dist", target)
+    return made.document()
+
+
+def _print_build(document: dict[str, Any]) -> None:
+    click.echo("")
+    for stage in document["stages"]:
+        colour = {"passed": "green", "failed": "red"}.get(stage["state"])
+        click.echo(
+            f"{stage['name']:8} {click.style(stage['state'], fg=colour):8} {stage['seconds']:8.1f} s  {stage['says']}"
+        )
+    if document["successful"]:
+        click.echo(f"{document['name']} {document['version']}: {document['image'] or document['digest']}")
+
+
+VERBS: tuple[click.Command, ...] = (new, check, build)
