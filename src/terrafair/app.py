@@ -81,6 +81,7 @@ from terrafair.workflows.resolve import Resolver
 from terrafair.workflows.table import Table
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
+Build = Callable[[Job, Callable[[], bool], Callable[[str, str], None]], Results]
 DEMO_SUBSTITUTES = {"terrafair/demo-water:1.0": "platform"}
 """The demo's container image runs on the platform's own Python where podman has not built it."""
 
@@ -245,7 +246,7 @@ class Parts:
         found = self.resolve(job.request)
         return self.delegation.delegate(found, job.request.target) if job.request.target else found
 
-    def runner(self, jobs: Jobs) -> Runner:
+    def runner(self, jobs: Jobs, build: Build | None = None) -> Runner:
         """What carries jobs from their resolution to their stored results."""
         return Runner(
             jobs=jobs,
@@ -258,6 +259,7 @@ class Parts:
             limits=self.limits,
             builtin=Builtin(self.objects),
             asker=self.admission.asker if self.admission else lambda _: PLATFORM,
+            build=build,
         )
 
     @cached_property

@@ -4,21 +4,34 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+import sqlalchemy as sa
+
+from terrafair.api import builds
+from terrafair.api.shapes import job_document
 from terrafair.data.stage import Stager
+from terrafair.development.builder import Builder
 from terrafair.development.checks.check import Checks, Here, resolver
 from terrafair.development.checks.target import Get
 from terrafair.development.execute import Execution, Say
+from terrafair.development.images.registry import Registry
+from terrafair.development.links import Links, Push, pushed, verify
 from terrafair.development.pipeline import Pipeline
+from terrafair.development.releases import Releases
 from terrafair.errors import TerrafairError
 from terrafair.execution.containers import Containers
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.remote.target import Connection, Target
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
+from terrafair.execution.jobs import Jobs
 from terrafair.execution.podman import Podman
+from terrafair.publishing.credentials import secret
 from terrafair.workflows.workflow import WorkflowType
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from terrafair.app import Parts
 
 
@@ -67,6 +80,42 @@ def pipeline(parts: "Parts", say: Say, cancelled: Callable[[], bool] = lambda: F
         limits=parts.limits,
         registry=parts.config.registry,
     )
+
+
+def builder(parts: "Parts", engine: sa.Engine, folder: Callable[[str], Path]) -> Builder:
+    """What works off builds and releases."""
+    return Builder(
+        objects=parts.objects,
+        repositories=parts.repositories,
+        pipeline=lambda say, cancelled: pipeline(parts, say, cancelled),
+        images=parts.images,
+        folder=folder,
+        releases=Releases(engine),
+        processes=parts.processes(engine),
+        registry=registry(parts),
+    )
+
+
+def registry(parts: "Parts") -> Registry | None:
+    """Where released images are pushed to, by the settings."""
+    config = parts.config
+    if not config.registry:
+        return None
+    password = ""
+    if config.registry_user:
+        password = secret(config.registry_password_file, "TERRAFAIR_REGISTRY_PASSWORD", "the registry's password")
+    return Registry(config.registry, config.registry_user, password)
+
+
+def install(app: "FastAPI", engine: sa.Engine, jobs: Jobs, all_jobs: Jobs) -> None:
+    """`/api/builds`, `/api/releases` and `/api/sources`."""
+
+    def push(key: str, body: bytes, headers: Mapping[str, str], branch: str) -> Push | None:
+        verify(key, body, headers)
+        return pushed(orjson.loads(body), branch)
+
+    app.include_router(builds.router(jobs, all_jobs, Releases(engine), job_document))
+    app.include_router(builds.links(all_jobs, Links(engine), push))
 
 
 def _objects(parts: "Parts") -> Any:

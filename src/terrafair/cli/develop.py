@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from terrafair.cli.terminal import json_option, print_json
+from terrafair.cli.connection import connect
+from terrafair.cli.terminal import json_option, print_json, table
 from terrafair.config import load
 from terrafair.errors import InvalidInput
 
@@ -101,16 +102,16 @@ def _print(report: "Report") -> None:
 
 @click.command("build")
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path())
-@click.option("--local", is_flag=True, help="Build in this process even where a platform runs.")
+@click.option("--version", default="", help="Version to build as; else the manifest's.")
 @json_option
-def build(path: Path, *, local: bool, as_json: bool) -> None:
+def build(path: Path, version: str, *, as_json: bool) -> None:
     """Check, lock, make the image, run the tests and the workflow on tiny data; PATH/dist holds what came of it.
 
     \b
     Example:
       terrafair build . && terrafair run dist/water-map.cwl --input stac=s3://bucket/collection.json
     """
-    document = _build_here(path.absolute(), quiet=as_json)
+    document = _build_here(path.absolute(), quiet=as_json, version=version)
     if as_json:
         print_json(document)
     else:
@@ -147,4 +148,55 @@ def _print_build(document: dict[str, Any]) -> None:
         click.echo(f"{document['name']} {document['version']}: {document['image'] or document['digest']}")
 
 
-VERBS: tuple[click.Command, ...] = (new, check, build)
+@click.command("release")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path())
+@click.option("--version", required=True, help="The new version, like 1.0.0; it never changes.")
+@json_option
+def release(path: Path, version: str, *, as_json: bool) -> None:
+    """Build on the running platform and release: a version with its digest, executed by its id.
+
+    \b
+    Example:
+      terrafair release . --version 1.0.0 && terrafair run water-map-1.0.0 --input stac=s3://bucket/collection.json
+    """
+    from terrafair.cli.follow import follow
+    from terrafair.development.builder import pack
+    from terrafair.development.checks.sources import Sources
+    from terrafair.development.manifest import read
+    from terrafair.development.pipeline import commit_of
+
+    folder = path.absolute()
+    manifest = read(folder)
+    with connect(load()) as client, tempfile.TemporaryDirectory() as place:
+        archive = Path(place) / f"{manifest.name}.tar.gz"
+        pack(folder, Sources(folder, manifest).files, archive)
+        job = client.build(manifest.name, archive, version=version, release=True, revision=commit_of(folder))
+        job = follow(client, job, quiet=as_json)
+        found = [each for each in client.releases(manifest.name) if each["version"] == version]
+    if as_json:
+        print_json({"job": job["id"], "status": job["status"], "problems": job["problems"], "release": found[:1]})
+    for problem in () if as_json else job["problems"]:
+        click.echo(problem["what"], err=True)
+    if not as_json and job["status"] == "successful" and found:
+        click.echo(f"Released {manifest.name} {version}: {found[0]['digest']}")
+        click.echo(f"Run it: terrafair run {found[0]['process']}")
+    sys.exit(0 if job["status"] == "successful" else 1)
+
+
+@click.command("releases")
+@click.argument("name", default="")
+@json_option
+def releases(name: str, *, as_json: bool) -> None:
+    """Released versions of workflows on the platform, newest first."""
+    with connect(load()) as client:
+        rows = client.releases(name)
+    if as_json:
+        print_json(rows)
+        return
+    table(
+        ("workflow", "version", "digest", "commit", "process"),
+        [(row["name"], row["version"], row["digest"][7:19], row["revision"][:12], row["process"]) for row in rows],
+    )
+
+
+VERBS: tuple[click.Command, ...] = (new, check, build, release, releases)

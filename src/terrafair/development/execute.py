@@ -15,6 +15,7 @@ from terrafair.execution.sandbox import Sandbox
 Say = Callable[[str, str], None]
 """Message and level."""
 WATCH_SECONDS = 0.3
+TESTS = "The tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,12 @@ class Execution:
                 break
             if time.monotonic() - looked > WATCH_SECONDS:
                 looked = time.monotonic()
-                self._pass_on(tail)
+                self._pass_on(tail, purpose)
                 if self.cancelled():
                     process.stop()
             time.sleep(pause)
             pause = min(pause * 1.3, 0.1)
-        while self._pass_on(tail):
+        while self._pass_on(tail, purpose):
             pass
         if ended is None or ended.ended in {"lost", "memory", "processes"}:
             why = {"memory": "It needed more memory than it may have.", "processes": "It started too many processes."}
@@ -62,11 +63,12 @@ class Execution:
             raise TimedOut(f"{purpose} took longer than {command.limits.seconds:g} s.")
         return ended
 
-    def _pass_on(self, tail: Tail) -> bool:
+    def _pass_on(self, tail: Tail, purpose: str) -> bool:
         lines = tail.read()
         for line in lines:
             if line.message:
-                self.say(line.message, line.level)
+                # Test runners tell of their successes on stderr.
+                self.say(line.message, "info" if purpose == TESTS else line.level)
         return bool(lines)
 
 

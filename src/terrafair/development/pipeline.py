@@ -19,7 +19,7 @@ from terrafair.development.checks.check import Checks
 from terrafair.development.checks.cwl import FolderCode
 from terrafair.development.checks.environment import spec_of
 from terrafair.development.checks.sources import Sources
-from terrafair.development.execute import Execution, failed
+from terrafair.development.execute import TESTS, Execution, failed
 from terrafair.development.findings import Report, Severity, Verdict
 from terrafair.development.images import containerfile
 from terrafair.development.images.image import Images, StoredImage
@@ -267,7 +267,7 @@ class _Run:
             "MPLBACKEND": "Agg",
         }
         command = Command(line, code, self._readable(), (code,), surroundings, limits=self.by.limits)
-        ended = self.by.execution.run(command, folder, "The tests")
+        ended = self.by.execution.run(command, folder, TESTS)
         if ended.code:
             what = f"The tests fail: {' '.join(self.manifest.test)} ended with {ended.code}."
             raise failed(what, (Problem("The log shows which.", remedy="Mend them.", code="tests-failed"),))

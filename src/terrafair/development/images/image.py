@@ -78,7 +78,7 @@ class Images:
         layers = (
             self._layer(base.key(interpreter), lambda: base.entries(interpreter), "base", say),
             self._layer(
-                f"environment-1|{environment.digest}|{interpreter.version}",
+                f"environment-2|{environment.digest}|{interpreter.version}",
                 lambda: _environment(environment.prefix, interpreter),
                 "environment",
                 say,
@@ -190,7 +190,18 @@ def _environment(prefix: Path, interpreter: Interpreter) -> Iterator[Entry]:
                 if path.is_symlink() or script or name in _LEFT_OUT or path.suffix == ".pyc":
                     continue
                 mode = 0o755 if os.access(path, os.X_OK) else 0o644
-                yield Entry(f"{ENVIRONMENT}/{path.relative_to(prefix).as_posix()}", source=path, mode=mode)
+                place = f"{ENVIRONMENT}/{path.relative_to(prefix).as_posix()}"
+                if name == "RECORD":
+                    yield Entry(place, content=_record(path))
+                else:
+                    yield Entry(place, source=path, mode=mode)
+
+
+def _record(path: Path) -> bytes:
+    """A package's list of files without those that say where and when it was installed."""
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.split(",")[0].rpartition("/")[2] not in _LEFT_OUT and ".pyc," not in line]
+    return "".join(sorted(kept)).encode()
 
 
 def _config(layers: tuple[Layer, ...], labels: Mapping[str, str]) -> dict[str, Any]:
