@@ -9,6 +9,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tests.development.registry import StandIn
+from tests.execution.test_environments import wheel
 
 from terrafair.development.images.image import ENVIRONMENT, Images, StoredImage
 from terrafair.development.images.layer import Entry, write
@@ -18,8 +20,6 @@ from terrafair.execution.containers import Containers
 from terrafair.execution.environments import Built, Environments
 from terrafair.execution.interpreters import choose, find
 from terrafair.workflows.workflow import EnvironmentSpec
-from tests.development.registry import StandIn
-from tests.execution.test_environments import wheel
 
 PROGRAMS = {"water/__init__.py": b"", "water/__main__.py": b"import glacier\nprint('water', glacier.VERSION)\n"}
 LABELS = {"org.opencontainers.image.title": "water"}

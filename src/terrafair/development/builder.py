@@ -173,7 +173,7 @@ def unpack(archive: Path, target: Path) -> None:
                 if count > ARCHIVE_FILES or total > ARCHIVE_BYTES:
                     what = f"The sources are more than {ARCHIVE_FILES} files or {ARCHIVE_BYTES // 2**30} GiB."
                     raise InvalidInput(what, remedy="Keep data out of the repository: take it as inputs.")
-                if not (member.isfile() or member.isdir()):
+                if not (member.isfile() or member.isdir()) or member.name.startswith("/"):
                     raise InvalidInput(f"The sources hold {member.name[:100]!r}, which is no plain file.")
                 packed.extract(member, target, filter="data")
     except (tarfile.TarError, OSError, EOFError) as fault:

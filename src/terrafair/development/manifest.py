@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -122,28 +122,37 @@ def line_of(text: str, key: str) -> str:
     return FILE
 
 
-def _problems(document: Mapping[str, Any], text: str) -> Any:
+def _problems(document: Mapping[str, Any], text: str) -> Iterator[Problem]:
     for table, entries in document.items():
         if table not in _TABLES or not isinstance(entries, Mapping):
             what = f"{FILE} has the unknown table [{table}]."
             yield Problem(what, "", f"Known: {', '.join(_TABLES)}.", line_of(text, table), "manifest-unknown")
             continue
         for key, value in entries.items():
-            wanted = _TABLES[table].get(key)
-            where = line_of(text, key)
-            if wanted is None:
-                remedy = f"Known: {', '.join(_TABLES[table])}."
-                yield Problem(f"{FILE} has the unknown key {table}.{key}.", "", remedy, where, "manifest-unknown")
-            elif not isinstance(value, wanted) or (wanted is list and not all(isinstance(p, str) for p in value)):
-                kind = "a text" if wanted is str else "a list of texts"
-                yield Problem(f"{table}.{key} is {value!r}.", f"It takes {kind}.", "", where, "manifest-value")
-            elif wanted is str and _is_path(table, key) and _leaves(value):
-                what = f"{table}.{key} is {value!r}, which is not below the repository."
-                yield Problem(what, "", "Give a relative path.", where, "manifest-value")
+            if (problem := _value_problem(table, key, value, line_of(text, key))) is not None:
+                yield problem
     yield from _needed(document.get("workflow"), text)
 
 
-def _needed(about: Any, text: str) -> Any:
+def _value_problem(table: str, key: str, value: Any, where: str) -> Problem | None:
+    wanted = _TABLES[table].get(key)
+    if wanted is None:
+        remedy = f"Known: {', '.join(_TABLES[table])}."
+        return Problem(f"{FILE} has the unknown key {table}.{key}.", "", remedy, where, "manifest-unknown")
+    if wanted is list:
+        good = isinstance(value, list) and all(isinstance(part, str) for part in value)
+    else:
+        good = isinstance(value, str)
+    if not good:
+        kind = "a text" if wanted is str else "a list of texts"
+        return Problem(f"{table}.{key} is {value!r}.", f"It takes {kind}.", "", where, "manifest-value")
+    if wanted is str and _is_path(table, key) and _leaves(value):
+        what = f"{table}.{key} is {value!r}, which is not below the repository."
+        return Problem(what, "", "Give a relative path.", where, "manifest-value")
+    return None
+
+
+def _needed(about: Any, text: str) -> Iterator[Problem]:
     about = about if isinstance(about, Mapping) else {}
     for key in ("name", "type", "application"):
         if not about.get(key):

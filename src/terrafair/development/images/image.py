@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from terrafair.development.images import base
+from terrafair.development.images import foundation
 from terrafair.development.images.layer import Entry, Layer, write
 from terrafair.execution.containers import Image
 from terrafair.execution.environments import Built
@@ -76,7 +76,7 @@ class Images:
         self._folder.mkdir(parents=True, exist_ok=True)
         below = f"{ENVIRONMENT}/lib/python{interpreter.minor}/site-packages"
         layers = (
-            self._layer(base.key(interpreter), lambda: base.entries(interpreter), "base", say),
+            self._layer(foundation.key(interpreter), lambda: foundation.entries(interpreter), "base", say),
             self._layer(
                 f"environment-2|{environment.digest}|{interpreter.version}",
                 lambda: _environment(environment.prefix, interpreter),
@@ -174,10 +174,12 @@ class Images:
 
 def _environment(prefix: Path, interpreter: Interpreter) -> Iterator[Entry]:
     """The installed packages, as they are wherever they are installed."""
-    yield Entry(f"{ENVIRONMENT}/bin/python", link=f"/{base.PREFIX}/bin/python{interpreter.minor}")
+    yield Entry(f"{ENVIRONMENT}/bin/python", link=f"/{foundation.PREFIX}/bin/python{interpreter.minor}")
     for name in ("python3", f"python{interpreter.minor}"):
         yield Entry(f"{ENVIRONMENT}/bin/{name}", link="python")
-    settings = f"home = /{base.PREFIX}/bin\ninclude-system-site-packages = false\nversion = {interpreter.version}\n"
+    settings = (
+        f"home = /{foundation.PREFIX}/bin\ninclude-system-site-packages = false\nversion = {interpreter.version}\n"
+    )
     yield Entry(f"{ENVIRONMENT}/pyvenv.cfg", content=settings.encode())
     for top in ("bin", "lib", "share", "etc"):
         for root, folders, names in os.walk(prefix / top):
@@ -212,7 +214,7 @@ def _config(layers: tuple[Layer, ...], labels: Mapping[str, str]) -> dict[str, A
         "os": "linux",
         "config": {
             "Env": [
-                f"PATH=/{ENVIRONMENT}/bin:/{base.PREFIX}/bin:/usr/bin:/bin",
+                f"PATH=/{ENVIRONMENT}/bin:/{foundation.PREFIX}/bin:/usr/bin:/bin",
                 "LANG=C.UTF-8",
                 "PYTHONDONTWRITEBYTECODE=1",
                 f"VIRTUAL_ENV=/{ENVIRONMENT}",
