@@ -162,14 +162,17 @@ class Parts:
     @cached_property
     def engines(self) -> Mapping[WorkflowType, Engine]:
         """One adapter for each type of workflow."""
-        config = self.config
-        podman = Podman.probe() if config.containers != "none" else None
-        containers = Containers(
-            {**DEMO_SUBSTITUTES, **config.substitutes}, config.containers, podman, made=self.images.stand_in
-        )
-        software = Software(Environments(config.home / "environments"), containers)
+        software = Software(Environments(self.config.home / "environments"), self.containers)
         engines = self.engines_on(self.stager, software)
         return {engine.type: engine for engine in engines}
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Which container images can run here, and what stands in for them."""
+        config = self.config
+        podman = Podman.probe() if config.containers != "none" else None
+        substitutes = {**DEMO_SUBSTITUTES, **config.substitutes}
+        return Containers(substitutes, config.containers, podman, made=self.images.stand_in)
 
     def engines_on(self, stager: Stager, software: Software) -> tuple[Engine, ...]:
         """The adapters, with their data from this stager and their programs from this software."""

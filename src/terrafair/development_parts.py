@@ -19,13 +19,11 @@ from terrafair.development.links import Links, Push, pushed, verify
 from terrafair.development.pipeline import Pipeline
 from terrafair.development.releases import Releases
 from terrafair.errors import TerrafairError
-from terrafair.execution.containers import Containers
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.remote.target import Connection, Target
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
 from terrafair.execution.jobs import Jobs
-from terrafair.execution.podman import Podman
 from terrafair.publishing.credentials import secret
 from terrafair.workflows.workflow import WorkflowType
 
@@ -35,18 +33,11 @@ if TYPE_CHECKING:
     from terrafair.app import Parts
 
 
-def containers(parts: "Parts") -> Containers:
-    """Which images run here."""
-    config = parts.config
-    podman = Podman.probe() if config.containers != "none" else None
-    return Containers(config.substitutes, config.containers, podman, made=parts.images.stand_in)
-
-
 def checks(parts: "Parts", *, solve: bool = True, reach: bool = True, second_opinion: bool = False) -> Checks:
     """All that can be looked at from here."""
     config = parts.config
     environments = Environments(config.home / "environments")
-    here = Here(containers(parts).check, parts.limits, frozenset(kind.value for kind in parts.engines))
+    here = Here(parts.containers.check, parts.limits, frozenset(kind.value for kind in parts.engines))
 
     def open_(name: str, url: str) -> Get:
         return _Connected(Connection(Target(name, url, config.target_tokens.get(name, ""))))
@@ -64,7 +55,7 @@ def checks(parts: "Parts", *, solve: bool = True, reach: bool = True, second_opi
 def pipeline(parts: "Parts", say: Say, cancelled: Callable[[], bool] = lambda: False) -> Pipeline:
     """A build whose lines go to `say`."""
     environments = Environments(parts.config.home / "environments")
-    software = Software(environments, containers(parts))
+    software = Software(environments, parts.containers)
 
     def engines(folder: Path) -> Mapping[WorkflowType, Engine]:
         stager = Stager(_objects(parts), parts.web, (*parts.roots, folder))
