@@ -11,7 +11,17 @@ import terrafair
 PACKAGE = Path(terrafair.__file__).parent
 
 COMPOSITION = frozenset(
-    {"app", "server", "interfaces", "openeo_parts", "identity_parts", "web_workers", "operations_parts", "portal_parts"}
+    {
+        "app",
+        "server",
+        "interfaces",
+        "openeo_parts",
+        "identity_parts",
+        "development_parts",
+        "web_workers",
+        "operations_parts",
+        "portal_parts",
+    }
 )
 # Each step may import the steps before it; rooms on one step do not import each other.
 STEPS: tuple[frozenset[str], ...] = (
@@ -22,7 +32,7 @@ STEPS: tuple[frozenset[str], ...] = (
     frozenset({"identity", "catalogue", "workflows"}),
     frozenset({"data"}),
     frozenset({"execution"}),
-    frozenset({"publishing"}),
+    frozenset({"publishing", "development"}),
     frozenset({"api", "portal", "operations", "demo"}),
     COMPOSITION,
     frozenset({"cli"}),

@@ -21,6 +21,7 @@ from terrafair.config import Config
 from terrafair.data.objects import ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
+from terrafair.development.images.image import Images
 from terrafair.errors import NotFound, Problem, Unreachable
 from terrafair.execution.admission import Admission
 from terrafair.execution.builtin import Builtin
@@ -80,6 +81,7 @@ from terrafair.workflows.resolve import Resolver
 from terrafair.workflows.table import Table
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
+Build = Callable[[Job, Callable[[], bool], Callable[[str, str], None]], Results]
 DEMO_SUBSTITUTES = {"terrafair/demo-water:1.0": "platform"}
 """The demo's container image runs on the platform's own Python where podman has not built it."""
 
@@ -160,19 +162,33 @@ class Parts:
     @cached_property
     def engines(self) -> Mapping[WorkflowType, Engine]:
         """One adapter for each type of workflow."""
+        software = Software(Environments(self.config.home / "environments"), self.containers)
+        engines = self.engines_on(self.stager, software)
+        return {engine.type: engine for engine in engines}
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Which container images can run here, and what stands in for them."""
         config = self.config
         podman = Podman.probe() if config.containers != "none" else None
-        containers = Containers({**DEMO_SUBSTITUTES, **config.substitutes}, config.containers, podman)
-        software = Software(Environments(config.home / "environments"), containers)
-        stager = self.stager
-        engines: tuple[Engine, ...] = (
+        substitutes = {**DEMO_SUBSTITUTES, **config.substitutes}
+        return Containers(substitutes, config.containers, podman, made=self.images.stand_in)
+
+    def engines_on(self, stager: Stager, software: Software) -> tuple[Engine, ...]:
+        """The adapters, with their data from this stager and their programs from this software."""
+        config = self.config
+        return (
             OpenEOEngine(stager, self.collection, config.dask_scheduler),
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
             RemoteEngine(self.delegation, stager, self.only_here, allow_private=config.allow_private_addresses),
         )
-        return {engine.type: engine for engine in engines}
+
+    @cached_property
+    def images(self) -> Images:
+        """Images that builds have made here."""
+        return Images(self.config.home / "images")
 
     @cached_property
     def delegation(self) -> Delegation:
@@ -233,7 +249,7 @@ class Parts:
         found = self.resolve(job.request)
         return self.delegation.delegate(found, job.request.target) if job.request.target else found
 
-    def runner(self, jobs: Jobs) -> Runner:
+    def runner(self, jobs: Jobs, build: Build | None = None) -> Runner:
         """What carries jobs from their resolution to their stored results."""
         return Runner(
             jobs=jobs,
@@ -246,6 +262,7 @@ class Parts:
             limits=self.limits,
             builtin=Builtin(self.objects),
             asker=self.admission.asker if self.admission else lambda _: PLATFORM,
+            build=build,
         )
 
     @cached_property

@@ -125,6 +125,22 @@ class Client:
             body["file"] = self.upload(file)
         return self._json("POST", "/api/jobs", json=body)
 
+    def build(self, name: str, file: Path, *, version: str = "", release: bool = False, revision: str = "") -> Document:
+        """Build packed sources (.tar.gz) there; a release becomes a process. Gives the accepted job."""
+        body: Document = {"name": name, "file": self.upload(file), "release": release}
+        body |= {key: value for key, value in {"version": version, "revision": revision}.items() if value}
+        return self._json("POST", "/api/builds", json=body)
+
+    def builds(self, name: str = "") -> list[Document]:
+        """Builds, newest first."""
+        rows: list[Document] = self._send("GET", "/api/builds", params={"name": name}).json()
+        return rows
+
+    def releases(self, name: str = "") -> list[Document]:
+        """Released versions, newest first."""
+        rows: list[Document] = self._send("GET", "/api/releases", params={"name": name}).json()
+        return rows
+
     def processes(self) -> list[Document]:
         """Everything that OGC API - Processes lists here."""
         rows: list[Document] = self._send("GET", "/processes", timeout=300).json()["processes"]

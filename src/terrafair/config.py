@@ -79,6 +79,12 @@ class Config:
     """Name of a target -> bearer token, or `user:password`, that this platform shows there."""
     target_audiences: Mapping[str, str] = field(default_factory=dict)
     """Name of a target -> audience or address for which people's own tokens are exchanged (RFC 8693) to show there."""
+    registry: str = ""
+    """Container registry that released images are pushed to, `HOST/NAMESPACE`; empty: they stay on this platform."""
+    registry_user: str = ""
+    """User name there; empty: nobody."""
+    registry_password_file: Path | None = None
+    """File with the password; TERRAFAIR_REGISTRY_PASSWORD goes before it."""
     github_url: str = ""
     """GitHub's REST address, https://api.github.com; empty: the platform's own forge stands in, and you review."""
     github_production: str = "ESA-EarthCODE/open-science-catalog-metadata"

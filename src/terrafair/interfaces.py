@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from terrafair import __version__, identity_parts, operations_parts, portal_parts
+from terrafair import __version__, development_parts, identity_parts, operations_parts, portal_parts
 from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
 from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
@@ -69,6 +69,7 @@ def build(
     app.include_router(
         publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
     )
+    development_parts.install(app, services.engine, services.jobs, services.all_jobs)
     _stac(parts, app, stack)
     frame = portal_parts.install(app, parts, services, publisher, forge, stack)
     _openeo(parts, app, services)

@@ -263,6 +263,7 @@ def work(parts: "Parts", slot: str) -> None:
 
     A job that runs goes on in its own process; the next worker takes it up again.
     """
+    from terrafair import development_parts
     from terrafair.database import open_engine
     from terrafair.execution import queue
     from terrafair.execution.jobs import Jobs
@@ -276,7 +277,7 @@ def work(parts: "Parts", slot: str) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())
-    runner = parts.runner(jobs)
+    runner = parts.runner(jobs, development_parts.builder(parts, engine, jobs.folder))
     parent = os.getppid()
     with queue.consuming(config.database_url, slot, config.workers, runner.run, parts.bell):
         while not ended.wait(0.5) and os.getppid() == parent:

@@ -34,6 +34,7 @@ VERBS = {
     "processes": ("processes", "deploy", "undeploy", "capabilities", "targets"),
     "publish": ("publish", "publications"),
     "data": ("convert", "describe"),
+    "develop": ("new", "check", "build", "release", "releases"),
     "platform": ("serve", "worker", "doctor"),
     "backup": ("backup",),
 }

@@ -14,6 +14,8 @@ from terrafair.workflows.check import bind
 
 KIND = "builtin"
 """`JobRequest.kind` of such jobs."""
+BUILD = "build"
+"""`JobRequest.kind` of builds and releases of workflows."""
 VALUES = "values.json"
 LOOK_SECONDS = 0.1
 

@@ -68,8 +68,13 @@ class Containers:
         policy: str = "auto",
         podman: Podman | None = None,
         answers: Callable[[str], bool] = registry_answers,
+        made: Callable[[str], str] = lambda _: "",
     ) -> None:
-        """Take `Config.substitutes`, `Config.containers` and the podman that `Podman.probe` found."""
+        """Take `Config.substitutes`, `Config.containers` and the podman that `Podman.probe` found.
+
+        `made` gives the environment folder of an image that this platform has built, by the digest in its name.
+        """
+        self._made = made
         self._substitutes = dict(substitutes or {})
         self._policy = policy
         self.podman = None if policy == "none" else podman
@@ -90,7 +95,7 @@ class Containers:
         """
         if self.podman and self.podman.has(image):
             return StandIn(image, "podman")
-        if self._policy != "podman" and (target := self.substitute(image)):
+        if self._policy != "podman" and (target := self._made(image) or self.substitute(image)):
             return self._stand_in(image, target)
         if self.podman and self._answers(Image.parse(image).registry):
             return StandIn(image, "podman")

@@ -90,7 +90,23 @@ class Environments:
         say = say or (lambda _: None)
         for remark in (remarks := _remarks(spec, interpreter)):
             say(str(remark))
-        lock = self._lock(lines, interpreter, say)
+        return self._built(self._lock(lines, interpreter, say), interpreter, remarks, say)
+
+    def lock(self, spec: EnvironmentSpec) -> str:
+        """Give the exact requirements with hashes that a specification comes to; raises as `build` does."""
+        return self._lock(_requirements(spec.requirements), choose(spec.python, self._available()), lambda _: None)
+
+    def from_lock(self, lock: str, python: str = "", say: Callable[[str], None] | None = None) -> Built:
+        """Give the environment of a lock that somebody keeps; every package in it must have a hash.
+
+        Raises `InvalidInputs` for lines that ask for anything but a package and version, else as `build` does.
+        """
+        _requirements(_plain(lock))
+        return self._built(lock, choose(python, self._available()), (), say or (lambda _: None))
+
+    def _built(
+        self, lock: str, interpreter: Interpreter, remarks: tuple[Problem, ...], say: Callable[[str], None]
+    ) -> Built:
         digest = hashlib.sha256(f"python=={interpreter.version}\n{lock}".encode()).hexdigest()
         prefix = self._folder / digest
         with self._alone(digest):
@@ -210,6 +226,12 @@ def _requirements(lines: Sequence[str]) -> list[str]:
     if problems:
         raise InvalidInputs(problems)
     return sorted(set(kept), key=str.lower)
+
+
+def _plain(lock: str) -> list[str]:
+    """The requirements of a lock without their hashes; any other option stays, to be refused."""
+    joined = re.sub(r"\\\r?\n", " ", lock)
+    return [re.sub(r"\s--hash=sha256:[0-9a-f]{64}\b", "", line).strip() for line in joined.splitlines()]
 
 
 def _refused(line: str, why: str, remedy: str) -> Problem:

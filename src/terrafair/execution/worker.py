@@ -22,6 +22,7 @@ from terrafair.errors import (
 )
 from terrafair.events import now
 from terrafair.execution import logs
+from terrafair.execution.builtin import BUILD
 from terrafair.execution.builtin import KIND as BUILTIN
 from terrafair.execution.command import Limits
 from terrafair.execution.engines.engine import Engine
@@ -81,6 +82,8 @@ class Runner:
     """Computes the jobs of the platform's own processes; its second argument asks whether to stop."""
     asker: Callable[[Job], Asker] = lambda _: PLATFORM
     """Whose rights a job has in what it reads."""
+    build: Callable[[Job, Callable[[], bool], Callable[[str, str], None]], Results] | None = None
+    """Builds and releases workflows; its third argument writes a line of some level into the log."""
     keep: bool = False
     """Keep the job's folders after its end, for looking into them."""
 
@@ -141,19 +144,28 @@ class Runner:
             # A full disk must not stop the job's end from being known.
             logging.getLogger(__name__).warning("The log of job %s cannot be written: %s", job.id, fault)
 
-    def _builtin(self, job: Job) -> Succeeded | Ended:
+    def _own(self, job: Job) -> Succeeded | Ended:
+        """A job that the platform itself works off."""
         begun = time.monotonic()
+
+        def cancelled() -> bool:
+            return self.jobs.get(job.id).cancelling
+
         try:
-            if self.builtin is None:
-                raise NotExecutable([Problem("This worker has no built-in processes.")])
-            results = self.builtin(job, lambda: self.jobs.get(job.id).cancelling)
+            if job.request.kind == BUILD and self.build:
+                self.jobs.folder(job.id).mkdir(parents=True, exist_ok=True)
+                results = self.build(job, cancelled, lambda line, level: self._say(job, line, level))
+            elif job.request.kind == BUILTIN and self.builtin:
+                results = self.builtin(job, cancelled)
+            else:
+                raise NotExecutable([Problem(f"This worker has no {job.request.kind} jobs.")])
         except Cancelled:
             return Ended(now(), Usage(time.monotonic() - begun))
         return Succeeded(now(), results, Usage(time.monotonic() - begun))
 
     def _attempt(self, job: Job) -> Succeeded | Failed | Ended:
-        if job.request.kind == BUILTIN:
-            return self._builtin(job)
+        if job.request.kind in {BUILTIN, BUILD}:
+            return self._own(job)
         folder = JobFolder(self.jobs.folder(job.id)).create()
         process = Process(folder.path, job.restarts)
         if process.launched:

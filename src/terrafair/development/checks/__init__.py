@@ -1,0 +1,1 @@
+"""What is wrong with a workflow's sources, one module for each thing that is looked at."""

@@ -1,0 +1,1 @@
+"""Container images without root and without a registry: layers, layout, delivery."""
