@@ -12,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from terrafair.database import reading, transaction
+from terrafair.development.links import Links
+from terrafair.development.releases import Release, Releases
 from terrafair.identity.access import Role, Scope
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.credits import MilliCredits
@@ -31,22 +33,24 @@ CLASSIFIED: dict[str, str] = {
     "/openeo/collections": JOB, "/api/projects": PROJECT, "/projects": PROJECT, "/api/communities": PROJECT,
     "/api/allocations": "{allocation}", "/admin/allocations": "{allocation}", "/processes": JOB, "/stac": JOB,
     "/features": JOB, "/records": JOB, "/find": JOB, "/run": JOB, "/api/experiments": JOB, "/api/targets": JOB,
-    "/account/sign-in": "local",
+    "/account/sign-in": "local", "/api/builds": "own_flow", "/api/releases": "own_flow", "/api/sources": "{source}",
 }  # fmt: skip
 """Beginning of a path -> whose thing its parameters are filled with."""
 PLAIN = {
     "", "/", "/.well-known", "/account", "/admin", "/api", "/capabilities", "/conformance", "/develop", "/docs",
-    "/redoc", "/health", "/openapi.json", "/openeo", "/patterns", "/static", "/metrics",
+    "/redoc", "/health", "/status", "/openapi.json", "/openeo", "/patterns", "/static", "/metrics",
 }  # fmt: skip
 """Parts of the site whose routes take no parameters."""
 NAMED = {
     "name": "outputs/secret.txt", "person": "{ada}", "secret": "{invitation}", "project": PROJECT, "z": "0", "x": "0",
     "y": "0", "last": "0.png", "kind": "job", "ticket": "guessed", "namespace": "backend", "outputID": "secret.txt",
-    "collectionId": "experiments", "path": "own.txt",
+    "collectionId": "experiments", "path": "own.txt", "version": "1",
 }  # fmt: skip
 """Parameters that mean the same everywhere."""
 TODAY = datetime.now(UTC).date().isoformat()
 BODIES: dict[str, dict[str, Any]] = {
+    "/api/builds": {"name": "own_flow", "file": "s3://terrafair/x", "project": PROJECT},
+    "/api/sources": {"repository": "https://git.example.org/a/b", "project": PROJECT},
     "/api/s3/keys": {"project": PROJECT, "write": False},
     "/api/s3/links": {"project": PROJECT, "key": "x"},
     "/api/jobs": {"id": "x", "project": PROJECT},
@@ -74,6 +78,8 @@ WATCHED = (
     "personal_tokens",
     "object_keys",
     "openeo_jobs",
+    "releases",
+    "sources",
 )
 
 
@@ -118,10 +124,12 @@ def adas(world: World) -> dict[str, str]:  # noqa: F811
     assert made.status_code == 201, made.text
     assert ada.put("/openeo/process_graphs/own_graph", json={"process_graph": graph, "summary": CANARY}).is_success
     assert ada.put("/openeo/files/own.txt", content=CANARY.encode()).is_success
+    Releases(world.engine).add(Release("own_flow", "1", PROJECT, world.ids["ada"], CANARY, "sha256:0", "", "own_flow"))
+    source = Links(world.engine).add(f"https://git.example.org/{CANARY}", "main", PROJECT, world.ids["ada"])
     invitation = projects.invite(people.actor(world.ids["ada"]), PROJECT, Role.VIEWER, email="cy@example.org")
     return {
         "job": world.job(), "batch": made.headers["openeo-identifier"], "token": token.id, "key": row["id"],
-        "allocation": asked.id, "ada": world.ids["ada"], "invitation": invitation,
+        "allocation": asked.id, "source": source.id, "ada": world.ids["ada"], "invitation": invitation,
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from terrafair.errors import InvalidInput
+from terrafair.errors import InvalidInput, NotFound
 from terrafair.execution.builtin import BUILD
 from terrafair.execution.job import Job, JobRequest, Owner
 from terrafair.execution.jobs import Jobs, own
@@ -112,19 +112,29 @@ def router(jobs: Jobs, all_jobs: Jobs, register: Register, shape: Callable[[Job]
     @routes.get("/builds/{name}/badge.svg")
     def badge(name: str) -> Response:
         """How the last build of a workflow went, for a README."""
-        found = [job for job in all_jobs.listing(subject=name, limit=50) if job.request.kind == BUILD]
-        state = found[0].state.value if found and register.history(name) else "unknown"
+        released = register.history(name)
+        # Anybody may name a build so; the badge speaks of the project that has released the workflow.
+        projects = {each.project for each in released}
+        found = [
+            job
+            for job in (all_jobs.listing(subject=name, limit=50) if released else ())
+            if job.request.kind == BUILD and job.owner.project in projects
+        ]
+        state = found[0].state.value if found else "unknown"
         return Response(_badge("build", state), media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
 
     @routes.get("/releases")
     def releases(name: str = "") -> list[Document]:
-        """Released versions, newest first."""
-        return [each.document() for each in register.history(name)]
+        """Versions that the asker's projects have released, newest first; what they run as is in `/processes`."""
+        return [each.document() for each in register.history(name) if _may(each)]
 
     @routes.get("/releases/{name}/{version}")
     def release(name: str, version: str) -> Document:
         """One version: image, commit, build, outputs of its run on tiny data."""
-        document: Document = register.get(name, version).document()
+        found = register.get(name, version)
+        if not _may(found):
+            raise NotFound(f"There is no release {name[:80]} {version[:40]}.", remedy="`terrafair releases` lists them.")
+        document: Document = found.document()
         return document
 
     return routes
@@ -183,8 +193,9 @@ def _owner(project: str) -> Owner:
     return owner
 
 
-def _may(source: Any) -> bool:
-    return may(asker().actor, Action.READ, Owner(source.project, source.author).thing)
+def _may(thing: Any) -> bool:
+    """Whether the asker may see a release or a linked repository."""
+    return may(asker().actor, Action.READ, Owner(thing.project, thing.author).thing)
 
 
 def _badge(label: str, state: str) -> str:
