@@ -133,7 +133,8 @@ def router(jobs: Jobs, all_jobs: Jobs, register: Register, shape: Callable[[Job]
         """One version: image, commit, build, outputs of its run on tiny data."""
         found = register.get(name, version)
         if not _may(found):
-            raise NotFound(f"There is no release {name[:80]} {version[:40]}.", remedy="`terrafair releases` lists them.")
+            what = f"There is no release {name[:80]} {version[:40]}."
+            raise NotFound(what, remedy="`terrafair releases` lists them.")
         document: Document = found.document()
         return document
 
