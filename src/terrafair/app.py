@@ -473,11 +473,11 @@ def serve_beside(config: Config) -> None:
     run(config)
 
 
-def work(config: Config, slot: str = "worker-0") -> None:
+def work(config: Config, slot: str = "worker-0", parent: int = 0) -> None:
     """Execute jobs until the parent process ends."""
     from terrafair.server import work as run
 
-    run(Parts(config), slot)
+    run(Parts(config), slot, parent)
 
 
 def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:

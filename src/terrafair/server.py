@@ -196,7 +196,7 @@ class Server:
         settings = {f"TERRAFAIR_{name.upper()}": value for name, value in _settings(self._config).items()}
         with (self._config.home / "worker.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "terrafair", "worker"],
+                [sys.executable, "-m", "terrafair", "worker", "--parent", str(os.getpid())],
                 env={**os.environ, **settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -258,8 +258,10 @@ def _quietly(compute: Callable[[], object]) -> None:
         compute()
 
 
-def work(parts: "Parts", slot: str) -> None:
+def work(parts: "Parts", slot: str, parent: int = 0) -> None:
     """Execute jobs until the parent process ends or a signal asks for the end.
+
+    `parent` is told by the server: one that ends while this process still loads could not be noticed otherwise.
 
     A job that runs goes on in its own process; the next worker takes it up again.
     """
@@ -278,7 +280,7 @@ def work(parts: "Parts", slot: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     runner = parts.runner(jobs, development_parts.builder(parts, engine, jobs.folder))
-    parent = os.getppid()
+    parent = parent or os.getppid()
     with queue.consuming(config.database_url, slot, config.workers, runner.run, parts.bell):
         while not ended.wait(0.5) and os.getppid() == parent:
             pass

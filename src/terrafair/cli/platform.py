@@ -31,11 +31,14 @@ def serve(host: str | None, port: int | None, *, no_demo: bool) -> None:
 
 
 @click.command("worker", hidden=True)
-def worker() -> None:
+@click.option(
+    "--parent", default=0, type=int, help="Process whose end ends this one; default: the one that started it."
+)
+def worker(parent: int) -> None:
     """Execute jobs of the platform on this home folder until its parent ends."""
     from terrafair.app import work
 
-    work(load())
+    work(load(), parent=parent)
 
 
 @click.command("web-worker", hidden=True)
