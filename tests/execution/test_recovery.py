@@ -173,7 +173,7 @@ def test_a_job_that_still_runs_is_found_and_goes_on(story: Story) -> None:
     assert story[2]["held"] == story[2]["again"]
     assert text.splitlines().count("begun") == 1
     assert "still runs" in text
-    assert text.splitlines()[-1] == "went on"
+    assert "went on" in text.splitlines()
     assert job.usage.wall_seconds > 0
 
 

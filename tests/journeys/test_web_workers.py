@@ -47,11 +47,17 @@ def listens(process: int) -> bool:
         return False
 
 
+def ready(platform: Platform) -> bool:
+    """Whether the second process is there and waits for requests."""
+    found = beside(platform)
+    return len(found) == 1 and listens(found[0])
+
+
 def test_several_processes_are_one_platform(own_platform: Platform) -> None:
     own_platform.settings["TERRAFAIR_WEB_WORKERS"] = "2"
     own_platform.start("--no-demo")
     url = own_platform.url
-    until(lambda: len(beside(own_platform)) == 1 and listens(beside(own_platform)[0]))
+    until(lambda: ready(own_platform))
     (process,) = beside(own_platform)
     # Written by one process, whichever, and read by both.
     document = {

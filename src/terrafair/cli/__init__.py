@@ -35,7 +35,7 @@ VERBS = {
     "publish": ("publish", "publications"),
     "data": ("convert", "describe"),
     "develop": ("new", "check", "build", "release", "releases"),
-    "platform": ("serve", "worker", "doctor"),
+    "platform": ("serve", "worker", "web-worker", "doctor"),
     "backup": ("backup",),
 }
 """Module of this folder -> its verbs."""

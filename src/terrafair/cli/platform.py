@@ -31,9 +31,7 @@ def serve(host: str | None, port: int | None, *, no_demo: bool) -> None:
 
 
 @click.command("worker", hidden=True)
-@click.option(
-    "--parent", default=0, type=int, help="Process whose end ends this one; default: its starter."
-)
+@click.option("--parent", default=0, type=int, help="Process whose end ends this one; default: its starter.")
 def worker(parent: int) -> None:
     """Execute jobs of the platform on this home folder until its parent ends."""
     from terrafair.app import work
