@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -155,6 +156,25 @@ def execute(
     with (folder / "said").open("w") as said:
         outcome = run(Task.read(job.task), job, Report(said))
     return outcome, (folder / "said").read_text()
+
+
+def test_a_name_and_a_password_become_a_token_at_an_openeo_back_end(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    openeo(elsewhere)
+    elsewhere.on("GET", "/credentials/basic", {"access_token": "t0ken"})
+    outcome, _ = execute(elsewhere, graph(), {"time": ["2024-01-01", "2024-02-01"]}, tmp_path / "job", "ada:pw")
+    assert outcome.successful
+    shown = {(path.partition("?")[0], sent) for _, path, _, sent in elsewhere.seen}
+    basic = "Basic " + b64encode(b"ada:pw").decode()
+    assert {path for path, sent in shown if sent == basic} == {"/credentials/basic"}
+    assert ("/", "") in shown
+    assert ("/jobs", "Bearer basic//t0ken") in shown
+
+
+def test_a_back_end_that_gives_no_token_says_so(elsewhere: Elsewhere) -> None:
+    openeo(elsewhere)
+    elsewhere.on("GET", "/credentials/basic", {"token": "another name"})
+    (reason,) = delegation(elsewhere, "ada:pw").delegate(graph(), "there").reasons
+    assert "gave no token" in reason.what
 
 
 def test_an_openeo_back_end(elsewhere: Elsewhere, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ class OpenEOServer:
     def __init__(self, connection: Connection, landing: Mapping[str, Any]) -> None:
         self._to = connection
         self._landing = landing
+        # HTTP Basic opens this one address (openEO API 1.2, "Authentication").
+        self._to.sign_in("/credentials/basic")
 
     def plan(self, resolution: Resolution) -> Plan | Sequence[Problem]:
         """The graph, if the back-end has batch jobs and every process that the graph calls."""
@@ -108,7 +110,9 @@ class OpenEOServer:
         entries = document.get("logs") or []
         # What a back-end takes as offset is the id of the last entry known; some give that one again.
         entries = [entry for entry in entries if str(entry.get("id")) != since]
-        return [str(entry.get("message", "")) for entry in entries], str(entries[-1]["id"]) if entries else since
+        # Some tell their progress by entries without words.
+        said = [message for entry in entries if (message := str(entry.get("message") or "").strip())]
+        return said, str(entries[-1]["id"]) if entries else since
 
 
 def _calls(node: Any) -> Iterator[tuple[str, str]]:

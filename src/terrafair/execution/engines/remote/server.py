@@ -86,7 +86,9 @@ def connect(connection: Connection) -> Server:
     from terrafair.execution.engines.remote.openeo import OpenEOServer
     from terrafair.execution.engines.remote.processes import ProcessesServer
 
-    landing = connection.json("GET", "/")
-    if isinstance(landing, dict) and "api_version" in landing and "endpoints" in landing:
-        return OpenEOServer(connection, landing)
+    # An openEO back-end refuses HTTP Basic but where it is turned into a token: it is asked without first.
+    for anonymous in (True, False) if connection.target.has_password else (False,):
+        landing = connection.json("GET", "/", anonymous=anonymous, status=(401, 403) if anonymous else ())
+        if isinstance(landing, dict) and "api_version" in landing and "endpoints" in landing:
+            return OpenEOServer(connection, landing)
     return ProcessesServer(connection)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -26,12 +26,17 @@ class Target:
     token: str = field(default="", repr=False)
     """Bearer token, or `user:password`; empty: none."""
 
+    @property
+    def has_password(self) -> bool:
+        """Whether the token is a name and a password."""
+        user, colon, _ = self.token.partition(":")
+        return bool(colon) and "/" not in user and " " not in user
+
     def headers(self) -> dict[str, str]:
         """What authorises a request there."""
         if not self.token:
             return {}
-        user, colon, _ = self.token.partition(":")
-        if colon and "/" not in user and " " not in user:
+        if self.has_password:
             from base64 import b64encode
 
             return {"Authorization": f"Basic {b64encode(self.token.encode()).decode()}"}
@@ -58,18 +63,31 @@ class Connection:
         """A path below the target, or an absolute address as it is."""
         return path if "://" in path else self.url + path
 
+    def sign_in(self, path: str) -> None:
+        """Where a name and a password are good for getting a token only: get one, and show that from now on."""
+        if not self.target.has_password:
+            return
+        token = self.json("GET", path).get("access_token")
+        if not isinstance(token, str) or not token:
+            raise Unreachable(f"{self.target.name} gave no token for the name and password of target_tokens.")
+        self.target = replace(self.target, token=f"basic//{token}")
+
     def json(self, method: str, path: str, *, status: tuple[int, ...] = (), **options: Any) -> Any:
         """A JSON answer; raises the error tree's errors with what the target said."""
         return self.request(method, path, status=status, **options)[0]
 
     def request(
-        self, method: str, path: str, *, status: tuple[int, ...] = (), **options: Any
+        self, method: str, path: str, *, status: tuple[int, ...] = (), anonymous: bool = False, **options: Any
     ) -> tuple[Any, Mapping[str, str]]:
         """A JSON answer (None without a body) and the headers; statuses in `status` are answers too."""
         url = self.address(path)
         if not self._ours(url):
             raise Refused(f"{self.target.name} leads to {url[:200]}.", "A target is talked to at its own address only.")
-        headers = {"Accept": "application/json", **self.target.headers(), **options.pop("headers", {})}
+        headers = {
+            "Accept": "application/json",
+            **({} if anonymous else self.target.headers()),
+            **options.pop("headers", {}),
+        }
         try:
             reply = self._http.request(method, url, headers=headers, **options)
         except httpx2.TransportError as fault:
