@@ -263,7 +263,11 @@ class Publisher:
                 raise Conflict(
                     f"The publication {id} is being worked on.", remedy="Wait for it.", code="busy"
                 ) from None
-            yield
+            try:
+                yield
+            finally:
+                # Not by closing alone: a program that is being started meanwhile has the file open until it runs.
+                fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def _uploads(made: Made, objects: ObjectStore) -> Iterator[tuple[str, str]]:
