@@ -22,7 +22,7 @@ def test_from_the_search_to_a_result_on_the_map(seen: Any) -> None:
     page.locator("#job[data-ended=yes]").wait_for(timeout=200_000)
     assert page.locator(".status").first.inner_text() == "successful"
     assert page.locator("#log span").count() > 2
-    assert page.locator(".steps .done").count() >= 4 and page.locator(".usage svg").count() == 2
+    assert page.locator(".stages .done").count() >= 4 and page.locator(".usage svg").count() == 2
     assert page.locator("svg.graph .output").count() == 1 and "credits" in page.locator(".aside").inner_text()
     assert "2024-05-01" in page.locator(".aside").inner_text()
     seen.accessible()
