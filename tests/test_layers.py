@@ -21,6 +21,7 @@ COMPOSITION = frozenset(
         "web_workers",
         "operations_parts",
         "portal_parts",
+        "local_parts",
     }
 )
 # Each step may import the steps before it; rooms on one step do not import each other.

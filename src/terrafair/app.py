@@ -1,6 +1,5 @@
 """The composition root: settings in, running services out. The only module that wires."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from terrafair.api import shapes
 from terrafair.api.openeo.datasets import Datasets
 from terrafair.api.shared import SharedMemory
 from terrafair.catalogue import osc
@@ -27,7 +25,7 @@ from terrafair.execution.admission import Admission
 from terrafair.execution.builtin import Builtin
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
-from terrafair.execution.conversion import Converter, Memory
+from terrafair.execution.conversion import Converter
 from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.engines.command.engine import CommandEngine
 from terrafair.execution.engines.cwl.engine import CwlEngine
@@ -410,96 +408,3 @@ class _LateObjects:
         if self._store is None:
             self._store = S3Objects(remembered(self._home, self._bucket))
         return getattr(self._store, name)
-
-
-def table_here(config: Config) -> list[dict[str, Any]]:
-    """The verdict on every experiment and workflow, without a running platform."""
-    return [shapes.verdict(resolution) for resolution in Parts(config).resolver.table()]
-
-
-def explain_here(config: Config, id: str, kind: str) -> dict[str, Any]:  # noqa: A002
-    """What one id comes down to, without a running platform."""
-    return shapes.resolution(Parts(config).resolver.resolve(id, kind or None))
-
-
-def converter_here(config: Config) -> Converter:
-    """Converts and describes files of this machine, in its sandbox."""
-    config.home.mkdir(parents=True, exist_ok=True)
-    return Converter(Parts(config).sandbox, memory=Memory(config.home / "described"))
-
-
-def examine(config: Config) -> list[dict[str, Any]]:
-    """What works on this machine: `[{part, works, says}]`."""
-    from terrafair.operations.doctor import examine as look
-
-    parts = Parts(config)
-    return [dataclasses.asdict(finding) for finding in look(config, parts.sandbox)]
-
-
-def mark_published(config: Config) -> int:
-    """Mark publications that the catalogue now has; gives how many. A home without a database has none."""
-    from terrafair.database import migrate, open_engine
-
-    if not config.database and not (config.home / "platform.db").exists():
-        return 0
-    parts, engine = Parts(config), open_engine(config.database_url)
-    try:
-        migrate(engine)
-        jobs = Jobs(engine, NoQueue(), config.home / "jobs")
-        return len(parts.publisher(engine, jobs.get, None, None).seen(parts.catalogue_files()))
-    finally:
-        engine.dispose()
-
-
-class NoQueue:
-    """For services that only look at jobs."""
-
-    def enqueue(self, connection: Any, job: str) -> None:  # noqa: ARG002 - the protocol's names
-        """Nothing is accepted here."""
-        raise Unreachable(f"Job {job} cannot be accepted here.")
-
-
-def serve(config: Config, say: Callable[[str], None]) -> None:
-    """Run the platform until it is asked to end."""
-    from terrafair.server import Server
-
-    Server(Parts(config), say).run()
-
-
-def serve_beside(config: Config) -> None:
-    """Serve the web beside the platform's first process, as its word on standard input says."""
-    from terrafair.web_workers import serve_beside as run
-
-    run(config)
-
-
-def work(config: Config, slot: str = "worker-0", parent: int = 0) -> None:
-    """Execute jobs until the parent process ends."""
-    from terrafair.server import work as run
-
-    run(Parts(config), slot, parent)
-
-
-def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Copy a platform into a folder: `{folder, files, objects, bytes}`."""
-    from terrafair import operations_parts
-
-    entries = operations_parts.back_up(config, folder, say).entries
-    objects = sum(entry.path.startswith("objects/") for entry in entries)
-    size = sum(entry.size for entry in entries)
-    return {"folder": str(folder), "files": len(entries) - objects, "objects": objects, "bytes": size}
-
-
-def restore(config: Config, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Bring a copy into an empty home: `{home, version, created, objects}`."""
-    from terrafair import operations_parts
-
-    manifest, objects = operations_parts.restore(config, folder, say)
-    return {"home": str(config.home), "version": manifest.version, "created": manifest.created, "objects": objects}
-
-
-def verify_backup(folder: Path) -> list[str]:
-    """The damaged or missing files of a copy."""
-    from terrafair.operations.backup import verify
-
-    return verify(folder)

@@ -105,7 +105,7 @@ class Server:
             report = catalogue.sync(source, config.branch)
             self._say(f"Catalogue: {report.documents} documents at {report.commit[:12]} from {report.source}.")
             if report.changed:
-                from terrafair.app import mark_published
+                from terrafair.local_parts import mark_published
 
                 mark_published(config)
         except TerrafairError as error:

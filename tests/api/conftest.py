@@ -22,6 +22,7 @@ from terrafair.web import SafeWeb
 
 from .ogc import Schemas
 from .servers import Files
+from .world import world  # noqa: F401 - a fixture
 
 
 class Platform:

@@ -21,7 +21,7 @@ from terrafair.identity.people import People
 from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.projects import Projects
 
-from .test_access import World, world  # noqa: F401 - the fixture
+from .world import World
 
 CANARY = "canary7f3a"
 JOB, BATCH, PROJECT, NONE = "{job}", "{batch}", "glaciers", ""
@@ -104,7 +104,7 @@ def classified(path: str) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def adas(world: World) -> dict[str, str]:  # noqa: F811
+def adas(world: World) -> dict[str, str]:
     """What is Ada's, in every part of the site: name -> id."""
     ada = world.client("ada")
     people, projects = People(world.engine), Projects(world.engine)
@@ -133,7 +133,7 @@ def adas(world: World) -> dict[str, str]:  # noqa: F811
     }  # fmt: skip
 
 
-def state(world: World) -> dict[str, list[str]]:  # noqa: F811
+def state(world: World) -> dict[str, list[str]]:
     """All that is Ada's in the database."""
     found = {}
     with reading(world.engine) as connection:
@@ -144,14 +144,14 @@ def state(world: World) -> dict[str, list[str]]:  # noqa: F811
     return found
 
 
-def test_every_route_is_classified(world: World) -> None:  # noqa: F811
+def test_every_route_is_classified(world: World) -> None:
     found = sorted(set(routes(world.app)))
     assert len(found) > 150
     assert [path for _, path in found if classified(path) is None] == []
 
 
 @pytest.mark.parametrize("who", ["dee", ""])
-def test_no_route_gives_or_changes_what_is_anothers(world: World, adas: dict[str, str], who: str) -> None:  # noqa: F811
+def test_no_route_gives_or_changes_what_is_anothers(world: World, adas: dict[str, str], who: str) -> None:
     before, given = state(world), []
     client = world.client(who)
     for method, path in sorted(set(routes(world.app))):
@@ -174,7 +174,7 @@ def test_no_route_gives_or_changes_what_is_anothers(world: World, adas: dict[str
     assert [(name, set(after[name]) ^ set(before[name])) for name in after if after[name] != before[name]] == []
 
 
-def test_its_own_person_sees_it(world: World, adas: dict[str, str]) -> None:  # noqa: F811
+def test_its_own_person_sees_it(world: World, adas: dict[str, str]) -> None:
     """The canary sings where it may: the test above would see it."""
     ada = world.client("ada")
     for path in (

@@ -21,6 +21,7 @@ _PREFLIGHT = (
     (b"access-control-allow-headers", b"Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match"),
     (b"access-control-max-age", b"600"),
 )
+Pairs = tuple[tuple[bytes, bytes], ...]
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -61,13 +62,23 @@ class CrossOrigin:
             await self._app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope):
-            await send({"type": "http.response.start", "status": 204, "headers": [*_ALLOWED, *_PREFLIGHT]})
-            await send({"type": "http.response.body", "body": b""})
+            await preflight(send, (*_ALLOWED, *_PREFLIGHT))
             return
+        await self._app(scope, receive, adding(send, _ALLOWED))
 
-        async def added(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_ALLOWED]
-            await send(message)
 
-        await self._app(scope, receive, added)
+async def preflight(send: Send, headers: Pairs) -> None:
+    """Tell a browser what it may ask for."""
+    await send({"type": "http.response.start", "status": 204, "headers": [*headers]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def adding(send: Send, headers: Pairs) -> Send:
+    """Send an answer with these headers too."""
+
+    async def added(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *headers]
+        await send(message)
+
+    return added

@@ -29,7 +29,7 @@ def create(folder: Path, *, as_json: bool) -> None:
     Examples:
       terrafair backup create /mnt/backup/terrafair
     """
-    from terrafair.app import back_up
+    from terrafair.local_parts import back_up
 
     made = back_up(load(), folder, _say(as_json))
     if as_json:
@@ -43,7 +43,7 @@ def create(folder: Path, *, as_json: bool) -> None:
 @json_option
 def verify(folder: Path, *, as_json: bool) -> None:
     """Check every file of a copy by its checksum; exit code 1 when one is damaged or missing."""
-    from terrafair.app import verify_backup
+    from terrafair.local_parts import verify_backup
 
     wrong = verify_backup(folder)
     if as_json:
@@ -63,7 +63,7 @@ def restore(folder: Path, *, as_json: bool) -> None:
     Examples:
       TERRAFAIR_HOME=/srv/terrafair terrafair backup restore /mnt/backup/terrafair
     """
-    from terrafair.app import restore as bring_back
+    from terrafair.local_parts import restore as bring_back
 
     made = bring_back(load(), folder, _say(as_json))
     if as_json:

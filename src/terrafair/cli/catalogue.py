@@ -48,7 +48,7 @@ def sync(source: str, branch: str, *, meanings: bool, as_json: bool) -> None:
     published = 0
     if report.changed or report.removed:
         # Later than the rest: an unchanged sync does not pay for these imports.
-        from terrafair.app import mark_published
+        from terrafair.local_parts import mark_published
 
         published = mark_published(config)
     if as_json:
@@ -136,7 +136,7 @@ def experiments(*, runnable: bool, as_json: bool) -> None:
         with connect(config) as client:
             rows = client.experiments()
     else:
-        from terrafair.app import table_here
+        from terrafair.local_parts import table_here
 
         rows = table_here(config)
     rows = [row for row in rows if row["executable"] or not runnable]
@@ -168,7 +168,7 @@ def explain(id: str, kind: str, *, as_json: bool) -> None:  # noqa: A002 - the f
         with connect(config) as client:
             document = client.explain(id, kind)
     else:
-        from terrafair.app import explain_here
+        from terrafair.local_parts import explain_here
 
         document = explain_here(config, id, kind)
     if as_json:

@@ -32,9 +32,9 @@ def convert(path: Path, target: Path | None, zarr: str, base: str, *, verify: bo
       terrafair convert results --to published
       terrafair convert scene.nc --zarr v2 --json
     """
-    from terrafair.app import converter_here
     from terrafair.data.conversion import Order
     from terrafair.data.description import Order as Description
+    from terrafair.local_parts import converter_here
 
     chosen = target or path.with_name(f"{path.name}-published")
     described = Description("", id=_identifier(path), title=path.name)
@@ -61,8 +61,8 @@ def describe(path: Path, *, as_json: bool) -> None:
       terrafair describe scene.tif
       terrafair describe results --json | jq .collection.extent
     """
-    from terrafair.app import converter_here
     from terrafair.data.description import Order as Description
+    from terrafair.local_parts import converter_here
 
     found = converter_here(load()).describe(path, Description("", id=_identifier(path), title=path.name))
     if as_json:

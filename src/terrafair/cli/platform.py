@@ -23,7 +23,7 @@ def serve(host: str | None, port: int | None, *, no_demo: bool) -> None:
     """
     from dataclasses import replace
 
-    from terrafair.app import serve as start
+    from terrafair.local_parts import serve as start
 
     config = load()
     config = replace(config, host=host or config.host, port=config.port if port is None else port)
@@ -34,7 +34,7 @@ def serve(host: str | None, port: int | None, *, no_demo: bool) -> None:
 @click.option("--parent", default=0, type=int, help="Process whose end ends this one; default: its starter.")
 def worker(parent: int) -> None:
     """Execute jobs of the platform on this home folder until its parent ends."""
-    from terrafair.app import work
+    from terrafair.local_parts import work
 
     work(load(), parent=parent)
 
@@ -42,7 +42,7 @@ def worker(parent: int) -> None:
 @click.command("web-worker", hidden=True)
 def web_worker() -> None:
     """Answer web requests beside the platform's first process until that ends."""
-    from terrafair.app import serve_beside
+    from terrafair.local_parts import serve_beside
 
     serve_beside(load())
 
@@ -51,7 +51,7 @@ def web_worker() -> None:
 @json_option
 def doctor(*, as_json: bool) -> None:
     """What works on this machine and what is missing, with the way to mend it."""
-    from terrafair.app import examine
+    from terrafair.local_parts import examine
 
     config = load()
     findings = examine(config)

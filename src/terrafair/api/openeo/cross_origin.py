@@ -1,7 +1,9 @@
 """CORS as the openEO API demands it: any page may ask, since every right comes with a bearer token, never a cookie."""
 
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from terrafair.api.cross_origin import adding, preflight
 
 HEADERS = (
     (b"access-control-allow-origin", b"*"),
@@ -28,17 +30,9 @@ class CrossOrigin:
             return
         if scope["method"] == "OPTIONS":
             methods = ", ".join(["OPTIONS", *self._methods(scope)]).encode()
-            headers = [*HEADERS, *PREFLIGHT, (b"access-control-allow-methods", methods)]
-            await send({"type": "http.response.start", "status": 204, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
+            await preflight(send, (*HEADERS, *PREFLIGHT, (b"access-control-allow-methods", methods)))
             return
-
-        async def added(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
-            await send(message)
-
-        await self._app(scope, receive, added)
+        await self._app(scope, receive, adding(send, HEADERS))
 
     def _methods(self, scope: Scope) -> list[str]:
         """The methods of the endpoint; all where there is no such endpoint, which the request itself will say."""
