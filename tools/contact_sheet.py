@@ -36,7 +36,7 @@ def pages(url: str) -> list[str]:
         chosen = [row for row in entries if row["executable"] is runs]
         found += [f"/run/{row['kind']}/{row['id']}" for row in chosen[:1]]
     found += ["/results", *_of_a_job(url), "/publish", *_of_a_publication(url)]
-    return [*found, "/projects", "/account/sign-in", "/admin", "/patterns"]
+    return [*found, "/projects", "/account/sign-in", "/admin", "/status", "/patterns"]
 
 
 def _of_a_job(url: str) -> list[str]:

@@ -277,7 +277,7 @@ def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, job: str) ->
     paths += ["/find/theme/land", "/run", "/run/experiment/demo-ndvi", "/run/experiment/demo-ndvi/where", "/results"]
     paths += [f"/results/{job}", "/publish", f"/publish/{job}", f"/publish/{job}/review", f"/publish/{job}/follow"]
     paths += ["/publish/edit/product/demo-water", "/projects", "/account", "/account/kept", "/admin", "/patterns"]
-    paths += ["/account/sign-in", "/find/product/none"]
+    paths += ["/account/sign-in", "/find/product/none", "/status"]
     page, heavy, titles = ada.page, {}, {}
     sizes: list[int] = []
     page.on("response", lambda reply: sizes.append(_size(reply)))
