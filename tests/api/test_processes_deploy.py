@@ -230,6 +230,8 @@ def test_what_is_wrong_with_a_package(
     ogc.check(answer.json(), "exception.yaml")
     assert "Traceback" not in answer.text
     assert "root:" not in answer.text
+    # Places are told from the document, not from a folder of this machine.
+    assert "../application" not in answer.text
     assert client.get("/processes/bad").status_code == 404
 
 

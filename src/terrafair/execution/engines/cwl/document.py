@@ -9,6 +9,8 @@ from typing import Any
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.cwl.bundle import ROOT, Bundle, parse
 
+_UPWARDS = re.compile(r"(?:\.\./)+application/|\bapplication/(?=[^\s:]+:\d+:\d+)")
+"""How the root of a bundle looks from a folder of this machine."""
 _CLASSES = ("CommandLineTool", "Workflow", "ExpressionTool", "Operation")
 
 
@@ -157,6 +159,8 @@ def clean(text: str, replace: Mapping[str, str] | None = None) -> str:
     """Make one line of cwltool's report: plain characters, short paths, no repetition."""
     for old, new in {**(replace or {}), ROOT: ""}.items():
         text = text.replace(old, new)
+    # The library tells places from the folder that this process happens to be in.
+    text = _UPWARDS.sub("", text)
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     if thrown := re.search(r"stderr was:\s*(.+?)(?:\n\s+at |\Z)", text, re.DOTALL):
         expression = re.search(r"[Ee]xpression was: ?(.+?)\nstdout was", text, re.DOTALL)
