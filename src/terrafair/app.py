@@ -30,6 +30,7 @@ from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.engines.command.engine import CommandEngine
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
+from terrafair.execution.engines.mlflow.engine import MlflowEngine
 from terrafair.execution.engines.notebook.engine import NotebookEngine
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.remote.delegation import Delegation
@@ -180,6 +181,7 @@ class Parts:
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
+            MlflowEngine(self.repositories, stager, software),
             RemoteEngine(self.delegation, stager, self.only_here, allow_private=config.allow_private_addresses),
         )
 
