@@ -105,7 +105,8 @@ class Parts:
     @cached_property
     def repositories(self) -> Repositories:
         """Mirrors of code repositories."""
-        return Repositories(self.config.home / "repositories", self.config.repositories, web=self.web)
+        config = self.config
+        return Repositories(config.home / "repositories", config.repositories, web=self.web, keys=config.git_ssh_keys)
 
     @cached_property
     def web(self) -> Web:

@@ -53,6 +53,10 @@ class Config:
     """Container image -> local environment that stands in for it: `platform`, or the path of a requirements file."""
     repositories: Mapping[str, str] = field(default_factory=dict)
     """Repository URL -> local mirror to read instead; every `HOME/repositories/HOST/OWNER/NAME.git` counts too."""
+    git_ssh_keys: Mapping[str, str] = field(default_factory=dict)
+    """Known host -> private key that its repositories are read with over ssh; whoever may build can then read them."""
+    sources_minutes: int = 5
+    """Minutes between two looks at the repositories that projects have linked; 0: only a forge's call starts builds."""
     documents: Path | None = None
     """Folder with copies of published documents (`RECORD-ID/input.yaml` ...), used where their own address fails."""
     data_roots: tuple[Path, ...] = ()
