@@ -47,6 +47,7 @@ from terrafair.execution.results import Packager
 from terrafair.execution.sandbox import Sandbox, probe
 from terrafair.execution.shelves import Shelves
 from terrafair.execution.task import JobFolder, Outcome
+from terrafair.execution.tracking_server import TrackingServer
 from terrafair.execution.worker import Runner
 from terrafair.identity.asking import PLATFORM
 from terrafair.identity.oidc import OidcTokens
@@ -281,7 +282,10 @@ class Parts:
     @cached_property
     def packager(self) -> Packager:
         """Stores and describes results."""
-        return Packager(self.objects, self.sandbox, Platform())
+        server = None
+        if address := self.config.mlflow_url:
+            server = TrackingServer(address, self.config.mlflow_token)
+        return Packager(self.objects, self.sandbox, Platform(), server)
 
     @cached_property
     def shelves(self) -> Shelves:

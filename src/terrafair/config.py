@@ -89,6 +89,10 @@ class Config:
     """User name there; empty: nobody."""
     registry_password_file: Path | None = None
     """File with the password; TERRAFAIR_REGISTRY_PASSWORD goes before it."""
+    mlflow_url: str = ""
+    """MLflow tracking server that the metrics of jobs are passed on to; empty: they stay with the jobs."""
+    mlflow_token: str = ""
+    """Bearer token that is shown there."""
     github_url: str = ""
     """GitHub's REST address, https://api.github.com; empty: the platform's own forge stands in, and you review."""
     github_production: str = "ESA-EarthCODE/open-science-catalog-metadata"
