@@ -3,9 +3,9 @@
     python -m pytest -p openeo_test_suite.lib.pytest_plugin -p suite --runner=dask --experimental
         --pyargs openeo_test_suite.tests.processes.processing
 
-with this folder on the path, and `assets/processes` below the working folder: the specifications with their `tests`. The
-harness knows its runners by name; ours takes the place of the one named dask. It is installed without the packages that it
-pins, which others need newer.
+with this folder on the path, and `assets/processes` below the working folder: the specifications with their `tests`.
+The harness knows its runners by name; ours takes the place of the one named dask. It is installed without the packages
+that it pins, which others need newer.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The official process tests through the public harness, with our runner: it fails where `test_official.py` says, no more."""
+"""The official process tests through the public harness, with our runner: it fails where `mended.py` says, no more."""
 
 import importlib.util
 import os
