@@ -185,6 +185,8 @@ def floor(_task: str, data: Path, out: Path) -> None:
 
 def processes_dask(_task: str, data: Path, out: Path) -> None:
     """The same with the functions of openeo-processes-dask, on a cube that rioxarray opens."""
+    # This file has the name of a package that the other needs.
+    sys.path.remove(str(Path(__file__).parent))
     import importlib
     import inspect
 
