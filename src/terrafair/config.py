@@ -245,13 +245,25 @@ def _convert(kind: str, value: Any) -> Any:
             raise TypeError(value)
         return dict(table)
     if "Mapping" in kind:
-        pairs = [pair.partition("=")[::2] for pair in value.split(",") if pair] if isinstance(value, str) else value
-        return dict(pairs)
+        return _pairs(value) if isinstance(value, str) else dict(value)
     if "bool" in kind:
         return value if isinstance(value, bool) else _boolean(value)
     if "int" in kind:
         return int(value)
     return str(value)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """`name=value,name=value`, or a JSON object of texts."""
+    if text.lstrip().startswith("{"):
+        table = json.loads(text)
+        if not all(isinstance(value, str) for value in table.values()):
+            raise TypeError(text)
+        return dict(table)
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if not all(name.strip() and sign for name, sign, _ in pairs):
+        raise ValueError(text)
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _path(value: str) -> Path:

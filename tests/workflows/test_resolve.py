@@ -438,3 +438,13 @@ def test_a_model_with_its_inputs_and_environment(site: Site) -> None:
     assert asked["stac"].required
     assert asked["bands"].default == ["red", "nir"]
     assert found.environment.requirements == ("onnxruntime==1.20.1",)
+
+
+def test_a_model_in_a_repository(site: Site) -> None:
+    document = {"flavors": {"onnx": {"data": "model.onnx"}}, "signature": {"inputs": '[{"name": "a"}]'}}
+    commit = site.repository("model", {"src/model/MLmodel": json.dumps(document), "src/model/model.onnx": "x"})
+    site.workflow(("application", f"https://forge.example/o/model/-/blob/{commit}/src/model/MLmodel"))
+    found = site.resolve("flow")
+    assert found.executable, found.reasons
+    assert found.application is not None
+    assert found.application.location.path == "src/model/MLmodel"
