@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import xarray as xr
 from rasterio.io import MemoryFile
+from rasterio.transform import Affine
 
 from terrafair.execution.engines.openeo import dimensions, images
 from terrafair.execution.engines.openeo.geotiffs import halved
@@ -32,7 +33,7 @@ def raster(height: int, width: int, kind: str, chunks: tuple[int, int] | None) -
 def of_gdal(values: np.ndarray, factor: int) -> np.ndarray:
     """The overview that GDAL builds of one band."""
     profile = {"driver": "GTiff", "width": values.shape[1], "height": values.shape[0], "count": 1,
-               "dtype": values.dtype, "nodata": np.nan}  # fmt: skip
+               "dtype": values.dtype, "nodata": np.nan, "transform": Affine(10, 0, 0, 0, -10, 0)}  # fmt: skip
     with MemoryFile() as memory:
         with memory.open(**profile) as file:
             file.write(values, 1)
