@@ -28,7 +28,7 @@ class Exit:
     """How the program ended; exit.json."""
 
     ended: str
-    """`exited`, `timeout`, `memory`, `processes`, `cancelled` or `lost`."""
+    """`exited`, `timeout`, `memory`, `processes`, `disk`, `files`, `cancelled` or `lost`."""
     code: int
     signal: int
     seconds: float
@@ -61,6 +61,9 @@ class Process:
             "seconds": limits.seconds,
             "memory": limits.memory,
             "processes": limits.processes,
+            "disk": limits.disk,
+            "files": limits.files,
+            "writable": [str(path) for path in command.writable],
             "limits": {"RLIMIT_FSIZE": limits.file_size, "RLIMIT_CORE": 0},
             "attempt": self._attempt,
             "log": str(self._folder / "log.jsonl"),

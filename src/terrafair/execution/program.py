@@ -78,5 +78,7 @@ def _reason(folder: Path, ended: Exit | None) -> str:
         return "Its process was killed from outside."
     if ended.ended == "memory":
         return "It needed more memory than it may have."
+    if ended.ended in {"disk", "files"}:
+        return "It wrote more to disk than it may."
     said = last(folder / "log.jsonl", frozenset({"warning", "error"}), 2)
     return f"It said: {' / '.join(text[:300] for text in said)}" if said else f"It ended with {ended.code}."
