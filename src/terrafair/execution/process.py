@@ -22,6 +22,14 @@ LOCK_SECONDS = 2.0
 MARK = "TERRAFAIR_JOB"
 """Environment variable that every process of a job carries, with the job's folder as its value."""
 
+OVER = {
+    "memory": "It needed more memory than it may have.",
+    "processes": "It started more processes than it may.",
+    "disk": "It wrote more to disk than it may.",
+    "files": "It made more files than it may.",
+}
+"""Limits that a program can be ended for, in words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exit:
