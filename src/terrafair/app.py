@@ -401,7 +401,13 @@ class Parts:
     def limits(self) -> Limits:
         """The most that one job may take."""
         config = self.config
-        return Limits(config.job_seconds, config.job_memory, file_size=config.job_disk)
+        return Limits(
+            config.job_seconds,
+            config.job_memory,
+            file_size=config.job_disk,
+            disk=config.job_disk,
+            files=config.job_files,
+        )
 
 
 class _LateObjects:

@@ -44,7 +44,9 @@ class Config:
     job_memory: int = 8 * 1024**3
     """Memory limit of one job, in bytes."""
     job_disk: int = 20 * 1024**3
-    """Limit of what one job may write into a single file, in bytes."""
+    """Limit of what one job may have on disk, in one file or in all, in bytes; its staged inputs do not count."""
+    job_files: int = 1_000_000
+    """Limit of how many files and folders one job may have on disk."""
     isolation: str = "auto"
     """`auto`: bubblewrap where it works, else plain processes with a warning; `require`: not without it; `none`."""
     containers: str = "auto"

@@ -105,6 +105,8 @@ class Capabilities:
                 "jobSeconds": self.limits.seconds,
                 "jobMemoryBytes": self.limits.memory,
                 "jobFileBytes": self.limits.file_size,
+                "jobDiskBytes": self.limits.disk,
+                "jobFiles": self.limits.files,
                 "jobProcesses": self.limits.processes,
                 "jobsAtOnce": self.workers,
                 "requestBytes": self.body,

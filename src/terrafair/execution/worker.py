@@ -286,6 +286,16 @@ class Runner:
                 f"The job started more than its limit of {self.limits.processes} processes.",
                 remedy="Let it start fewer at a time.",
             )
+        elif ended.ended == "disk":
+            error = WorkflowFailed(
+                f"The job wrote more than its limit of {self.limits.disk / 2**30:.1f} GiB to disk.",
+                remedy="Give it less to do at a time, or let it delete what it no longer needs.",
+            )
+        elif ended.ended == "files":
+            error = WorkflowFailed(
+                f"The job made more than its limit of {self.limits.files} files.",
+                remedy="Let it write fewer, larger ones: larger chunks, archives.",
+            )
         elif folder.outcome.is_file() and not folder.outcome.is_symlink():
             if folder.outcome.stat().st_size > OUTCOME_BYTES:
                 raise WorkflowFailed("The program's account of itself (work/outcome.json) is huge.")
