@@ -59,6 +59,25 @@ class Targets:
         return verdict(self.parts.delegation.delegate(self.parts.resolver.resolve(id, kind or None), name))
 
 
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """Processes that people deployed here, as the pages ask about what is published."""
+
+    processes: Any
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each with its verdict."""
+        return [verdict(found.resolution) | self._named(found) for found in self.processes.deployments()]
+
+    def explain(self, id: str) -> dict[str, Any]:  # noqa: A002 - the field's word
+        """What one comes down to; raises `NotFound`."""
+        found = self.processes.get(id)
+        return resolution(found.resolution) | self._named(found) | {"description": found.description}
+
+    def _named(self, found: Any) -> dict[str, Any]:
+        return {"id": found.id, "kind": "process", "title": found.title, "workflow": ""}
+
+
 @dataclass(slots=True)
 class Looked:
     """Looks at the machine's parts once a minute at the most."""
@@ -85,9 +104,16 @@ def install(
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     engine = services.engine
     allocations, kept = Allocations(engine), Kept(engine)
+    deployed = Deployed(services.processes)
+
+    def explain(id: str, kind: str) -> dict[str, Any]:  # noqa: A002
+        if kind == "process":
+            return deployed.explain(id)
+        return resolution(parts.resolver.resolve(id, kind or None))
+
     backend = PortalBackend(
-        services.verdicts.table,
-        lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
+        lambda: [*services.verdicts.table(), *deployed.rows()],
+        explain,
         services.runs,
         Quotes(engine, identity_parts.budget(parts), allocations).ask,
         Targets(parts),
