@@ -22,6 +22,7 @@ COMPOSITION = frozenset(
         "operations_parts",
         "portal_parts",
         "local_parts",
+        "workspaces_parts",
     }
 )
 # Each step may import the steps before it; rooms on one step do not import each other.
@@ -33,7 +34,7 @@ STEPS: tuple[frozenset[str], ...] = (
     frozenset({"identity", "catalogue", "workflows"}),
     frozenset({"data"}),
     frozenset({"execution"}),
-    frozenset({"publishing", "development"}),
+    frozenset({"publishing", "development", "workspaces"}),
     frozenset({"api", "portal", "operations", "demo"}),
     COMPOSITION,
     frozenset({"cli"}),
