@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from terrafair import __version__, development_parts, identity_parts, operations_parts, portal_parts, workspaces_parts
-from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
+from terrafair.api import catalogue, files, jobs, problems, products, publications, targets, tiles
 from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
 from terrafair.api.features import openapi as features_openapi
@@ -116,6 +116,7 @@ def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> 
     app.include_router(catalogue.router(parts.catalogue, parts.resolver, services.verdicts))
     app.include_router(jobs.router(runs))
     app.include_router(files.router(runs))
+    app.include_router(products.router(parts.product, parts.stager, parts.objects, parts.admit))
     app.include_router(targets.router(parts.delegation, lambda name: parts.resolve(locate(JobRequest(name, "")))))
     stack.callback(parts.painters.close)
     cache = TileCache(parts.config.home / "tiles")
