@@ -149,6 +149,24 @@ class Config:
     """Address of a Dask scheduler whose workers see the job folders, for openEO; empty: threads of each job's own."""
     metrics: str = "operator"
     """Who may read `/metrics`: `operator` (a scraper with a personal token), or `open`: everybody who gets there."""
+    workspaces: str = "auto"
+    """`auto`: offered where the extra `workspaces` is installed; `no`."""
+    workspace_profiles: Mapping[str, Any] = field(default_factory=dict)
+    """Sizes of workspaces: name -> table of cores, memory_gb and title; empty: a small and a large one."""
+    workspace_hours: int = 12
+    """The longest time that a workspace is open, in hours."""
+    workspace_idle: int = 3600
+    """A workspace in which nothing happens for so many seconds is closed; its files stay."""
+    workspace_network: str = "public"
+    """What programs in workspaces reach beside the platform: `public`, the internet; `platform`, nothing."""
+    workspace_spawner: str = ""
+    """JupyterHub spawner that starts workspaces, e.g. `kubespawner.KubeSpawner`; empty: the platform's sandbox."""
+    workspace_options: Mapping[str, Any] = field(default_factory=dict)
+    """JupyterHub class -> table of its settings, e.g. KubeSpawner -> image, namespace."""
+    workspace_hub_url: str = ""
+    """Address at which servers on other machines find the hub; empty: they run on this machine."""
+    workspace_platform_url: str = ""
+    """Address at which workspaces on other machines find the platform."""
     demo: bool = True
     """Seed the demo catalogue, dataset and workflows at first start."""
 
@@ -213,9 +231,11 @@ _CHOICES = {
     "anonymous": ("auto", "operator", "visitor"),
     "archive_route": ("machine", "manual"),
     "metrics": ("operator", "open"),
+    "workspaces": ("auto", "no"),
+    "workspace_network": ("public", "platform"),
 }
 
-_WITHIN = {"web_workers": range(1, 65)}
+_WITHIN = {"web_workers": range(1, 65), "workspace_hours": range(1, 169), "workspace_idle": range(1, 10**7)}
 
 
 def _parse(name: str, kind: str, value: Any) -> Any:
