@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -44,6 +43,7 @@ from terrafair.execution.logs import Tail
 from terrafair.execution.process import Exit, Process
 from terrafair.execution.sandbox import Sandbox
 from terrafair.execution.task import JobFolder, Outcome
+from terrafair.execution.wiping import wipe
 from terrafair.identity.asking import PLATFORM, Asker, asking
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
@@ -206,7 +206,7 @@ class Runner:
         """Resolve, check, stage and launch; only the launch cannot be repeated."""
         process.end_leftovers()
         for stale in (folder.application, folder.inputs, folder.work, folder.outputs):
-            shutil.rmtree(stale, ignore_errors=True)
+            wipe(stale)
         folder.create()
         self._say(job, f"Reading {job.request.kind} {job.request.subject}.", step="read")
         resolution = self.resolve(job)
@@ -347,7 +347,7 @@ class Runner:
             return
         folder = JobFolder(self.jobs.folder(job.id))
         for path in (folder.application, folder.inputs, folder.work, folder.outputs):
-            shutil.rmtree(path, ignore_errors=True)
+            wipe(path)
 
 
 def _text(value: Any) -> str:
