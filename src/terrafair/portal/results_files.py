@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from terrafair.portal import words
+
 STORE = re.compile(r"(.*?\.zarr)/")
 VIEWS: Mapping[str, str] = {
     "image/tiff": "raster",
@@ -129,7 +131,7 @@ def snippets(file: ResultFile, base: str) -> list[tuple[str, str]]:
         copy = "sync" if file.parts else "cp"
         found.append(("S3", f"aws s3 {copy} {file.s3} ."))
     if file.view in {"raster", "cube"}:
-        found.append(("QGIS, as XYZ layer", f"{base}{file.tiles}/{{z}}/{{x}}/{{y}}.png"))
+        found.append((words.QGIS, f"{base}{file.tiles}/{{z}}/{{x}}/{{y}}.png"))
     return found
 
 
