@@ -10,13 +10,15 @@ from terrafair import identity_parts
 from terrafair.api import problems
 from terrafair.api.shapes import resolution, verdict
 from terrafair.catalogue.records import Kind
+from terrafair.development.activity import Activity
+from terrafair.development.releases import Releases
 from terrafair.execution.job import State
 from terrafair.execution.levels import Ran, levels, ran
 from terrafair.execution.quote import Quotes
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.projects import Projects
 from terrafair.operations.doctor import Finding, examine
-from terrafair.portal import pages, publish, results_view
+from terrafair.portal import activity, pages, publish, results_view
 from terrafair.portal.administration import Works
 from terrafair.portal.backend import PortalBackend
 from terrafair.portal.kept import Kept
@@ -135,6 +137,7 @@ def install(
         forge.forge if forge else None,
     )
     app.include_router(publish.router(frame, publishing))
+    app.include_router(activity.router(frame, Activity(services.jobs, Releases(engine), services.processes)))
     identity_parts.install(app, parts, engine, _works(parts, services, sync), frame, kept, stack)
     app.mount("/static", pages.static())
     return frame
