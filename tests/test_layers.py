@@ -109,7 +109,10 @@ def test_the_check_sees_a_function_level_import(tmp_path: Path) -> None:
 
 def test_modules_stay_small() -> None:
     """Over 400 lines needs a reason; the reasons stand here."""
-    reasons = {"app": "the composition root: a few lines for each service, and nowhere else"}
+    reasons = {
+        "app": "the composition root: a few lines for each service, and nowhere else",
+        "execution.supervisor": "a program in one file, on the standard library, so that it starts at once",
+    }
     long = {name for name, path in MODULES.items() if len(path.read_text("utf-8").splitlines()) > 400}
     assert long <= set(reasons), f"too long: {sorted(long - set(reasons))}"
 

@@ -69,7 +69,7 @@ def build(
     app.include_router(
         publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
     )
-    development_parts.install(app, services.engine, services.jobs, services.all_jobs)
+    development_parts.install(app, parts, services.engine, services.jobs, services.all_jobs, stack)
     _stac(parts, app, stack)
     frame = portal_parts.install(app, parts, services, publisher, forge, stack)
     workspaces_parts.install(app, parts, services, frame, stack)

@@ -11,10 +11,11 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from terrafair.errors import Refused
+from terrafair.errors import Refused, WorkflowFailed
+from terrafair.execution import seccomp
 from terrafair.execution.command import Command
 
 USERS = range(60_700, 61_100)
@@ -26,6 +27,8 @@ NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/service
 LOADER = frozenset({"GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH"})
 """Beside LD_...: variables that make a program's start load files of the caller's choice."""
 PROBE_SECONDS = 20
+DEPTH = 100
+"""Levels of folders among results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Sandbox:
     """Path of bwrap."""
     identity: Path | None = None
     """Folder with the passwd and group files that the program sees."""
+    filter: Path | None = None
+    """File with the filter of system calls."""
 
     @property
     def drops_user(self) -> bool:
@@ -51,7 +56,7 @@ class Sandbox:
         if not (self.isolated and command.isolated):
             return list(command.arguments)
         return [
-            self.program,
+            *self._filtered(),
             *self._binds(command),
             *self._namespaces(command),
             "--",
@@ -118,6 +123,12 @@ class Sandbox:
             found += ["--bind", str(path), str(path)]
         return [*found, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(command.directory)]
 
+    def _filtered(self) -> list[str]:
+        if self.filter is None:
+            return [self.program]
+        # bwrap takes the filter by descriptor. A shell opens it, so that whoever starts this line need not.
+        return ["/bin/sh", "-c", 'exec "$@" 9<"$0"', str(self.filter), self.program, "--seccomp", "9"]
+
     def _namespaces(self, command: Command) -> list[str]:
         root = os.geteuid() == 0
         found = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "job"]
@@ -129,7 +140,7 @@ class Sandbox:
     def _dropped(self, command: Command) -> list[str]:
         # Set in here: the kernel counts a user's processes for each user namespace on its own, and outside of this one
         # a limit would hit the person's other programs.
-        limit = ["/usr/bin/prlimit", f"--nproc={command.limits.processes}"]
+        limit = ["/usr/bin/prlimit", f"--nproc={command.limits.processes}", "--core=0"]
         if os.geteuid() != 0:
             return limit
         user = str(_user(command))
@@ -147,10 +158,9 @@ def safe_files(outputs: Path) -> Iterator[Path]:
     Links are followed to plain files inside the folder only; links to folders, pipes, sockets and devices are left out.
     """
     root = outputs.resolve()
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
+    for folder, names in _folders(root):
+        for name in names:
+            path = folder / name
             try:
                 real = path.resolve(strict=True)
                 if real.is_relative_to(root) and stat.S_ISREG(real.lstat().st_mode):
@@ -158,6 +168,26 @@ def safe_files(outputs: Path) -> Iterator[Path]:
             except (OSError, RuntimeError):
                 # A link to nothing, or to itself.
                 continue
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """(folder, names of what is no folder in it), in order; raises `WorkflowFailed` where it goes too deep."""
+    waiting = [(root, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        if depth > DEPTH:
+            what = f"The program left folders nested more than {DEPTH} deep."
+            raise WorkflowFailed(
+                what, "Nobody could open what lies there.", "Write results less deep.", code="too-deep"
+            )
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        waiting += [(folder / entry.name, depth + 1) for entry in reversed(below)]
+        yield folder, [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
 
 def probe(home: Path, wish: str) -> Sandbox:
@@ -170,10 +200,14 @@ def probe(home: Path, wish: str) -> Sandbox:
     program = shutil.which("bwrap")
     reason = "bubblewrap is not installed (apt install bubblewrap)."
     if program:
-        sandbox = Sandbox(True, "bubblewrap", program, _identity(home))
-        reason = _try(sandbox, home)
+        plain = Sandbox(True, "bubblewrap, without a filter of system calls", program, _identity(home))
+        if filtered := _filter(home):
+            sandbox = replace(plain, reason="bubblewrap", filter=filtered)
+            if not _try(sandbox, home):
+                return sandbox
+        reason = _try(plain, home)
         if not reason:
-            return sandbox
+            return plain
     if wish == "require":
         raise Refused("Isolation is required and does not work.", reason, "Mend it, or set isolation = auto.")
     return Sandbox(isolated=False, reason=reason)
@@ -217,6 +251,16 @@ def _identity(home: Path) -> Path:
         partial.chmod(0o644)
         partial.replace(folder / name)
     return folder
+
+
+def _filter(home: Path) -> Path | None:
+    content = seccomp.program()
+    path = home.absolute() / "sandbox" / "seccomp.bpf"
+    if content:
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(content)
+        partial.replace(path)
+    return path if content else None
 
 
 def _user(command: Command) -> int:
