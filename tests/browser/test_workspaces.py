@@ -33,7 +33,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         settings = {
             "TERRAFAIR_ISSUERS": f"local={provider.issuer}",
             "TERRAFAIR_CLIENTS": f"local={provider.client}",
-            "TERRAFAIR_WORKSPACE_IDLE": "20",
+            "TERRAFAIR_WORKSPACE_IDLE": "40",
         }
         platform = Platform(tmp_path_factory.mktemp("lab") / "home", settings)
         try:
@@ -96,7 +96,7 @@ def opened(browser: Any, platform: Platform, name: str) -> Any:
     sign_in(seen, name)
     seen.open(PRODUCT)
     seen.page.get_by_role("button", name="Open in JupyterLab").click()
-    seen.page.wait_for_url("**/workspaces/user/**")
+    seen.page.wait_for_url("**/workspaces/user/**", timeout=150_000)
     seen.page.wait_for_selector(".jp-Notebook .jp-Cell")
     until(lambda: seen.page.get_by_text("Python 3 (ipykernel) | Idle").count(), "the kernel")
     return seen
@@ -112,7 +112,7 @@ def test_two_people_their_notebooks_and_the_end(browser: Any, lab: Platform) -> 
     assert "'Ada Demo'" in ada.page.locator(".jp-OutputArea-output").first.inner_text()
     ada.page.evaluate(START, "import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)")
     grace = opened(browser, lab, "Grace")
-    time.sleep(max(0.0, 24 - (time.monotonic() - began)))
+    time.sleep(max(0.0, 46 - (time.monotonic() - began)))
     for home in _homes(lab, "product-demo-ndvi-composite.ipynb"):
         (home.parent / "go").touch()
     _isolated(lab, ada, grace)
@@ -123,7 +123,7 @@ def test_two_people_their_notebooks_and_the_end(browser: Any, lab: Platform) -> 
         seen.page.context.close()
     until(lambda: not table(lab, "SELECT 1 FROM workspaces WHERE state <> 'closed'"), "idle ones are closed")
     rows = table(lab, "SELECT reason, token, keys, ended FROM workspaces")
-    assert {row[0] for row in rows} == {"idle for 0:00:20"} and all(row[1:3] == ("", "") and row[3] for row in rows)
+    assert {row[0] for row in rows} == {"idle for 0:00:40"} and all(row[1:3] == ("", "") and row[3] for row in rows)
     assert not table(lab, "SELECT id FROM personal_tokens WHERE name LIKE 'workspace%'")
     assert not table(lab, "SELECT id FROM object_keys")
     assert not _servers(lab), "culling frees the memory"
