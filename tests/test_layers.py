@@ -22,6 +22,7 @@ COMPOSITION = frozenset(
         "operations_parts",
         "portal_parts",
         "local_parts",
+        "worker_parts",
     }
 )
 # Each step may import the steps before it; rooms on one step do not import each other.
