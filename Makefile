@@ -11,7 +11,11 @@ help:            ## what can be made
 run: .venv/run.stamp assets bytecode  ## install, then start the platform with its demo on http://127.0.0.1:8080
 	@$(BIN)/terrafair serve
 
-test: .venv/develop.stamp assets bytecode  ## install what the tests need, then run all tests (or TESTS=tests/data, in one row)
+# The control database, queue and items of all platforms that the tests start: `make test DATABASE=postgresql`.
+DATABASE ?= sqlite
+export TERRAFAIR_TEST_DATABASE = $(DATABASE)
+
+test: .venv/develop.stamp assets bytecode  ## install what the tests need, then run all tests (or TESTS=tests/data; DATABASE=postgresql)
 	@sh tools/system_packages.sh
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)

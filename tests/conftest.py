@@ -16,7 +16,16 @@ import pytest
 
 from terrafair.identity import oidc_provider
 
+from . import databases
+
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[1].parent / "shared")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _database_server() -> Iterator[None]:
+    """PostgreSQL for the whole session, where it is wanted."""
+    with databases.server():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +67,7 @@ class Platform:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TERRAFAIR_")}
-        return {**kept, "TERRAFAIR_HOME": str(self.home), **self.settings}
+        return {**kept, "TERRAFAIR_HOME": str(self.home), **databases.settings(self.home), **self.settings}
 
     @property
     def url(self) -> str:

@@ -23,6 +23,7 @@ COMPOSITION = frozenset(
         "portal_parts",
         "local_parts",
         "workspaces_parts",
+        "worker_parts",
     }
 )
 # Each step may import the steps before it; rooms on one step do not import each other.

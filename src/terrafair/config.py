@@ -38,7 +38,9 @@ class Config:
     branch: str = ""
     """Branch of the catalogue's repository; empty: the repository's default branch."""
     workers: int = 2
-    """Jobs that run at the same time on this machine."""
+    """Jobs that run at the same time on this machine; 0: none, where workers on other hosts do them."""
+    lease_seconds: int = 30
+    """With PostgreSQL: a worker that has not been heard of for so long is given up, and others do its jobs."""
     job_seconds: int = 3600
     """Wall-clock limit of one job, in seconds."""
     job_memory: int = 8 * 1024**3
@@ -235,7 +237,13 @@ _CHOICES = {
     "workspace_network": ("public", "platform"),
 }
 
-_WITHIN = {"web_workers": range(1, 65), "workspace_hours": range(1, 169), "workspace_idle": range(1, 10**7)}
+_WITHIN = {
+    "workers": range(1025),
+    "web_workers": range(1, 65),
+    "lease_seconds": range(3, 3601),
+    "workspace_hours": range(1, 169),
+    "workspace_idle": range(1, 10**7),
+}
 
 
 def _parse(name: str, kind: str, value: Any) -> Any:

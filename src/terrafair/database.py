@@ -14,6 +14,9 @@ from terrafair.errors import InvalidInput, Unreachable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MILLISECONDS = 30_000
+IDLE_MILLISECONDS = 15_000
+WRITERS = 7267002
+"""Number of the lock by which PostgreSQL lets one writer in at a time, as SQLite does by itself."""
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -31,7 +34,11 @@ def open_engine(url: str) -> sa.Engine:
     if backend not in {"sqlite", "postgresql"}:
         raise InvalidInput(f"The database {backend!r} is not supported.", remedy="Use SQLite or PostgreSQL.")
     if backend == "postgresql":
-        return sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        # A host that is cut off in the middle of a transaction must not hold up the others.
+        options = {"options": f"-c idle_in_transaction_session_timeout={IDLE_MILLISECONDS}", "connect_timeout": 10}
+        return sa.create_engine(
+            address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10, connect_args=options
+        )
     if address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     # One writer at a time: threads that wait here lose less than in SQLite, which sleeps and tries again.
@@ -59,11 +66,20 @@ def _begin_immediately(connection: sa.Connection) -> None:
     driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
+_ONE_WRITER = sa.text(f"SELECT pg_advisory_xact_lock({WRITERS})")
+
+
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A writing transaction: all or nothing."""
+    """A writing transaction: all or nothing, and one after the other.
+
+    What it reads stays as it is until it ends: rules such as "one cancel ends a job" and "no more than was allocated"
+    are written as a look and a change, and hold on both databases only so.
+    """
     turn: AbstractContextManager[Any] = engine.get_execution_options().get("terrafair_turn") or nullcontext()
     with _reached(engine), turn, engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(_ONE_WRITER)
         yield connection
 
 
@@ -106,5 +122,5 @@ def _version(connection: sa.Connection) -> str:
     return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")
 
 
-NEWEST = "0038"
+NEWEST = "0039"
 """The last step; a database that has it is left alone without loading Alembic's scripts."""

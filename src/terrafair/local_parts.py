@@ -76,9 +76,16 @@ def serve_beside(config: Config) -> None:
 
 def work(config: Config, slot: str = "worker-0", parent: int = 0) -> None:
     """Execute jobs until the parent process ends."""
-    from terrafair.server import work as run
+    from terrafair.worker_parts import work as run
 
     run(Parts(config), slot, parent)
+
+
+def work_elsewhere(config: Config, slot: str, say: Callable[[str], None]) -> None:
+    """Execute jobs for a platform on another host until a signal asks for the end."""
+    from terrafair import worker_parts
+
+    worker_parts.work_elsewhere(Parts(config), slot, say)
 
 
 def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:

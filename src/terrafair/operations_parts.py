@@ -21,6 +21,9 @@ from terrafair.data.objects import S3Access, S3Objects
 from terrafair.data.seaweedfs import ObjectServer, remembered
 from terrafair.database import reading
 from terrafair.errors import NotFound, Unreachable
+from terrafair.execution.jobs import ended_of
+from terrafair.execution.leases import living
+from terrafair.execution.relay import Fetcher, Turns
 from terrafair.identity.access import Action, Kind, Thing, require
 from terrafair.identity.asking import actor
 from terrafair.operations import backup, metrics, service_levels
@@ -48,6 +51,7 @@ def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, p
     if parts.seat == 0:
         stack.callback(probes.stop)
         probes.start()
+        _fetch_logs(parts, engine, stack)
     counts = metrics.Counts()
     observed = Observed(engine, lambda: documents(parts), readiness, parts.config.home, __version__)
     app.add_middleware(metrics.Requests, counts=counts)
@@ -78,6 +82,16 @@ def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, p
         return Response(counts.text(observed), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+def _fetch_logs(parts: "Parts", engine: sa.Engine, stack: ExitStack) -> None:
+    """Bring the logs of jobs that run on other hosts, where there may be any."""
+    if engine.dialect.name != "postgresql" or not parts.config.store_url:
+        return
+    fetcher = Fetcher(parts.objects, parts.config.home / "jobs", partial(ended_of, engine))
+    turns = Turns("logs", fetcher.turn)
+    stack.callback(turns.stop)
+    turns.start()
+
+
 def service_report(config: Config, engine: sa.Engine, month: str = "") -> dict[str, Any]:
     """A month's service levels, as far as it has gone; empty: this month."""
     now = datetime.now(UTC)
@@ -101,7 +115,7 @@ def _checks(parts: "Parts", engine: sa.Engine) -> dict[str, Callable[[], object]
         "database": lambda: _select(engine),
         "objects": lambda: next(iter(parts.objects.list("health")), None),
         "catalogue": lambda: _indexed(parts),
-        "workers": lambda: _working(parts),
+        "workers": lambda: _working(parts, engine),
     }
 
 
@@ -115,8 +129,12 @@ def _indexed(parts: "Parts") -> None:
         raise Unreachable("There is no catalogue yet.", remedy="Bring one in with `terrafair catalogue sync`.")
 
 
-def _working(parts: "Parts") -> None:
-    """A worker holds its lock for as long as it lives."""
+def _working(parts: "Parts", engine: sa.Engine) -> None:
+    """A worker holds its lock for as long as it lives; one on another host its lease."""
+    if not parts.config.workers:
+        if not living(engine, parts.config.lease_seconds):
+            raise Unreachable("No worker runs on any host.", remedy="Start one: `terrafair worker`.")
+        return
     try:
         with (parts.config.home / WORKER).open("r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

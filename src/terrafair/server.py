@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -172,6 +171,8 @@ class Server:
 
     def _start_worker(self, stack: ExitStack) -> None:
         """Start the workers' process, and start it again whenever it ends."""
+        if not self._config.workers:
+            return
         _end_old_worker(self._config.home)
         thread = threading.Thread(target=self._keep_worker, name="worker-watch", daemon=True)
         stack.callback(thread.join, 10)
@@ -256,53 +257,6 @@ def _quietly(compute: Callable[[], object]) -> None:
     """Compute ahead; whoever asks for it later meets the fault, if there is one."""
     with suppress(Exception):
         compute()
-
-
-def work(parts: "Parts", slot: str, parent: int = 0) -> None:
-    """Execute jobs until the parent process ends or a signal asks for the end.
-
-    `parent` is told by the server: one that ends while this process still loads could not be noticed otherwise.
-
-    A job that runs goes on in its own process; the next worker takes it up again.
-    """
-    from terrafair import development_parts
-    from terrafair.database import open_engine
-    from terrafair.execution import queue
-    from terrafair.execution.jobs import Jobs
-    from terrafair.identity_parts import admission, budget
-
-    config = parts.config
-    lock = _slot_lock(config.home, slot)
-    engine = open_engine(config.database_url)
-    jobs = Jobs(engine, queue.DurableQueue(config.database_url), config.home / "jobs", budget(parts))
-    parts.admission = admission(parts, engine, jobs.get)
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    signal.signal(signal.SIGINT, lambda *_: ended.set())
-    runner = parts.runner(jobs, development_parts.builder(parts, engine, jobs.folder))
-    parent = parent or os.getppid()
-    with queue.consuming(config.database_url, slot, config.workers, runner.run, parts.bell):
-        while not ended.wait(0.5) and os.getppid() == parent:
-            pass
-        lock.close()
-        # Threads wait for jobs that go on without us: there is nothing to clean up that a kill -9 would not leave too.
-        os._exit(0)
-
-
-def _slot_lock(home: Path, slot: str) -> Any:
-    """Hold a worker's name for as long as the process lives."""
-    file = (home / f"{slot}.lock").open("w")
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() > deadline:
-                file.close()
-                raise Conflict(f"Another worker {slot!r} runs on {home}.", remedy="End it first.") from None
-            time.sleep(0.1)
-        else:
-            return file
 
 
 def _end_old_worker(home: Path) -> None:

@@ -20,6 +20,7 @@ from terrafair.execution.jobs import Jobs
 from terrafair.interfaces import build
 from terrafair.web import SafeWeb
 
+from ..databases import control_database, copy_of
 from .ogc import Schemas
 from .servers import Files
 from .world import world  # noqa: F401 - a fixture
@@ -42,7 +43,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def platform(home: Path) -> Iterator[Platform]:
     """A platform with its demo and one worker."""
-    config = Config(home=home, host="testserver", anonymous="operator", workers=2, job_seconds=120)
+    config = Config(
+        home=home,
+        host="testserver",
+        anonymous="operator",
+        workers=2,
+        job_seconds=120,
+        database=control_database(home),
+        items_database=copy_of("terrafair_items", home),
+    )
     parts = Parts(config)
     parts.objects = MemoryObjects()
     # References of the tests lead to servers on this machine; what is refused is tested with a strict client.
@@ -106,7 +115,7 @@ def files() -> Iterator[Files]:
 def real(osc: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """HTTP on a platform that shows the real Open Science Catalog; it has no worker."""
     home = tmp_path_factory.mktemp("real")
-    parts = Parts(Config(home=home, host="testserver", anonymous="operator"))
+    parts = Parts(Config(home=home, host="testserver", anonymous="operator", database=control_database(home)))
     parts.objects = MemoryObjects()
     database = open_engine(parts.config.database_url)
     migrate(database)

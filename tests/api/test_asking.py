@@ -15,6 +15,7 @@ from terrafair.execution import queue
 from terrafair.identity.sessions import COOKIE, Sessions
 from terrafair.interfaces import build
 
+from ..databases import control_database
 from .world import World
 
 
@@ -155,7 +156,7 @@ def test_each_answer_carries_the_id_of_its_request(world: World) -> None:
 
 def test_an_operator_on_this_machine_alone(world: World, tmp_path: Path) -> None:
     """Default on loopback; what a proxy passes on is somebody else's."""
-    config = Config(home=tmp_path)
+    config = Config(home=tmp_path, database=control_database(tmp_path))
     engine = open_engine(config.database_url)
     migrate(engine)
     engine.dispose()

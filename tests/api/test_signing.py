@@ -21,6 +21,7 @@ from terrafair.identity.oidc_provider import LocalProvider, available
 from terrafair.identity.sessions import COOKIE
 from terrafair.interfaces import build
 
+from ..databases import control_database
 from ..identity.issuers import Issuer, serving
 
 HOME = "http://127.0.0.1"
@@ -68,7 +69,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         issuer.url = stack.enter_context(serving(issuer.answer))
         second = {"issuer": issuer.url, "client": "platform", "secret": "s3cret", "claims": {"name": "display_name"}}
         config = Config(
-            home=home, anonymous="visitor", issuers={"local": local.issuer}, clients={"local": local.client},
+            home=home, database=control_database(home), anonymous="visitor",
+            issuers={"local": local.issuer}, clients={"local": local.client},
             providers={"institute": second}, operators=frozenset({f"{local.issuer}#grace"}),
         )  # fmt: skip
         engine = open_engine(config.database_url)

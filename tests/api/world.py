@@ -26,6 +26,8 @@ from terrafair.identity.projects import Projects
 from terrafair.identity_parts import budget
 from terrafair.interfaces import build
 
+from ..databases import control_database
+
 MOMENT = "2026-01-01T00:00:00.000Z"
 
 
@@ -72,7 +74,13 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = tmp_path_factory.mktemp("platform")
     accounts = {name: passwords.digest(name) for name in ("dee",)}
-    config = Config(home=home, accounts=accounts, anonymous="visitor", operators=frozenset({"test#eve"}))
+    config = Config(
+        home=home,
+        database=control_database(home),
+        accounts=accounts,
+        anonymous="visitor",
+        operators=frozenset({"test#eve"}),
+    )
     engine = open_engine(config.database_url)
     migrate(engine)
     queue.prepare(config.database_url)

@@ -25,6 +25,8 @@ from terrafair.database import migrate, open_engine
 from terrafair.errors import InvalidInput, NotFound, Refused
 from terrafair.identity.access import Actor, Role, Scope
 
+from ..databases import control_database
+
 HOUR = timedelta(hours=1)
 ADA, BEN = Actor("ada", {"glaciers": Role.OWNER}), Actor("ben", {"forests": Role.MEMBER})
 CY = Actor("cy", {"glaciers": Role.VIEWER})
@@ -41,7 +43,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     home = tmp_path_factory.mktemp("store")
-    engine = open_engine(f"sqlite:///{home / 'platform.db'}")
+    engine = open_engine(control_database(home))
     migrate(engine)
     server = ObjectServer(home, "terrafair")
     server.start()

@@ -13,6 +13,8 @@ from terrafair.development.polling import Poller
 from terrafair.development.releases import Release, Releases
 from terrafair.errors import Conflict, InvalidInput, NotFound, Refused, Unreachable
 
+from ..databases import control_database
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -45,7 +47,7 @@ def test_branches_build_and_tags_release() -> None:
 
 
 def test_a_commit_is_built_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/platform.db"
+    url = control_database(tmp_path)
     engine = open_engine(url)
     migrate(engine)
     links = Links(engine)
@@ -63,7 +65,7 @@ def test_a_commit_is_built_once(tmp_path: Path) -> None:
 
 
 def test_a_version_never_changes_and_a_name_has_one_project(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/platform.db"
+    url = control_database(tmp_path)
     engine = open_engine(url)
     migrate(engine)
     releases = Releases(engine)

@@ -26,6 +26,8 @@ from terrafair.execution.job import (
 )
 from terrafair.execution.jobs import Jobs
 
+from ..databases import control_database
+
 
 class MemoryQueue:
     """Keeps the ids."""
@@ -46,7 +48,7 @@ class BrokenQueue:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'platform.db'}")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     yield engine
     engine.dispose()

@@ -17,6 +17,8 @@ from terrafair.execution.job import Job, JobRequest, Owner
 from terrafair.execution.jobs import TABLE, _row
 from terrafair.execution.queue import DurableQueue
 
+from ..databases import control_database
+
 DEADLINE = 60.0
 CONSUMER = """
 import sys, time
@@ -55,7 +57,7 @@ def wait_for(what: Callable[[], object]) -> None:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'platform.db'}"
+    return control_database(tmp_path)
 
 
 @pytest.fixture

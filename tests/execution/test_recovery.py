@@ -22,6 +22,7 @@ from terrafair.execution.jobs import Jobs
 from terrafair.execution.process import Process
 from terrafair.execution.queue import DurableQueue
 
+from ..databases import control_database
 from . import test_worker
 from .test_worker import HELD, log, open_jobs, submit, wait_for
 
@@ -34,19 +35,19 @@ class Platform:
     def __init__(self, home: Path) -> None:
         self.home = home
         home.mkdir()
-        url = f"sqlite:///{home / 'platform.db'}"
+        self.url = url = control_database(home)
         engine = open_engine(url)
         migrate(engine)
         engine.dispose()
         queue.prepare(url)
         self._queue = DurableQueue(url)
-        self.jobs: Jobs = open_jobs(home, self._queue)
+        self.jobs: Jobs = open_jobs(home, self._queue, url)
         self._workers: list[subprocess.Popen[bytes]] = []
 
     def work(self, slot: str = "a", workers: int = 4, *, wait: bool = True) -> "subprocess.Popen[bytes]":
         ready = self.home / f"{slot}.ready"
         ready.unlink(missing_ok=True)
-        line = [sys.executable, test_worker.__file__, str(self.home), slot, str(workers)]
+        line = [sys.executable, test_worker.__file__, str(self.home), self.url, slot, str(workers)]
         process = subprocess.Popen(line, start_new_session=True)
         self._workers.append(process)
         if wait:

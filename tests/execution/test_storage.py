@@ -23,6 +23,8 @@ from terrafair.identity.allocations import Allocations
 from terrafair.identity.credits import MilliCredits, Prices
 from terrafair.identity.projects import Projects
 
+from ..databases import control_database
+
 TODAY = datetime.now(UTC).date()
 
 
@@ -36,7 +38,7 @@ class Large(MemoryObjects):
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'platform.db'}")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     yield engine
     engine.dispose()

@@ -12,6 +12,8 @@ from terrafair.execution import turns
 from terrafair.execution.job import Job, JobRequest, Owner, State
 from terrafair.execution.jobs import TABLE, _row
 
+from ..databases import control_database
+
 
 class Queue:
     """Jobs that wait, as the database orders them: by turn, then by time."""
@@ -42,7 +44,7 @@ class Queue:
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[Queue]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'platform.db'}")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     yield Queue(engine)
     engine.dispose()

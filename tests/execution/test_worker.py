@@ -1,6 +1,6 @@
 """The pipeline with real programs and a real database; the engine runs the Python that a job's inputs hold.
 
-As a program this module is a worker process for `test_recovery`:  test_worker.py HOME SLOT WORKERS
+As a program this module is a worker process for `test_recovery`:  test_worker.py HOME DATABASE SLOT WORKERS
 """
 
 import json
@@ -86,8 +86,9 @@ class NoQueue:
     def enqueue(self, connection: sa.Connection, job: str) -> None: ...
 
 
-def open_jobs(home: Path, queue: Queue) -> Jobs:
-    return Jobs(open_engine(f"sqlite:///{home / 'platform.db'}"), queue, home / "jobs")
+def open_jobs(home: Path, queue: Queue, database: str = "") -> Jobs:
+    """On SQLite in the home where no database is named."""
+    return Jobs(open_engine(database or f"sqlite:///{home / 'platform.db'}"), queue, home / "jobs")
 
 
 def wait_for(what: Callable[[], Any]) -> Any:
@@ -385,11 +386,10 @@ def test_a_slot_has_one_worker(tmp_path: Path) -> None:
     slot_lock(tmp_path / "new", "a").close()
 
 
-def main(home: Path, slot: str, workers: int) -> None:
+def main(home: Path, url: str, slot: str, workers: int) -> None:
     from terrafair.execution.queue import DurableQueue, consuming
 
-    url = f"sqlite:///{home / 'platform.db'}"
-    run = runner(open_jobs(home, DurableQueue(url)), probe(home, "auto"))
+    run = runner(open_jobs(home, DurableQueue(url), url), probe(home, "auto"))
     with consuming(url, slot, workers, run.run):
         (home / f"{slot}.ready").touch()
         while True:
@@ -397,4 +397,4 @@ def main(home: Path, slot: str, workers: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -12,12 +12,14 @@ from terrafair.identity.access import Actor, Role
 from terrafair.identity.people import ClaimNames, People, Profile
 from terrafair.identity.projects import Projects
 
+from ..databases import control_database
+
 ISSUER = "https://issuer.example"
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'platform.db'}")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     yield engine
     engine.dispose()

@@ -16,6 +16,8 @@ from terrafair.identity import ledger
 from terrafair.identity.credits import MilliCredits
 from terrafair.identity.ledger import ALLOCATIONS, LEDGER, OverBudget
 
+from ..databases import control_database
+
 
 def milli(amount: int) -> MilliCredits:
     return MilliCredits(amount)
@@ -35,7 +37,7 @@ def allocate(engine: sa.Engine, name: str, credits: int, *, project: str = "home
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'platform.db'}")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     yield engine
     engine.dispose()

@@ -13,12 +13,14 @@ from terrafair.identity import passwords
 from terrafair.identity.person import NotSignedIn, Person
 from terrafair.identity.tokens import Tokens
 
+from ..databases import control_database
+
 ADA = Person("local#ada", "ada")
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'platform.db'}")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     yield engine
     engine.dispose()

@@ -128,10 +128,11 @@ def test_a_change_while_one_looks_is_not_missed(actors: Actors, town: Town) -> N
 
 def test_asking_costs_little(engine: sa.Engine) -> None:
     version = Version(engine)
-    assert version.near
+    assert version.near == (engine.dialect.name == "sqlite")
     rounds = []
     for _ in range(20):
         begun = time.perf_counter()
         version.now()
         rounds.append(time.perf_counter() - begun)
-    assert min(rounds) < 0.001
+    # PostgreSQL is asked over the network.
+    assert min(rounds) < (0.001 if engine.dialect.name == "sqlite" else 0.02)

@@ -27,12 +27,20 @@ from terrafair.interfaces import build
 from terrafair.operations.metrics import INTERFACES, interface
 from terrafair.operations.readiness import KEPT_SECONDS, Readiness
 
+from ..databases import control_database
+
 
 class World:
     """A platform without workers."""
 
     def __init__(self, home: Path, stack: ExitStack) -> None:
-        self.config = Config(home=home, anonymous="visitor", operators=frozenset({"test#eve"}), host="testserver")
+        self.config = Config(
+            home=home,
+            database=control_database(home),
+            anonymous="visitor",
+            operators=frozenset({"test#eve"}),
+            host="testserver",
+        )
         self.engine = open_engine(self.config.database_url)
         migrate(self.engine)
         queue.prepare(self.config.database_url)
@@ -133,9 +141,9 @@ def test_a_worker_is_there_while_it_holds_its_lock(world: World) -> None:
 
     with (world.config.home / "worker-0.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        _working(world.parts)
+        _working(world.parts, world.engine)
     with pytest.raises(Exception, match="No worker runs"):
-        _working(world.parts)
+        _working(world.parts, world.engine)
 
 
 def test_readiness_asks_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

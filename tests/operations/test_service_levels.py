@@ -16,6 +16,7 @@ from terrafair.operations.probes import Probes, facts
 from terrafair.operations.readiness import KEPT_SECONDS, Readiness
 from terrafair.operations.service_levels import DEFAULT, MINUTE, Facts, Objectives, Window, document, measure, month_of
 
+from ..databases import control_database
 from .test_metrics import World, world  # noqa: F401 - a fixture
 
 START, END = month_of("2026-02")
@@ -89,7 +90,7 @@ def test_a_wrong_file_says_where(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_facts_come_from_the_database(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/x.db")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
 
     class Waiting:

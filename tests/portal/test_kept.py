@@ -14,10 +14,12 @@ from terrafair.portal.interrupted import COOKIE, Interrupted, left
 from terrafair.portal.kept import LARGEST, LEFT_BEHIND, Kept
 from terrafair.portal.page import Pages, Surroundings
 
+from ..databases import control_database
+
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Kept]:
-    engine = open_engine(f"sqlite:///{tmp_path}/x.db")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     yield Kept(engine)
     engine.dispose()

@@ -18,6 +18,8 @@ from terrafair.portal.kept import Kept
 from terrafair.portal.link_check import LinkCheck
 from terrafair.portal.page import Pages
 
+from ..databases import control_database
+
 Document = dict[str, Any]
 NUMBER = {"name": "cloud", "schema": {"type": "number"}, "required": True, "default": None, "title": "Cloud"}
 FILE = {"name": "parcels", "schema": {"type": "string", "format": "file"}, "required": False, "default": None}
@@ -142,7 +144,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('kept')}/x.db")
+    engine = open_engine(control_database(tmp_path_factory.mktemp("kept")))
     migrate(engine)
     yield Kept(engine)
     engine.dispose()

@@ -42,6 +42,7 @@ from terrafair.publishing.store import Store
 from terrafair.publishing.validation import Rules
 from terrafair.repositories import Repository
 
+from ..databases import control_database
 from .archive_site import ArchiveSite
 from .faults import Fault
 from .forge_site import PRODUCTION, TESTING, Site, commit
@@ -120,7 +121,7 @@ class Platform:
 
 @pytest.fixture
 def platform(site: Site, s3: S3Access, tmp_path: Path) -> Iterator[Platform]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'platform.db'}")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     archive = ArchiveSite(s3, BASE)
     yield Platform(site, archive, engine, tmp_path / "publications", {"ndvi.tif": TIF})

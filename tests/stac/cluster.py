@@ -64,7 +64,9 @@ def cluster(kept: Path | None = None) -> Iterator[str]:
 
     if not data.exists():
         run("initdb", "-D", str(data), "-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-    settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+    settings = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=400"
+    )
     settings += " -c shared_buffers=512MB -c work_mem=32MB" if kept else ""
     run("pg_ctl", "-D", str(data), "-o", settings, "-l", str(folder / "log"), "-w", "start")
     try:

@@ -1,4 +1,4 @@
-"""Verbs that run the platform itself: `serve`, `doctor`, and the hidden `worker` and `web-worker`."""
+"""Verbs that run the platform itself: `serve`, `worker`, `doctor`, and the hidden `web-worker`."""
 
 import sys
 
@@ -30,13 +30,25 @@ def serve(host: str | None, port: int | None, *, no_demo: bool) -> None:
     start(replace(config, demo=config.demo and not no_demo), say=click.echo)
 
 
-@click.command("worker", hidden=True)
-@click.option("--parent", default=0, type=int, help="Process whose end ends this one; default: its starter.")
-def worker(parent: int) -> None:
-    """Execute jobs of the platform on this home folder until its parent ends."""
-    from terrafair.local_parts import work
+@click.command("worker")
+@click.option("--slot", default="", help="Name of this worker over restarts, unique among all; default: the host's.")
+@click.option("--parent", default=None, type=int, hidden=True, help="Process whose end ends this one.")
+def worker(slot: str, parent: int | None) -> None:
+    """Execute jobs on this host, for a platform that runs on another one.
 
-    work(load(), parent=parent)
+    Both have the same settings `database`, `items_database` and `store_url`; TERRAFAIR_HOME is this host's own folder.
+
+    \b
+    Examples:
+      terrafair worker
+      TERRAFAIR_HOME=/scratch/terrafair terrafair worker --slot node-7
+    """
+    from terrafair.local_parts import work, work_elsewhere
+
+    if parent is None:
+        work_elsewhere(load(), slot, click.echo)
+    else:
+        work(load(), parent=parent)
 
 
 @click.command("web-worker", hidden=True)

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from terrafair.database import reading, transaction
 from terrafair.errors import Conflict, NotFound, Problem
 from terrafair.execution import callbacks, logs, record
 from terrafair.execution.job import (
+    ENDED,
     CancelAsked,
     Discarded,
     Happening,
@@ -102,11 +103,14 @@ class Jobs:
         *,
         guarded: bool = False,
         announce: Callable[[], None] = lambda: None,
+        fence: Callable[[sa.Connection], None] = lambda _: None,
     ) -> None:
         """`guarded`: whoever asks (`identity.asking`) sees and changes only what `access.may` lets them.
 
-        `announce` is called once a job has been accepted.
+        `announce` is called once a job has been accepted; `fence` within each transaction that changes one, and raises
+        where whoever changes it may not any more.
         """
+        self._fence = fence
         self._announce = announce
         self._engine = engine
         self._queue = queue
@@ -243,6 +247,7 @@ class Jobs:
     def apply(self, id: str, happening: Happening) -> tuple[Job, tuple[Instruction, ...]]:  # noqa: A002
         """Change a job by what happened to it; gives the job and what to do about it."""
         with transaction(self._engine) as connection:
+            self._fence(connection)
             before = self._load(connection, id)
             job, instructions = step(before, happening)
             if job != before:
@@ -258,6 +263,7 @@ class Jobs:
     def set_type(self, id: str, type: str) -> None:  # noqa: A002
         """Note the workflow type that a job was found to have."""
         with transaction(self._engine) as connection:
+            self._fence(connection)
             connection.execute(TABLE.update().where(TABLE.c.id == id).values(type=type))
 
     def folder(self, id: str) -> Path:  # noqa: A002
@@ -305,6 +311,14 @@ class Jobs:
         if not self._guarded:
             return query
         return query.where(visible(asking.actor(), TABLE.c.project, TABLE.c.author, TABLE.c.visibility))
+
+
+def ended_of(engine: sa.Engine, ids: Iterable[str]) -> set[str]:
+    """Those of some jobs that have ended, or that there are none of."""
+    asked = set(ids)
+    going = sa.select(TABLE.c.id).where(TABLE.c.id.in_(asked), TABLE.c.state.not_in([state.value for state in ENDED]))
+    with reading(engine) as connection:
+        return asked - set(connection.execute(going).scalars())
 
 
 def missing(id: str) -> NotFound:  # noqa: A002

@@ -7,7 +7,7 @@ so the workflow has no steps of its own: after `kill -9` DBOS calls it again, an
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ APPLICATION = "terrafair"
 VERSION = "1"
 """Pinned: DBOS's own version is a hash of the source, and an upgrade would strand the jobs that wait."""
 POLL_SECONDS = 0.05
+INHERIT_SECONDS = 1.0
 RECOVERIES = 1000
 """How often a worker may die under one job; the job's own lifecycle bounds its restarts."""
 
@@ -67,12 +68,18 @@ class DurableQueue:
 
 @contextmanager
 def consuming(
-    url: str, slot: str, workers: int, run: Callable[[str], None], bell: Doorbell | None = None
+    url: str,
+    slot: str,
+    workers: int,
+    run: Callable[[str], None],
+    bell: Doorbell | None = None,
+    lost: Callable[[], Sequence[str]] | None = None,
 ) -> Iterator[None]:
     """Take jobs from the queue and call `run` with their ids, `workers` at a time, until the block ends.
 
     `slot` names this consumer over restarts: jobs that it had taken when it died go to the next of that name.
-    A ring at the `bell` makes it look at once instead of at its next turn.
+    A ring at the `bell` makes it look at once instead of at its next turn. `lost` names consumers that are no more,
+    every few seconds: what they had taken waits for everybody again.
     """
     from dbos import DBOS
 
@@ -103,6 +110,8 @@ def consuming(
         with ExitStack() as stack:
             if bell is not None:
                 _listen(bell, dbos, slot, workers, stack)
+            if lost is not None:
+                _inherit(lost, dbos, stack)
             yield
     finally:
         DBOS.destroy(destroy_registry=True)
@@ -124,6 +133,29 @@ def _listen(bell: Doorbell, dbos: Any, slot: str, workers: int, stack: ExitStack
         bell.close()
 
     thread = threading.Thread(target=listen, name="doorbell", daemon=True)
+    thread.start()
+    stack.callback(thread.join, 5)
+    stack.callback(ended.set)
+
+
+def _inherit(lost: Callable[[], Sequence[str]], dbos: Any, stack: ExitStack) -> None:
+    """Put back what lost consumers had taken, now and from a thread until the block ends."""
+    from dbos._recovery import recover_pending_workflows
+
+    def turn() -> None:
+        try:
+            # It puts back only what is still theirs, so that several may do so at once.
+            recover_pending_workflows(dbos, list(lost()))
+        except Exception as fault:
+            logging.getLogger(__name__).warning("Jobs of lost workers are not taken over yet: %s", fault)
+
+    def look() -> None:
+        while not ended.wait(INHERIT_SECONDS):
+            turn()
+
+    ended = threading.Event()
+    turn()
+    thread = threading.Thread(target=look, name="inherit", daemon=True)
     thread.start()
     stack.callback(thread.join, 5)
     stack.callback(ended.set)

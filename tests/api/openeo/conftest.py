@@ -21,6 +21,8 @@ from terrafair.openeo_parts import openeo
 from terrafair.web import PlannedWeb
 from terrafair.workflows.check import bind
 
+from ...databases import control_database
+
 DATASET: dict[str, Any] = {
     "type": "Collection",
     "stac_version": "1.1.0",
@@ -83,7 +85,9 @@ class Api:
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     tmp_path = tmp_path_factory.mktemp("platform")
     accounts = {name: passwords.digest(f"secret-{name[0]}") for name in ("ada", "grace")}
-    config = Config(home=tmp_path, accounts=accounts, user_quota=1000, synchronous_seconds=1)
+    config = Config(
+        home=tmp_path, database=control_database(tmp_path), accounts=accounts, user_quota=1000, synchronous_seconds=1
+    )
     parts, objects, documents = Parts(config), MemoryObjects(), dict[str, bytes]()
     vars(parts).update(objects=objects, web=PlannedWeb(documents))
     objects.put("datasets/tiny/collection.json", json.dumps(DATASET).encode())
