@@ -1,7 +1,6 @@
 """A program of the platform's own that opens people's files: run to its end in the sandbox, its answer read."""
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from terrafair.execution.command import Command, Limits
 from terrafair.execution.logs import last
 from terrafair.execution.process import OVER, Exit, Process
 from terrafair.execution.sandbox import Sandbox
+from terrafair.execution.scratch import wipe
 
 LIMITS = Limits(seconds=1800, memory=4 * 1024**3, processes=64)
 
@@ -37,7 +37,7 @@ class Program:
         process = Process(folder, 0)
         if folder.exists():
             process.end_leftovers()
-            shutil.rmtree(folder)
+            wipe(folder)
         place = folder / "place"
         place.mkdir(parents=True)
         asked, answer = place / "order.json", place / "answer.json"

@@ -8,7 +8,6 @@ jobs/JOB/
 """
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from terrafair.execution.program import Program
 from terrafair.execution.prov import prov
 from terrafair.execution.provenance import Platform, Run, RunFile, application_name, gather, lock_of
 from terrafair.execution.sandbox import Sandbox, safe_files
+from terrafair.execution.scratch import wipe
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.workflows.workflow import Resolution
 
@@ -98,7 +98,7 @@ class Packager:
             found = replace(plain_description(order, folder.outputs, files), remarks=(Problem(what),))
         for remark in found.remarks[:20]:
             logs.say(folder.path / "log.jsonl", str(remark), "warning")
-        shutil.rmtree(folder.path / "describe", ignore_errors=True)
+        wipe(folder.path / "describe")
         return found
 
     def _store_outputs(self, prefix: str, folder: JobFolder) -> None:

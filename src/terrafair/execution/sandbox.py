@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from terrafair.errors import Refused
+from terrafair.errors import InvalidInput, Refused
 from terrafair.execution import seccomp
 from terrafair.execution.command import Command
 
@@ -27,6 +27,8 @@ NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/service
 LOADER = frozenset({"GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH"})
 """Beside LD_...: variables that make a program's start load files of the caller's choice."""
 PROBE_SECONDS = 20
+LEVELS = 100
+"""Folders in folders that outputs may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +158,13 @@ def safe_files(outputs: Path) -> Iterator[Path]:
     Links are followed to plain files inside the folder only; links to folders, pipes, sockets and devices are left out.
     """
     root = outputs.resolve()
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
+    waiting = [root]
+    # Not os.walk, which calls itself for each level: how deep it is, a stranger says.
+    while waiting:
+        folder = waiting.pop()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if _shallow(folder, root) else []
+        waiting += [Path(entry.path) for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
+        for path in (Path(entry.path) for entry in entries if not entry.is_dir(follow_symlinks=False)):
             try:
                 real = path.resolve(strict=True)
                 if real.is_relative_to(root) and stat.S_ISREG(real.lstat().st_mode):
@@ -167,6 +172,12 @@ def safe_files(outputs: Path) -> Iterator[Path]:
             except (OSError, RuntimeError):
                 # A link to nothing, or to itself.
                 continue
+
+
+def _shallow(folder: Path, root: Path) -> bool:
+    if len(folder.parts) - len(root.parts) > LEVELS:
+        raise InvalidInput(f"There are more than {LEVELS} folders in folders.", remedy="Put files less deep.")
+    return True
 
 
 def probe(home: Path, wish: str) -> Sandbox:

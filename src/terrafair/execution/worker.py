@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -43,6 +42,7 @@ from terrafair.execution.jobs import Jobs
 from terrafair.execution.logs import Tail
 from terrafair.execution.process import Exit, Process
 from terrafair.execution.sandbox import Sandbox
+from terrafair.execution.scratch import wipe
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.identity.asking import PLATFORM, Asker, asking
 from terrafair.workflows.workflow import Resolution, WorkflowType
@@ -206,7 +206,7 @@ class Runner:
         """Resolve, check, stage and launch; only the launch cannot be repeated."""
         process.end_leftovers()
         for stale in (folder.application, folder.inputs, folder.work, folder.outputs):
-            shutil.rmtree(stale, ignore_errors=True)
+            wipe(stale)
         folder.create()
         self._say(job, f"Reading {job.request.kind} {job.request.subject}.", step="read")
         resolution = self.resolve(job)
@@ -291,6 +291,10 @@ class Runner:
                 f"The job wrote more than its limit of {self.limits.disk / 2**30:.1f} GiB to disk.",
                 remedy="Give it less to do at a time, or let it delete what it no longer needs.",
             )
+        elif ended.ended == "depth":
+            error = WorkflowFailed(
+                "The job put folders in folders, deeper than a path can tell.", remedy="Let it put them side by side."
+            )
         elif ended.ended == "files":
             error = WorkflowFailed(
                 f"The job made more than its limit of {self.limits.files} files.",
@@ -347,7 +351,7 @@ class Runner:
             return
         folder = JobFolder(self.jobs.folder(job.id))
         for path in (folder.application, folder.inputs, folder.work, folder.outputs):
-            shutil.rmtree(path, ignore_errors=True)
+            wipe(path)
 
 
 def _text(value: Any) -> str:
