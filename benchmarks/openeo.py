@@ -154,9 +154,13 @@ def engine(task: str, data: Path, out: Path) -> None:
 
 
 def floor(_task: str, data: Path, out: Path) -> None:
-    """The least that anybody could do: read, compute and write with numpy and rasterio, a month at a time."""
+    """The least that a fair hand can do with numpy and rasterio: a month at a time, in slabs that stay in the cache.
+
+    Overviews of the plain picture cost less than the COG driver's own, and neither predictor nor threads pay here.
+    """
     import numpy as np
     import rasterio
+    from rasterio.enums import Resampling
     from rasterio.io import MemoryFile
     from rasterio.shutil import copy
 
@@ -164,27 +168,30 @@ def floor(_task: str, data: Path, out: Path) -> None:
     for path in sorted(data.glob("*-B04.tif")):
         months.setdefault(path.name[:7], []).append(path.name[:10])
     for month, dates in months.items():
-        total = None
+        total = np.zeros((SIZE, SIZE), np.float32)
         for date in dates:
             with rasterio.open(data / f"{date}-B04.tif") as one, rasterio.open(data / f"{date}-B08.tif") as two:
-                red, nir = one.read(1).astype(np.float32), two.read(1).astype(np.float32)
+                red, nir = (source.read(1, out_dtype="float32") for source in (one, two))
                 profile = {**one.profile, "dtype": "float32", "nodata": np.nan, "compress": None}
-            nir -= red
-            red *= 2
-            red += nir
-            nir /= red
-            total = nir if total is None else total + nir
-        assert total is not None
+            for top in range(0, SIZE, 16):
+                rows = slice(top, top + 16)
+                # 0 is the no-data value, which nothing here has; whoever may not know that needs to look.
+                for band in (red, nir):
+                    band[rows][band[rows] == 0] = np.nan
+                total[rows] += (nir[rows] - red[rows]) / (nir[rows] + red[rows])
         total /= len(dates)
-        with rasterio.Env(GDAL_NUM_THREADS="2"), MemoryFile() as memory:
+        with MemoryFile() as memory:
             with memory.open(**profile) as file:
                 file.write(total, 1)
+                file.build_overviews([2, 4, 8], Resampling.average)
             with memory.open() as file:
-                copy(file, out / f"{month}.tif", driver="COG", compress="ZSTD", level=1, predictor="YES")
+                copy(file, out / f"{month}.tif", driver="COG", compress="ZSTD", level=1, predictor="NO")
 
 
 def processes_dask(_task: str, data: Path, out: Path) -> None:
     """The same with the functions of openeo-processes-dask, on a cube that rioxarray opens."""
+    # This file has the name of a package that the other needs.
+    sys.path.remove(str(Path(__file__).parent))
     import importlib
     import inspect
 

@@ -11,6 +11,7 @@
 It imports nothing of the platform but the error tree: `pip install terrafair` on a laptop is enough.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from terrafair.credentials import token_for
 from terrafair.errors import (
     Cancelled,
     Conflict,
@@ -51,6 +53,7 @@ _BY_STATUS: dict[int, type[TerrafairError]] = {
     502: Unreachable,
     503: Unreachable,
 }
+LOCAL = "http://127.0.0.1:8080"
 ENDED = frozenset({"successful", "failed", "dismissed"})
 
 
@@ -232,6 +235,47 @@ class Client:
             written.append(target)
         return written
 
+    def data(self, id: str) -> Document:  # noqa: A002
+        """The files of a published product, or of a job: `{id, title, files: [{name, href, type, item, datetime}]}`."""
+        try:
+            return self._json("GET", f"/api/products/{_segment(id)}/files", timeout=300)
+        except NotFound as fault:
+            if fault.problem.code == "data-missing":
+                raise
+        try:
+            found = self.results(id)
+        except NotFound as fault:
+            raise NotFound(
+                f"There is no product and no job {id[:80]!r} here.",
+                fault.problem.why,
+                "`terrafair find` looks for products, `terrafair jobs` lists yours.",
+                "id",
+            ) from None
+        return {"id": id, "title": id, "files": [{"item": "", "datetime": "", **file} for file in found["files"]]}
+
+    def fetch(self, file: Document, target: Path) -> Path:
+        """Bring one file of `data`; one that is there already is left."""
+        if target.exists():
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f"{target.name}.partial")
+        own = str(file["href"]).startswith(f"{self.url}/")
+        # The platform's token is no other site's business.
+        reader = self._http if own else httpx2.Client(timeout=600, follow_redirects=True)
+        try:
+            with reader.stream("GET", file["href"], timeout=600) as reply, partial.open("wb") as out:
+                if reply.status_code != httpx2.codes.OK:
+                    reply.read()
+                    raise _error(reply)
+                for chunk in reply.iter_bytes():
+                    out.write(chunk)
+        except (httpx2.TransportError, httpx2.UnsupportedProtocol) as fault:
+            raise Unreachable(f"{file['href']} cannot be had.", str(fault), "Read it with your own tools.") from None
+        finally:
+            if reader is not self._http:
+                reader.close()
+        return partial.replace(target)
+
     def sign_in(self, token: str) -> None:
         """Use a bearer token from here on."""
         self._http.headers["Authorization"] = f"Bearer {token}"
@@ -328,6 +372,15 @@ class Client:
         if reply.is_success:
             return reply
         raise _error(reply)
+
+
+def connect(url: str = "", *, token: str = "", project: str = "") -> Client:
+    """A client on the platform that the environment names (`TERRAFAIR_URL`), signed in.
+
+    The token is `TERRAFAIR_TOKEN`, or the one that `terrafair login` has kept. Workspaces have all of it set.
+    """
+    place = url or os.environ.get("TERRAFAIR_URL", "") or LOCAL
+    return Client(place, token=token or token_for(place), project=project or os.environ.get("TERRAFAIR_PROJECT", ""))
 
 
 def _segment(text: str) -> str:

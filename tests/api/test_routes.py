@@ -33,7 +33,8 @@ CLASSIFIED: dict[str, str] = {
     "/openeo/collections": JOB, "/api/projects": PROJECT, "/projects": PROJECT, "/api/communities": PROJECT,
     "/api/allocations": "{allocation}", "/admin/allocations": "{allocation}", "/processes": JOB, "/stac": JOB,
     "/features": JOB, "/records": JOB, "/find": JOB, "/run": JOB, "/api/experiments": JOB, "/api/targets": JOB,
-    "/account/sign-in": "local", "/api/builds": "own_flow", "/api/releases": "own_flow", "/api/sources": "{source}",
+    "/account/sign-in": "local", "/develop/workflows": "own_flow", "/api/builds": "own_flow",
+    "/api/releases": "own_flow", "/api/sources": "{source}",
 }  # fmt: skip
 """Beginning of a path -> whose thing its parameters are filled with."""
 PLAIN = {

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from terrafair.errors import Refused
+from terrafair.errors import Refused, WorkflowFailed
 from terrafair.execution import seccomp
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.sandbox import Sandbox, probe, safe_files
 from terrafair.execution.task import JobFolder
+from terrafair.execution.wiping import wipe
 
 Inside = Callable[..., Any]
 TRY = """
@@ -448,6 +449,22 @@ print(json.dumps([hard, attempt((outputs / "one").read_text), attempt(lambda: (o
     owner = (home / "platform.db").stat().st_uid
     sandbox.make_ready(command(folder, ""))
     assert (home / "platform.db").stat().st_uid == owner
+
+
+def test_folders_without_end_are_told_and_removed(inside: Inside, folder: JobFolder) -> None:
+    """Deeper than Python's own walk and removal can follow, and longer than a path may be."""
+    script = """
+os.chdir(sys.argv[1])
+for _ in range(3000):
+    os.mkdir("a" * 20)
+    os.chdir("a" * 20)
+print(json.dumps("done"))
+"""
+    assert inside(script, folder.outputs) == "done"
+    with pytest.raises(WorkflowFailed, match="more than 100 deep"):
+        list(safe_files(folder.outputs))
+    wipe(folder.outputs)
+    assert not folder.outputs.exists()
 
 
 def test_probing(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ WORKFLOWS: Mapping[str, Mapping[str, Any]] = {
         "title": "MLflow model",
         "mediaTypes": [],
         "standards": ["MLflow 2"],
-        "software": ("mlflow-skinny",),
+        "software": ("onnxruntime",),
     },
 }
 DATA = (

@@ -110,6 +110,18 @@ class Stager:
         (into / MARKER).touch()
         return path
 
+    def listed(self, reference: str) -> Iterator[tuple[dict[str, Any], str, str, dict[str, Any]]]:
+        """(item, key, address, asset) of all data of a STAC document, without bringing any of it.
+
+        A collection without items has its data in assets of its own.
+        """
+        document = self._document(reference)
+        found = list(_unique(self._items(reference, document))) or [(reference, document)]
+        for url, item in found:
+            for key, asset in _chosen_assets(item, Selection()).items():
+                for href in list(_hrefs(asset))[:1]:
+                    yield item, key, _absolute(url, href), asset
+
     # Documents
 
     def _document(self, reference: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from terrafair.errors import InvalidInput, Refused
+from terrafair.errors import Refused, WorkflowFailed
 from terrafair.execution import seccomp
 from terrafair.execution.command import Command
 
@@ -27,8 +27,8 @@ NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/service
 LOADER = frozenset({"GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH"})
 """Beside LD_...: variables that make a program's start load files of the caller's choice."""
 PROBE_SECONDS = 20
-LEVELS = 100
-"""Folders in folders that outputs may have."""
+DEPTH = 100
+"""Levels of folders among results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +158,9 @@ def safe_files(outputs: Path) -> Iterator[Path]:
     Links are followed to plain files inside the folder only; links to folders, pipes, sockets and devices are left out.
     """
     root = outputs.resolve()
-    waiting = [root]
-    # Not os.walk, which calls itself for each level: how deep it is, a stranger says.
-    while waiting:
-        folder = waiting.pop()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if _shallow(folder, root) else []
-        waiting += [Path(entry.path) for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
-        for path in (Path(entry.path) for entry in entries if not entry.is_dir(follow_symlinks=False)):
+    for folder, names in _folders(root):
+        for name in names:
+            path = folder / name
             try:
                 real = path.resolve(strict=True)
                 if real.is_relative_to(root) and stat.S_ISREG(real.lstat().st_mode):
@@ -174,10 +170,24 @@ def safe_files(outputs: Path) -> Iterator[Path]:
                 continue
 
 
-def _shallow(folder: Path, root: Path) -> bool:
-    if len(folder.parts) - len(root.parts) > LEVELS:
-        raise InvalidInput(f"There are more than {LEVELS} folders in folders.", remedy="Put files less deep.")
-    return True
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """(folder, names of what is no folder in it), in order; raises `WorkflowFailed` where it goes too deep."""
+    waiting = [(root, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        if depth > DEPTH:
+            what = f"The program left folders nested more than {DEPTH} deep."
+            raise WorkflowFailed(
+                what, "Nobody could open what lies there.", "Write results less deep.", code="too-deep"
+            )
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        waiting += [(folder / entry.name, depth + 1) for entry in reversed(below)]
+        yield folder, [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
 
 def probe(home: Path, wish: str) -> Sandbox:

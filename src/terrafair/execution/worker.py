@@ -42,8 +42,8 @@ from terrafair.execution.jobs import Jobs
 from terrafair.execution.logs import Tail
 from terrafair.execution.process import Exit, Process
 from terrafair.execution.sandbox import Sandbox
-from terrafair.execution.scratch import wipe
 from terrafair.execution.task import JobFolder, Outcome
+from terrafair.execution.wiping import wipe
 from terrafair.identity.asking import PLATFORM, Asker, asking
 from terrafair.workflows.workflow import Resolution, WorkflowType
 

@@ -10,6 +10,7 @@ import json5
 import numpy as np
 import xarray as xr
 
+from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo import dimensions, instants
 from terrafair.execution.engines.openeo.evaluate import Environment, Evaluator
 from terrafair.execution.engines.openeo.graph import parse
@@ -79,7 +80,7 @@ def cube(document: Mapping[str, Any]) -> xr.DataArray:
         about = document["dimensions"][name]
         labels = about["values"]
         if about["type"] == "temporal":
-            labels = np.array([instants.instant(label) for label in labels], "datetime64[ns]")
+            labels = _moments(labels)
         attributes = {key: about[key] for key in ("type", "axis", "reference_system") if key in about}
         coords[name] = dimensions.coordinate(name, labels, attributes)
         shape.append(len(labels))
@@ -89,6 +90,14 @@ def cube(document: Mapping[str, Any]) -> xr.DataArray:
     if isinstance(nodata, int | float) and (values == nodata).any():
         values = np.where(values == nodata, np.nan, values)
     return xr.DataArray(values, dims=document["order"], coords=coords)
+
+
+def _moments(labels: list[Any]) -> Any:
+    """Instants, or the texts where they are names of periods."""
+    try:
+        return np.array([instants.instant(label) for label in labels], "datetime64[ns]")
+    except InvalidInput:
+        return labels
 
 
 def _floats(data: Any, nodata: Any = None) -> Any:

@@ -107,3 +107,37 @@ def test_seasons_bear_the_year_they_begin_in() -> None:
     assert periods.label(np.datetime64("2024-04-30", "ns"), "tropical-season") == "2023-ndjfma"
     for text, period in (("2023-djf", "season"), ("2024-mam", "season"), ("2023-ndjfma", "tropical-season")):
         assert periods.label(periods.start(text, period), period) == text
+
+
+def test_a_graph_is_counted_also_where_nobody_checked_it() -> None:
+    last = {**call("add", x=1, y=1), "result": True}
+    udps: dict[str, Any] = {"u12": {"process_graph": {"r": last}}}
+    for number in range(12):
+        calls = {f"n{each}": call(f"u{number + 1}") for each in range(6)}
+        udps[f"u{number}"] = {"process_graph": {**calls, "r": last}}
+    with pytest.raises(InvalidInput, match="more than 50000 processes"):
+        compute({"a": call("u0")}, udps=udps)
+
+
+@pytest.mark.parametrize("border", [0, 2.5, "replicate", "reflect", "reflect_pixel", "wrap"])
+def test_large_kernels_give_what_small_ones_would(cube: xr.DataArray, border: Any) -> None:
+    from scipy import ndimage
+
+    random = np.random.default_rng(1)
+    data = cube.copy(data=random.normal(size=cube.shape).astype(np.float32))
+    kernel = random.normal(size=(33, 35))
+    modes = {"replicate": "nearest", "reflect": "reflect", "reflect_pixel": "mirror", "wrap": "wrap"}
+    mode: Any = modes.get(str(border), "constant")
+    graph = {"a": call("apply_kernel", data=parameter("c"), kernel=kernel.tolist(), factor=0.5, border=border)}
+    found = compute(graph, {"c": data})["a"].values
+    fill = 0 if isinstance(border, str) else border
+    expected = 0.5 * ndimage.correlate(data.values[1, 0].astype(float), kernel, mode=mode, cval=fill)
+    np.testing.assert_allclose(found[1, 0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_kernel_of_a_thousand_by_a_thousand(cube: xr.DataArray) -> None:
+    kernel = np.ones((1001, 1001)).tolist()
+    found = compute({"a": call("apply_kernel", data=parameter("c"), kernel=kernel)}, {"c": cube})["a"].values
+    np.testing.assert_allclose(found, 400, rtol=1e-6)
+    with pytest.raises(InvalidInput, match="The limit is"):
+        compute({"a": call("apply_kernel", data=parameter("c"), kernel=np.ones((1201, 1201)).tolist())}, {"c": cube})

@@ -9,8 +9,10 @@ import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from terrafair.errors import Problem
+from terrafair.execution import tracked
 from terrafair.execution.engines.launch import search_path
 from terrafair.execution.engines.report import Report, Tail, ended
 from terrafair.execution.task import JobFolder, Outcome, Task
@@ -40,12 +42,13 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     report.say("$ " + " ".join(task.options["arguments"]))
     tail, started = Tail(), time.monotonic()
     status = execute(arguments, directory, surroundings(code, directory, python), report, tail)
-    details = {
+    details: dict[str, Any] = {
         "command": list(task.options["arguments"]),
         "seconds": round(time.monotonic() - started, 3),
         "lock": task.options.get("lock", ""),
         "environment": task.options.get("environment", ""),
     }
+    details["tracked"] = tracked.collect(folder.work, folder.outputs)
     if status:
         problem = ended(status, f"The command {Path(task.options['arguments'][0]).name}", tail)
         return Outcome(False, (problem,), details=details)

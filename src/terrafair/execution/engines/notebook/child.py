@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from terrafair.execution import tracked
 from terrafair.execution.engines.launch import search_path
 from terrafair.execution.engines.notebook import document
 from terrafair.execution.engines.notebook.cells import Cells, execute
@@ -48,12 +49,14 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     started = time.monotonic()
     problems = execute(cells, _kernel_environment(task, folder), source.parent, Path(task.options["python"]))
     cells.keep()
+    runs = tracked.collect(folder.work, folder.outputs)
     outputs = collect(source.parent, before, folder.outputs)
     details = {
         "seconds": round(time.monotonic() - started, 3),
         "cells": cells.times,
         "lock": task.options.get("lock", ""),
         "environment": task.options.get("environment", ""),
+        "tracked": runs,
     }
     return Outcome(not problems, tuple(problems), outputs, details)
 

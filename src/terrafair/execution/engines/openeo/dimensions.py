@@ -119,10 +119,13 @@ def is_raster(cube: xr.DataArray) -> bool:
 
 def reference_system(cube: xr.DataArray) -> Any:
     """The reference system of x and y, or of the geometries; degrees where nothing is said."""
-    for name in cube.dims:
-        if name in cube.coords and (found := cube.coords[name].attrs.get("reference_system")):
-            return found
-    return WGS84
+    return stated_system(cube) or WGS84
+
+
+def stated_system(cube: xr.DataArray) -> Any:
+    """The reference system that a cube names itself, or None."""
+    named = (cube.coords[name].attrs.get("reference_system") for name in cube.dims if name in cube.coords)
+    return next((found for found in named if found), None)
 
 
 def labels(cube: xr.DataArray, dimension: str) -> list[Any]:

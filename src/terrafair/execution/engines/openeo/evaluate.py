@@ -1,5 +1,6 @@
 """Evaluates process graphs: lazily, in a fixed order, every callback in a scope of its own."""
 
+import collections
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
@@ -382,7 +383,10 @@ def compute(
 
     For graphs of our own and for tests; other people's graphs go through `engine.OpenEOEngine`.
     """
+    from terrafair.execution.engines.openeo import sources
     from terrafair.execution.engines.openeo.registry import processes
 
-    graph = parse(document, tuple(values or ()))
-    return Evaluator(processes(), Definitions(udps or {})).run(graph, values)
+    graph, definitions = parse(document, tuple(values or ())), Definitions(udps or {})
+    # Written out, a few processes that call each other come to billions of calls.
+    collections.deque(sources.calls(graph, definitions), maxlen=0)
+    return Evaluator(processes(), definitions).run(graph, values)

@@ -169,7 +169,7 @@ def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
     fill = np.nan if kind.kind == "f" else 0
     if not layers:
         return np.full((frame.height, frame.width), fill, kind)
-    values, known = _one(layers[0], frame)
+    values, known = _one(layers[0], frame, kind)
     result = values.astype(kind, copy=False)
     if known is None:
         return result
@@ -178,7 +178,7 @@ def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
         return result
     result[empty] = fill
     for layer in layers[1:]:
-        values, known = _one(layer, frame)
+        values, known = _one(layer, frame, kind)
         take = empty if known is None else known & empty
         result[take] = values[take]
         empty &= ~take
@@ -187,10 +187,10 @@ def read(layers: tuple[Layer, ...], frame: Frame, kind: np.dtype[Any]) -> Any:
     return result
 
 
-def _one(layer: Layer, frame: Frame) -> tuple[Any, Any]:
+def _one(layer: Layer, frame: Frame, kind: np.dtype[Any]) -> tuple[Any, Any]:
     """Values, and where there are any or None for everywhere.
 
-    Copied where the grids coincide, warped by nearest neighbour elsewhere.
+    Copied where the grids coincide, at once in the type that is wanted; warped by nearest neighbour elsewhere.
     """
     import rasterio
     from rasterio.enums import Resampling
@@ -201,14 +201,14 @@ def _one(layer: Layer, frame: Frame) -> tuple[Any, Any]:
         with rasterio.open(raster.path, driver=raster.driver) as source:
             offset = _offset(raster, frame)
             if offset is not None:
-                return _window(source, layer, frame, offset)
+                return _window(source, layer, frame, offset, kind)
             with WarpedVRT(
                 source, crs=frame.crs, transform=frame.transform, width=frame.width, height=frame.height,
                 resampling=Resampling.nearest, src_nodata=raster.nodata, add_alpha=raster.nodata is None,
             ) as warped:  # fmt: skip
                 values = warped.read(layer.number)
                 inside = warped.read(warped.count) > 0 if raster.nodata is None else warped.read_masks(layer.number) > 0
-                known = _known(values, raster.nodata)
+                known = _known(values, raster)
                 return values, inside if known is None else inside & known
     except rasterio.errors.RasterioError as fault:
         raise unreadable(raster.reference, fault) from fault
@@ -228,31 +228,33 @@ def _offset(raster: Raster, frame: Frame) -> tuple[int, int] | None:
     return round(column), round(row)
 
 
-def _window(source: Any, layer: Layer, frame: Frame, offset: tuple[int, int]) -> tuple[Any, Any]:
+def _window(source: Any, layer: Layer, frame: Frame, offset: tuple[int, int], kind: np.dtype[Any]) -> tuple[Any, Any]:
     from rasterio.windows import Window
 
     column, row = offset
     left, top = max(column, 0), max(row, 0)
     right, bottom = min(column + frame.width, source.width), min(row + frame.height, source.height)
     if (left, top, right - left, bottom - top) == (column, row, frame.width, frame.height):
-        values = source.read(layer.number, window=Window(left, top, frame.width, frame.height))
-        return values, _known(values, layer.raster.nodata)
-    values = np.zeros((frame.height, frame.width), source.dtypes[layer.number - 1])
+        values = source.read(layer.number, window=Window(left, top, frame.width, frame.height), out_dtype=kind)
+        return values, _known(values, layer.raster)
+    values = np.zeros((frame.height, frame.width), kind)
     known = np.zeros(values.shape, bool)
     if right > left and bottom > top:
         window = Window(left, top, right - left, bottom - top)
-        part = source.read(layer.number, window=window)
+        part = source.read(layer.number, window=window, out_dtype=kind)
         place = (slice(top - row, bottom - row), slice(left - column, right - column))
         values[place] = part
-        found = _known(part, layer.raster.nodata)
+        found = _known(part, layer.raster)
         known[place] = True if found is None else found
     return values, known
 
 
-def _known(values: Any, nodata: float | None) -> Any:
-    missing = np.isnan(values) if values.dtype.kind == "f" else None
+def _known(values: Any, raster: Raster) -> Any:
+    missing = np.isnan(values) if values.dtype.kind == "f" and raster.dtype.kind == "f" else None
+    nodata = raster.nodata
     if nodata is not None and not np.isnan(nodata):
-        same = values == values.dtype.type(nodata)
+        # As the file's own type has it: 0.1 is another number in 32 bits.
+        same = values == (float(raster.dtype.type(nodata)) if raster.dtype.kind == "f" else nodata)
         missing = same if missing is None else missing | same
     return ~missing if missing is not None and missing.any() else None
 

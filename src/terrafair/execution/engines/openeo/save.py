@@ -112,16 +112,31 @@ def save_result(environment: Environment, data: Any, format: Any = "", options: 
     return Saved(data, tuple(name for name in environment.results.outputs if name not in before))
 
 
-def stac_modify(environment: Environment, data: Any, changes: Any) -> Saved:
-    """The changes go to the metadata of every file that the save_result before it wrote."""
-    if not isinstance(data, Saved):
-        what = f"`data` is {describe(data)}, not a saved result."
-        raise InvalidInput(what, remedy="Put save_result before it.", code="argument-type")
+def stac_modify(environment: Environment, data: Any, changes: Any) -> Any:
+    """A record is patched; of a saved result, the metadata of every file that save_result wrote."""
     if not isinstance(changes, Mapping):
         raise InvalidInput(f"`changes` is {describe(changes)}, not an object.", code="argument-type")
+    if isinstance(data, Mapping):
+        return _patched(data, changes)
+    if not isinstance(data, Saved):
+        what = f"`data` is {describe(data)}, neither a STAC record nor a saved result."
+        raise InvalidInput(what, remedy="Put save_result before it.", code="argument-type")
     for name in data.outputs:
         environment.results.changes[name] = {**environment.results.changes.get(name, {}), **changes}
     return data
+
+
+def _patched(document: Any, changes: Any) -> Any:
+    """A JSON merge patch (RFC 7386): null removes, objects merge, all else replaces."""
+    if not isinstance(changes, Mapping):
+        return changes
+    kept = dict(document) if isinstance(document, Mapping) else {}
+    for name, value in changes.items():
+        if value is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = _patched(kept.get(name), value)
+    return kept
 
 
 def jsonable(value: Any) -> Any:

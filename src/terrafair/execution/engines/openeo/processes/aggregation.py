@@ -26,7 +26,7 @@ def aggregate_temporal(
         what = "`intervals` holds no interval."
         raise InvalidInput(what, remedy='Write it as [["2024-01-01", "2024-02-01"], ...].', code="argument-type")
     chosen = [_inside(cube[name].values, entry) for entry in intervals]
-    fresh = list(labels) if labels else [_start(entry) for entry in intervals]
+    fresh = list(labels) if labels else [_start(entry, cube[name].values) for entry in intervals]
     if len(fresh) != len(intervals):
         what = f"There are {len(fresh)} labels for {len(intervals)} intervals."
         raise InvalidInput(what, "Each interval has one label.", code="label-count-mismatch")
@@ -51,9 +51,12 @@ def _inside(moments: Any, entry: Any) -> Any:
     return np.flatnonzero(keep)
 
 
-def _start(entry: Any) -> Any:
-    start = entry[0] if isinstance(entry, list | tuple) else None
-    return start if start is not None else entry[1]
+def _start(entry: Any, moments: Any) -> Any:
+    """The start as it is written; the first date of the cube where it is open and the end is later."""
+    if not isinstance(entry, list | tuple) or entry[0] is not None:
+        return entry[0] if isinstance(entry, list | tuple) else None
+    inside = moments[_inside(moments, entry)]
+    return instants.text(inside.min()) if len(inside) else entry[1]
 
 
 def aggregate_temporal_period(

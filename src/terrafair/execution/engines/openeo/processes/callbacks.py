@@ -13,6 +13,9 @@ from terrafair.execution.engines.openeo.evaluate import Callback
 from terrafair.execution.engines.openeo.processes.math import normalized_difference
 from terrafair.execution.engines.openeo.values import describe
 
+LARGE, LARGEST = 1_000, 1_100_000
+"""Weights of a kernel: above the one it is applied by way of its frequencies, above the other it is refused."""
+
 
 def callback(value: Any, argument: str) -> Callback:
     """Check that an argument is a process."""
@@ -94,6 +97,9 @@ def apply_kernel(
 
     cube = dimensions.as_cube(data)
     weights = _kernel(kernel)
+    if weights.size > LARGEST:
+        what = f"`kernel` has {weights.size} weights."
+        raise InvalidInput(what, f"The limit is {LARGEST}.", "Resample to coarser pixels first.", code="argument-value")
     y, x = dimensions.horizontal(cube)
     modes = {"replicate": "nearest", "reflect": "reflect", "reflect_pixel": "mirror", "wrap": "wrap"}
     number = isinstance(border, int | float) and not isinstance(border, bool)
@@ -104,10 +110,15 @@ def apply_kernel(
     mode, fill = ("constant", float(border)) if number else (modes[border], 0.0)
 
     def work(plane: Any) -> Any:
-        values = np.where(np.isfinite(plane), plane, replace_invalid).astype(np.float64)
-        shaped = weights.reshape((1,) * (values.ndim - 2) + weights.shape)
-        result = ndimage.correlate(values, shaped, mode=mode, cval=fill) * factor
-        return result.astype(np.float32 if plane.dtype.itemsize <= 4 else np.float64)
+        result = np.empty(plane.shape, np.float32 if plane.dtype.itemsize <= 4 else np.float64)
+        # Plane by plane: what large kernels need for each is much more than the plane itself.
+        for place in np.ndindex(plane.shape[:-2]):
+            values = np.where(np.isfinite(plane[place]), plane[place], replace_invalid).astype(np.float64)
+            if weights.size > LARGE:
+                result[place] = factor * _by_frequencies(values, weights, mode, fill)
+            else:
+                result[place] = factor * ndimage.correlate(values, weights, mode=mode, cval=fill)
+        return result
 
     result = xr.apply_ufunc(
         work, _whole(cube, y, x), input_core_dims=[[y, x]], output_core_dims=[[y, x]], dask="parallelized",
@@ -115,6 +126,16 @@ def apply_kernel(
     )  # fmt: skip
     shaped: xr.DataArray = result.transpose(*cube.dims)
     return shaped
+
+
+def _by_frequencies(values: Any, weights: Any, mode: str, fill: float) -> Any:
+    """The same as `ndimage.correlate`, in a time that hardly grows with the kernel."""
+    from scipy import signal
+
+    margins = [(size // 2, size // 2) for size in weights.shape]
+    ways: dict[str, Any] = {"nearest": "edge", "reflect": "symmetric", "mirror": "reflect", "wrap": "wrap"}
+    padded = np.pad(values, margins, ways[mode]) if mode in ways else np.pad(values, margins, constant_values=fill)
+    return signal.oaconvolve(padded, weights[::-1, ::-1], "valid")
 
 
 def _whole(cube: xr.DataArray, y: str, x: str) -> xr.DataArray:

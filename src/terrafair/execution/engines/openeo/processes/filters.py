@@ -199,8 +199,9 @@ def on_grid(other: xr.DataArray, cube: xr.DataArray) -> xr.DataArray:
 
 
 def same_grid(cube: xr.DataArray, other: xr.DataArray) -> bool:
-    """Whether two rasters have the same pixels, to a thousandth of one."""
-    if not area.same_system(dimensions.reference_system(cube), dimensions.reference_system(other)):
+    """Whether two rasters have the same pixels, to a thousandth of one; who names no system may have the other's."""
+    one, two = dimensions.stated_system(cube), dimensions.stated_system(other)
+    if one and two and not area.same_system(one, two):
         return False
     for one, two in zip(dimensions.horizontal(cube), dimensions.horizontal(other), strict=True):
         slack = abs(area.resolution(cube[one].values)) * 1e-3 or 1e-9

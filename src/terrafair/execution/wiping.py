@@ -1,4 +1,4 @@
-"""What a program has left behind is wiped, whatever it has done to it."""
+"""Removes what programs have left, however they have left it."""
 
 import contextlib
 import os
