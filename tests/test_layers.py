@@ -40,8 +40,8 @@ STEPS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
 )
 OUTSIDE = {
-    "client": frozenset({"errors", "credentials"}),
-    "opening": frozenset({"client", "errors"}),
+    "client": frozenset({"errors"}),
+    "opening": frozenset({"client", "credentials", "errors"}),
     "credentials": frozenset[str](),
     "migrations": frozenset({"database"}),
 }

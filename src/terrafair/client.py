@@ -11,7 +11,6 @@
 It imports nothing of the platform but the error tree: `pip install terrafair` on a laptop is enough.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +19,6 @@ from urllib.parse import quote
 
 import httpx2
 
-from terrafair.credentials import token_for
 from terrafair.errors import (
     Cancelled,
     Conflict,
@@ -53,7 +51,6 @@ _BY_STATUS: dict[int, type[TerrafairError]] = {
     502: Unreachable,
     503: Unreachable,
 }
-LOCAL = "http://127.0.0.1:8080"
 ENDED = frozenset({"successful", "failed", "dismissed"})
 
 
@@ -235,26 +232,12 @@ class Client:
             written.append(target)
         return written
 
-    def data(self, id: str) -> Document:  # noqa: A002
-        """The files of a published product, or of a job: `{id, title, files: [{name, href, type, item, datetime}]}`."""
-        try:
-            return self._json("GET", f"/api/products/{_segment(id)}/files", timeout=300)
-        except NotFound as fault:
-            if fault.problem.code == "data-missing":
-                raise
-        try:
-            found = self.results(id)
-        except NotFound as fault:
-            raise NotFound(
-                f"There is no product and no job {id[:80]!r} here.",
-                fault.problem.why,
-                "`terrafair find` looks for products, `terrafair jobs` lists yours.",
-                "id",
-            ) from None
-        return {"id": id, "title": id, "files": [{"item": "", "datetime": "", **file} for file in found["files"]]}
+    def product_files(self, id: str) -> Document:  # noqa: A002
+        """The data of a published product: `{id, title, files: [{name, href, type, item, asset, datetime}]}`."""
+        return self._json("GET", f"/api/products/{_segment(id)}/files", timeout=300)
 
     def fetch(self, file: Document, target: Path) -> Path:
-        """Bring one file of `data`; one that is there already is left."""
+        """Bring one file of a product or a job; one that is there already is left."""
         if target.exists():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -372,15 +355,6 @@ class Client:
         if reply.is_success:
             return reply
         raise _error(reply)
-
-
-def connect(url: str = "", *, token: str = "", project: str = "") -> Client:
-    """A client on the platform that the environment names (`TERRAFAIR_URL`), signed in.
-
-    The token is `TERRAFAIR_TOKEN`, or the one that `terrafair login` has kept. Workspaces have all of it set.
-    """
-    place = url or os.environ.get("TERRAFAIR_URL", "") or LOCAL
-    return Client(place, token=token or token_for(place), project=project or os.environ.get("TERRAFAIR_PROJECT", ""))
 
 
 def _segment(text: str) -> str:

@@ -9,15 +9,18 @@ Files are brought once into a folder of the person's cache and opened from there
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from terrafair.client import Client, Document, connect
+from terrafair.client import Client, Document
+from terrafair.credentials import token_for
 from terrafair.errors import InvalidInput, NotFound
 
+LOCAL = "http://127.0.0.1:8080"
 RASTERS = (".tif", ".tiff", ".jp2")
 TABLES = (".parquet", ".geoparquet", ".geojson", ".gpkg", ".fgb")
 CUBES = (".nc", ".nc4", ".zarr")
@@ -42,6 +45,34 @@ def open(id: str, platform: Client | None = None, *, files: str = "") -> Any:  #
     return _opened(folder, chosen)
 
 
+def data(id: str, platform: Client) -> Document:  # noqa: A002
+    """The files of a published product, or of a job: `{id, title, files: [{name, href, type, item, datetime}]}`."""
+    try:
+        return platform.product_files(id)
+    except NotFound as fault:
+        if fault.problem.code == "data-missing":
+            raise
+    try:
+        found = platform.results(id)
+    except NotFound as fault:
+        raise NotFound(
+            f"There is no product and no job {id[:80]!r} here.",
+            fault.problem.why,
+            "`terrafair find` looks for products, `terrafair jobs` lists yours.",
+            "id",
+        ) from None
+    return {"id": id, "title": id, "files": [{"item": "", "datetime": "", **file} for file in found["files"]]}
+
+
+def connect(url: str = "", *, token: str = "", project: str = "") -> Client:
+    """A client on the platform that the environment names (`TERRAFAIR_URL`), signed in.
+
+    The token is `TERRAFAIR_TOKEN`, or the one that `terrafair login` has kept. Workspaces have all of it set.
+    """
+    place = url or os.environ.get("TERRAFAIR_URL", "") or LOCAL
+    return Client(place, token=token or token_for(place), project=project or os.environ.get("TERRAFAIR_PROJECT", ""))
+
+
 def get(
     id: str,  # noqa: A002
     platform: Client,
@@ -54,7 +85,7 @@ def get(
 
     `known`: endings of what is wanted, of all that is there.
     """
-    found = platform.data(id)
+    found = data(id, platform)
     wanted = [file for file in found["files"] if not files or fnmatch(file["name"], files)]
     chosen = [file for file in wanted if not known or _unit(file["name"]).endswith(tuple(known))]
     if not chosen:
@@ -180,4 +211,4 @@ def _raster(path: Path) -> Any:
     return array.isel(band=0, drop=True) if shape[0] == 1 else array
 
 
-__all__ = ["NotFound", "get", "open"]
+__all__ = ["connect", "data", "get", "open"]

@@ -17,7 +17,7 @@ from terrafair.execution.job import State
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.painters import Near, Painters
 from terrafair.execution.sandbox import Sandbox, probe
-from terrafair.execution.wiping import wipe
+from terrafair.execution.trees import wipe
 from terrafair.execution.worker import Runner
 
 from .test_worker import end, jobs, log, runner, submit
@@ -234,7 +234,7 @@ def test_what_is_left_is_wiped_however_it_was_closed(tmp_path: Path) -> None:
 import os, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from terrafair.execution.wiping import wipe
+from terrafair.execution.trees import wipe
 if os.geteuid() == 0:
     os.setgid(60_700)
     os.setuid(60_700)

@@ -19,7 +19,7 @@ from terrafair.execution import seccomp
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.sandbox import Sandbox, probe, safe_files
 from terrafair.execution.task import JobFolder
-from terrafair.execution.wiping import wipe
+from terrafair.execution.trees import wipe
 
 Inside = Callable[..., Any]
 TRY = """

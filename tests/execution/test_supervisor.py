@@ -16,7 +16,7 @@ import pytest
 from terrafair.execution import logs, supervisor
 from terrafair.execution.logs import Line
 from terrafair.execution.process import SUPERVISOR
-from terrafair.execution.wiping import wipe
+from terrafair.execution.trees import wipe
 
 DEADLINE = 60.0
 

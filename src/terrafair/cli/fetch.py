@@ -30,11 +30,12 @@ def get(id: str, folder: Path | None, files: str, *, only_list: bool, as_json: b
       terrafair data get demo-ndvi-composite
       terrafair data get demo-s2-l2a --files '*B04*' --to scenes
     """
+    from terrafair.opening import data as listed
     from terrafair.opening import get as bring
 
     with connect(load()) as platform:
         if only_list:
-            rows = platform.data(id)["files"]
+            rows = listed(id, platform)["files"]
             print_json(rows) if as_json else table(
                 ("file", "type"), [(each["name"], each.get("type")) for each in rows]
             )

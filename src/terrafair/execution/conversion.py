@@ -20,7 +20,7 @@ from terrafair.execution.command import Limits
 from terrafair.execution.logs import last
 from terrafair.execution.program import Program
 from terrafair.execution.sandbox import Sandbox, safe_files
-from terrafair.execution.wiping import wipe
+from terrafair.execution.trees import wipe
 
 LIMITS = Limits(seconds=6 * 3600, memory=8 * 1024**3, processes=128)
 

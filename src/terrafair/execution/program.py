@@ -13,7 +13,7 @@ from terrafair.execution.command import Command, Limits
 from terrafair.execution.logs import last
 from terrafair.execution.process import OVER, Exit, Process
 from terrafair.execution.sandbox import Sandbox
-from terrafair.execution.wiping import wipe
+from terrafair.execution.trees import wipe
 
 LIMITS = Limits(seconds=1800, memory=4 * 1024**3, processes=64)
 

@@ -32,7 +32,7 @@ from terrafair.execution.provenance import Platform, Run, RunFile, application_n
 from terrafair.execution.sandbox import Sandbox, safe_files
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.tracking_server import TrackingServer
-from terrafair.execution.wiping import wipe
+from terrafair.execution.trees import wipe
 from terrafair.workflows.workflow import Resolution
 
 THREADS = 8

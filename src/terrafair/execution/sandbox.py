@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from terrafair.errors import Refused, WorkflowFailed
+from terrafair.errors import Refused
 from terrafair.execution import seccomp
 from terrafair.execution.command import Command
+from terrafair.execution.trees import walk
 
 USERS = range(60_700, 61_100)
 """Numbers that no distribution gives out; the users that jobs run as when the platform is root. Each job has its own,
@@ -27,8 +28,6 @@ NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/service
 LOADER = frozenset({"GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH"})
 """Beside LD_...: variables that make a program's start load files of the caller's choice."""
 PROBE_SECONDS = 20
-DEPTH = 100
-"""Levels of folders among results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,7 @@ def safe_files(outputs: Path) -> Iterator[Path]:
     Links are followed to plain files inside the folder only; links to folders, pipes, sockets and devices are left out.
     """
     root = outputs.resolve()
-    for folder, names in _folders(root):
+    for folder, names in walk(root):
         for name in names:
             path = folder / name
             try:
@@ -168,26 +167,6 @@ def safe_files(outputs: Path) -> Iterator[Path]:
             except (OSError, RuntimeError):
                 # A link to nothing, or to itself.
                 continue
-
-
-def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """(folder, names of what is no folder in it), in order; raises `WorkflowFailed` where it goes too deep."""
-    waiting = [(root, 0)]
-    while waiting:
-        folder, depth = waiting.pop()
-        if depth > DEPTH:
-            what = f"The program left folders nested more than {DEPTH} deep."
-            raise WorkflowFailed(
-                what, "Nobody could open what lies there.", "Write results less deep.", code="too-deep"
-            )
-        try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError:
-            continue
-        below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
-        waiting += [(folder / entry.name, depth + 1) for entry in reversed(below)]
-        yield folder, [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
 
 def probe(home: Path, wish: str) -> Sandbox:

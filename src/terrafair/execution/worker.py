@@ -43,7 +43,7 @@ from terrafair.execution.logs import Tail
 from terrafair.execution.process import Exit, Process
 from terrafair.execution.sandbox import Sandbox
 from terrafair.execution.task import JobFolder, Outcome
-from terrafair.execution.wiping import wipe
+from terrafair.execution.trees import wipe
 from terrafair.identity.asking import PLATFORM, Asker, asking
 from terrafair.workflows.workflow import Resolution, WorkflowType
 

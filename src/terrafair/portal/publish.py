@@ -99,9 +99,8 @@ def _choosing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
         taken = {publication.job for publication in begun}
         fresh = [job for job in publishing.jobs() if job["id"] not in taken]
         rows = [_row(publication) for publication in begun]
-        return pages.show(
-            request, "publish/choose.html", {"rows": rows, "jobs": fresh, "steps": PUBLISH_STEPS, "at": 0}
-        )
+        content = {"rows": rows, "jobs": fresh, "steps": PUBLISH_STEPS, "at": 0}
+        return pages.show(request, "publish/choose.html", content)
 
     @routes.get("/publish/terms/{kind}")
     def terms(kind: str) -> Response:

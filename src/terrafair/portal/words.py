@@ -1,4 +1,4 @@
-"""The English of the pages that templates do not hold: with `templates/` all of it, but for errors, in one place.
+"""Sentences of the pages that templates do not hold: with `templates/` the place for the pages' English.
 
 Errors say what happened, why, and the way out, where they are raised.
 """
