@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SERVING = "serving.json"
 WORKER_WATCH_SECONDS = 1.0
 SLOT = "worker-0"
+PROVIDER_PORT = "local-provider.port"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -112,6 +113,7 @@ class Server:
 
     def _begin_provider(self, stack: ExitStack) -> Callable[[], None]:
         """The local identity provider, where the settings want it; gives what waits for it, since it takes a second."""
+        from terrafair.identity.demo_people import last_port
         from terrafair.identity.oidc_provider import LocalProvider, available
 
         config = self._config
@@ -128,7 +130,7 @@ class Server:
         if config.local_provider == "auto" and not available():
             self._say("Signing in is skipped: the local provider needs Node.js and its package (`make assets`).")
             return lambda: None
-        provider = LocalProvider()
+        provider = LocalProvider(port=last_port(config.home / PROVIDER_PORT))
         stack.callback(provider.__exit__, None, None, None)
         started = threading.Thread(target=_quietly, args=(provider.__enter__,), name="provider", daemon=True)
         started.start()
@@ -146,8 +148,20 @@ class Server:
             issuers={**self._config.issuers, "local": provider.issuer},
             clients={**self._config.clients, "local": provider.client},
         )
+        self._sponsor(provider)
         names = " or ".join(person.name for person in provider.people)
         self._say(f"Sign in as {names}, without a password: a local provider, for this machine only.")
+
+    def _sponsor(self, provider: "LocalProvider") -> None:
+        """Let its people be who they were, with credits of the demo's."""
+        from terrafair.database import open_engine
+        from terrafair.identity.demo_people import keep_port, sponsor
+
+        keep_port(self._config.home / PROVIDER_PORT, provider.issuer)
+        if self._config.demo:
+            engine = open_engine(self._config.database_url)
+            sponsor(engine, provider.issuer, provider.people)
+            engine.dispose()
 
     def _start_standins(self, stack: ExitStack) -> None:
         """The forge and the archive, where the settings name no real ones."""

@@ -16,6 +16,7 @@ import pytest
 from terrafair.execution import logs, supervisor
 from terrafair.execution.logs import Line
 from terrafair.execution.process import SUPERVISOR
+from terrafair.execution.trees import wipe
 
 DEADLINE = 60.0
 
@@ -177,7 +178,6 @@ def test_file_size_limit(start: Start, tmp_path: Path) -> None:
 FILL = {
     "one file": "f = open('big', 'wb')\nwhile True: f.write(b'x' * 2**16); f.flush(); time.sleep(0.001)",
     "many files": "for n in range(10**6): open(str(n), 'wb').write(b'x' * 2**16); time.sleep(0.001)",
-    "folders in folders": "while True: os.mkdir('d'); os.chdir('d'); open('f', 'wb').write(b'x' * 2**18)",
     "a closed folder": "os.mkdir('d'); os.chdir('d'); os.chmod('.', 0o300)\n"
     "for n in range(10**6): open(str(n), 'wb').write(b'x' * 2**16); time.sleep(0.001)",
     "a deleted file": "f = open('big', 'wb'); os.unlink('big')\n"
@@ -192,6 +192,20 @@ def test_the_disk_is_not_filled(start: Start, tmp_path: Path, way: str) -> None:
     end = start("import os, time\n" + FILL[way], disk=10 * 2**20, limits={"RLIMIT_FSIZE": 2**30}).end()
     assert (end["ended"], end["signal"]) == ("disk", signal.SIGKILL)
     assert end["seconds"] < 5
+
+
+def test_folders_in_folders_have_an_end(start: Start, tmp_path: Path) -> None:
+    """Below what a path can tell nothing could be measured."""
+    deep = "import os\nfor n in range({}): os.mkdir('d'); os.chdir('d')\nopen('f', 'w')"
+    assert start(deep.format(3000)).end()["ended"] == "depth"
+    wipe(tmp_path)
+    assert not tmp_path.exists()
+    tmp_path.mkdir()
+    assert start(deep.format(90)).end()["ended"] == "exited"
+
+
+def test_a_short_program_is_measured_too(start: Start) -> None:
+    assert start("open('big', 'wb').write(b'x' * 2**20)", disk=2**19).end()["ended"] == "disk"
 
 
 def test_files_are_counted(start: Start) -> None:

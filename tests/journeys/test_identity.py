@@ -62,8 +62,10 @@ def test_two_people(own_platform: Platform, tmp_path: Path) -> None:
     [project] = platform.json("projects")
     assert (project["id"], project["role"]) == (row["project"], "owner")
     estimate = platform.json("estimate", "demo-ndvi")
-    assert (estimate["runs"], estimate["metered"]) == (1, False)
-    assert platform.json("usage")["total"] == 0
+    # The demo's people have an allocation, so that what a job costs can be seen.
+    assert (estimate["runs"], estimate["metered"]) == (1, True)
+    usage = platform.json("usage")
+    assert (usage["usage"][0]["nor_reference"], usage["total"] > 0) == ("NoR-demo", True)
 
     platform.settings["TERRAFAIR_CREDENTIALS"] = str(grace)
     assert platform.json("jobs") == []
@@ -74,3 +76,10 @@ def test_two_people(own_platform: Platform, tmp_path: Path) -> None:
 
     platform.settings["TERRAFAIR_TOKEN"] = json.loads(ada.read_text())[platform.url]
     assert [each["id"] for each in platform.json("jobs")] == [job]
+
+    platform.stop()
+    platform.start()
+    again = tmp_path / "again" / "credentials.json"
+    assert "Signed in as Ada Demo." in login(platform, again, "ada")
+    platform.settings["TERRAFAIR_TOKEN"] = json.loads(again.read_text())[platform.url]
+    assert [each["id"] for each in platform.json("jobs")] == [job], "the provider's people are others after a start"

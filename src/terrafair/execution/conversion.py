@@ -20,6 +20,7 @@ from terrafair.execution.command import Limits
 from terrafair.execution.logs import last
 from terrafair.execution.program import Program
 from terrafair.execution.sandbox import Sandbox, safe_files
+from terrafair.execution.trees import wipe
 
 LIMITS = Limits(seconds=6 * 3600, memory=8 * 1024**3, processes=128)
 
@@ -64,7 +65,7 @@ class Converter:
             why = " ".join([error.problem.why, *(f"It was {text[:1].lower()}{text[1:]}." for text in at)])
             raise WorkflowFailed(error.problem.what, why, "Convert the other files without this one.") from error
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            wipe(work)
         return found
 
     def describe(self, source: Path, order: Order) -> Description:

@@ -24,6 +24,7 @@ from terrafair.execution.sandbox import Sandbox
 SECONDS = 20.0
 """One order may take so long; then its painter is ended, and another takes its place."""
 LIMITS = Limits(seconds=10**9, memory=4 * 1024**3, processes=64)
+CHILD = "terrafair.data.tiles.child"
 ENVIRONMENT = {
     # One order is one thread's work; more threads would only wait for each other.
     "OPENBLAS_NUM_THREADS": "1",
@@ -219,7 +220,8 @@ class _Painter:
         self._home.mkdir(parents=True, exist_ok=True)
         self._data.mkdir(parents=True, exist_ok=True)
         command = Command(
-            (sys.executable, "-P", "-m", "terrafair.data.tiles.child"),
+            # Nobody supervises it: the kernel itself has to refuse what a hostile file makes it ask for.
+            ("/usr/bin/prlimit", f"--data={LIMITS.memory}", f"--fsize={64 * 2**20}", sys.executable, "-P", "-m", CHILD),
             directory=self._home,
             readable=(self._data,),
             writable=(self._home,),

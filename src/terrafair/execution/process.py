@@ -27,6 +27,7 @@ OVER = {
     "processes": "It started more processes than it may.",
     "disk": "It wrote more to disk than it may.",
     "files": "It made more files than it may.",
+    "depth": "It put folders in folders without end.",
 }
 """Limits that a program can be ended for, in words."""
 
@@ -36,7 +37,8 @@ class Exit:
     """How the program ended; exit.json."""
 
     ended: str
-    """`exited`, `timeout`, `memory`, `processes`, `disk`, `files`, `cancelled` or `lost`."""
+    """`exited`, `timeout`, `memory`, `processes`, `disk`, `files`, `depth`,
+    `cancelled` or `lost`."""
     code: int
     signal: int
     seconds: float

@@ -8,7 +8,6 @@ jobs/JOB/
 """
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -33,6 +32,7 @@ from terrafair.execution.provenance import Platform, Run, RunFile, application_n
 from terrafair.execution.sandbox import Sandbox, safe_files
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.tracking_server import TrackingServer
+from terrafair.execution.trees import wipe
 from terrafair.workflows.workflow import Resolution
 
 THREADS = 8
@@ -108,7 +108,7 @@ class Packager:
             found = replace(plain_description(order, folder.outputs, files), remarks=(Problem(what),))
         for remark in found.remarks[:20]:
             logs.say(folder.path / "log.jsonl", str(remark), "warning")
-        shutil.rmtree(folder.path / "describe", ignore_errors=True)
+        wipe(folder.path / "describe")
         return found
 
     def _pass_on(self, job: Job, runs: list[tracked.TrackedRun], folder: JobFolder) -> None:

@@ -31,6 +31,8 @@ FORCE_SECONDS = 20.0
 WALK_SECONDS = 0.02
 """The tree of files is looked through in pieces of so long, since the memory has to be watched meanwhile."""
 BLOCK = 512
+LEVELS = 100
+"""Folders in folders; far deeper ones have paths that no program can be given."""
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -203,13 +205,9 @@ class Scratch:
         if second < self._next:
             return ""
         begun = time.monotonic()
-        for size, names in self._walk:
-            self._bytes += size
-            self._names += names
-            if self._bytes > self._disk:
-                return "disk"
-            if self._names > self._files:
-                return "files"
+        for found in self._walk:
+            if over := self._add(*found):
+                return over
             if time.monotonic() - begun > WALK_SECONDS:
                 self._worked += time.monotonic() - begun
                 return ""
@@ -218,26 +216,39 @@ class Scratch:
         self._walk, self._bytes, self._names, self._worked = self._look(), 0, 0, 0.0
         return ""
 
+    def left(self) -> str:
+        """Look through what a program that has ended by itself has left; gives the limit that is exceeded."""
+        self._bytes = self._names = 0
+        return next((over for found in self._look() if (over := self._add(*found))), "")
+
+    def _add(self, size: int, level: int) -> str:
+        self._bytes += size
+        self._names += 1
+        if level > LEVELS:
+            return "depth"
+        if self._bytes > self._disk:
+            return "disk"
+        return "files" if self._names > self._files else ""
+
     def _look(self) -> Iterator[tuple[int, int]]:
-        """Bytes on disk and number of each thing."""
+        """Bytes on disk and level of each thing."""
         linked: set[tuple[int, int]] = set()
-        waiting = list(self._folders)
+        waiting = [(folder, 1) for folder in self._folders]
         while waiting:
-            folder = waiting.pop()
+            folder, level = waiting.pop()
             for entry in _entries(folder):
                 try:
                     state = entry.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(state.st_mode):
-                        waiting.append(entry.path)
-                    elif state.st_nlink > 1:
-                        if (state.st_ino, state.st_dev) in linked:
-                            yield 0, 1
-                            continue
-                        linked.add((state.st_ino, state.st_dev))
                 except OSError:
                     # Gone meanwhile.
                     continue
-                yield state.st_blocks * BLOCK, 1
+                size, name = state.st_blocks * BLOCK, (state.st_ino, state.st_dev)
+                if stat.S_ISDIR(state.st_mode):
+                    waiting.append((entry.path, level + 1))
+                elif state.st_nlink > 1:
+                    size = 0 if name in linked else size
+                    linked.add(name)
+                yield size, level
         for size in _deleted(linked):
             yield size, 1
 
@@ -387,7 +398,7 @@ class Watch:
         self._spec = spec
         self._tree = tree
         self._samples = Samples(spec["usage"])
-        self._scratch = Scratch(spec)
+        self.scratch = Scratch(spec)
         self._begun = time.monotonic()
         self._next = 0.02
         self._stop = False
@@ -408,7 +419,7 @@ class Watch:
         begun = self.seconds
         if begun > self._spec["seconds"]:
             return "timeout"
-        if over := self._scratch.over(begun):
+        if over := self.scratch.over(begun):
             return over
         if begun < self._next:
             return ""
@@ -441,8 +452,9 @@ def run(spec: Spec) -> dict[str, Any]:
         status = os.waitpid(pid, 0)[1]
         # What the program has left behind may be tidying up (podman's monitor).
         tree.end(patience=0.5, grace=1.0)
+        ended = watch.scratch.left() or ended
     else:
-        tree.end(grace=0.0 if ended in ("memory", "processes", "disk", "files") else GRACE_SECONDS)
+        tree.end(grace=GRACE_SECONDS if ended in ("cancelled", "timeout") else 0.0)
     while streams and (found := select.select(list(streams), [], [], 0)[0]):
         for ready in found:
             _pass_on(ready, streams)

@@ -1,8 +1,7 @@
 """Folders as programs leave them: nested without end, perhaps, and longer than a path may be."""
 
+import contextlib
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,9 +38,32 @@ def files(root: Path) -> list[Path]:
 
 
 def wipe(folder: Path) -> None:
-    """Remove a folder; what cannot be removed stays."""
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:
-        # Deeper than Python's own removal can follow.
-        subprocess.run(["rm", "-rf", "--one-file-system", "--", str(folder)], check=False, capture_output=True)
+    """Delete a folder with all in it, once no program writes there any more; nothing is said where there is none.
+
+    Links are deleted, not followed. Folders that the program has closed even to its own user are opened, and those
+    that lie deeper than a path can tell, or than Python can call itself, are moved up before they are emptied.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        with contextlib.suppress(OSError):
+            folder.unlink()
+        return
+    waiting, count = [str(folder)], 0
+    while waiting:
+        place = waiting.pop()
+        with contextlib.suppress(OSError):
+            Path(place).chmod(0o700)
+            with os.scandir(place) as found:
+                entries = list(found)
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    Path(entry.path).unlink()
+                    continue
+                count += 1
+                moved = f"{folder}/.wiped-{os.getpid()}-{count}"
+                Path(entry.path).chmod(0o700)
+                Path(entry.path).rename(moved)
+                waiting.append(moved)
+            if place != str(folder):
+                Path(place).rmdir()
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -291,6 +291,10 @@ class Runner:
                 f"The job wrote more than its limit of {self.limits.disk / 2**30:.1f} GiB to disk.",
                 remedy="Give it less to do at a time, or let it delete what it no longer needs.",
             )
+        elif ended.ended == "depth":
+            error = WorkflowFailed(
+                "The job put folders in folders, deeper than a path can tell.", remedy="Let it put them side by side."
+            )
         elif ended.ended == "files":
             error = WorkflowFailed(
                 f"The job made more than its limit of {self.limits.files} files.",
