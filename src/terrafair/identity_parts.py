@@ -4,7 +4,7 @@ import hmac
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,8 +26,7 @@ from terrafair.api.reception import GUESSES, USUAL, Reception
 from terrafair.api.shared import SharedRate
 from terrafair.config import Config
 from terrafair.data.bucket_keys import IamKeys, KeyMaker, StsKeys
-from terrafair.data.objects import S3Objects
-from terrafair.data.project_buckets import ProjectBuckets, bucket_of
+from terrafair.data.project_buckets import ProjectBuckets
 from terrafair.database import transaction
 from terrafair.errors import TerrafairError
 from terrafair.execution.admission import Admission
@@ -174,11 +173,7 @@ def project_buckets(parts: "Parts", engine: sa.Engine, people: People) -> Projec
 
 def storage(parts: "Parts", engine: sa.Engine) -> Storage:
     """What projects keep."""
-
-    def bucket(project: str) -> S3Objects:
-        return S3Objects(replace(parts.store_access, bucket=bucket_of(project)))
-
-    return Storage(engine, budget(parts), parts.objects, bucket)
+    return Storage(engine, budget(parts), parts.objects, parts.bucket)
 
 
 def _keep_days(allocations: Allocations, kept: Storage, egress: Egress, ended: threading.Event) -> None:

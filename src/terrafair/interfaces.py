@@ -92,7 +92,8 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     processes = parts.processes(engine)
     locate = _Located(processes)
     pairing = Pairing(parts.objects, parts.sandbox, parts.config.home / "comparisons")
-    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate, pairing, parts.admit)
+    delegate, beside = parts.delegation.delegate, parts.bucket_inputs
+    runs = Runs(own, parts.resolve, bind, parts.objects, locate, delegate, pairing, parts.admit, beside)
     verdicts = Verdicts(parts.table)
     return Services(engine, own, stored, processes, runs, verdicts)
 
@@ -182,7 +183,7 @@ def _standards(parts: "Parts", app: FastAPI, engine: Any, jobs: Any, processes: 
 
     pages, config = Pages(), parts.config
     web: Any = parts.web
-    executions = Executions(processes, jobs, Inputs(web, parts.objects, parts.admit), web.admit)
+    executions = Executions(processes, jobs, Inputs(web, parts.objects, parts.admit, parts.bucket_inputs), web.admit)
     services = routes.Services(processes, executions, parts.objects, web, pages)
     app.include_router(routes.router(services))
     app.include_router(job_routes.router(services))
