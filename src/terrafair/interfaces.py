@@ -15,7 +15,7 @@ from terrafair.api import catalogue, files, jobs, problems, products, publicatio
 from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
 from terrafair.api.features import openapi as features_openapi
-from terrafair.api.guard import guard
+from terrafair.api.guard import Secured, guard
 from terrafair.api.openeo.capabilities import well_known
 from terrafair.api.runs import Runs
 from terrafair.api.stac import application as stac_application
@@ -76,6 +76,7 @@ def build(
     _openeo(parts, app, services)
     operations_parts.install(app, parts, services.engine, stack, frame)
     app.add_middleware(CrossOrigin)
+    app.add_middleware(Secured)
     app.state.warm = services.verdicts.table
     return app
 
