@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from terrafair import events
 from terrafair.api.processes.inputs import Inputs
 from terrafair.data.bucket_inputs import BucketInputs
 from terrafair.data.objects import MemoryObjects
 from terrafair.data.stage import Stager
 from terrafair.database import reading
 from terrafair.errors import InvalidInput, NotFound, Refused, TerrafairError
-from terrafair.execution.job import JobRequest, Owner
+from terrafair.execution.job import JobRequest, Owner, Results, Started, Succeeded, Usage
 from terrafair.identity import ledger
 from terrafair.identity.access import Actor
 from terrafair.identity.allocation import Approved
@@ -24,6 +25,7 @@ from terrafair.identity.asking import Asker, asking
 from terrafair.identity.credits import MilliCredits
 from terrafair.identity.people import People
 from terrafair.identity.projects import Projects
+from terrafair.identity_parts import budget
 from terrafair.web import PlannedWeb
 
 from .world import World
@@ -422,3 +424,39 @@ def test_what_a_job_brings_from_buckets(world: World, tmp_path: Path) -> None:
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and file.read_bytes() == b"wood"]
     with asking(Asker(Actor())), pytest.raises(NotFound):
         stager.file("s3://p-glaciers/maps/area.txt", tmp_path / "nobody")
+
+
+def test_an_exhausted_allocation_stops_new_jobs_and_no_running_ones(world: World) -> None:
+    """The first job spends what it reserved; the second runs on to its end; new ones are told that nothing is left."""
+    eve = People(world.engine, world.parts.config.operators).actor(world.ids["eve"])
+    Projects(world.engine).create(eve, "dunes", "Dunes")
+    today, owner = datetime.now(UTC).date(), Owner("dunes", world.ids["eve"])
+    allocations, request = Allocations(world.engine), JobRequest("dune", timeout=100)
+    with reading(world.engine) as connection:
+        expected = budget(world.parts).estimate(connection, request).cost
+    asked = allocations.request(eve, "dunes", MilliCredits(2 * expected), today, today)
+    allocations.decide(eve, asked.id, Approved("NoR-5"))
+    first, second = (world.jobs.submit(request, owner=owner).id for _ in range(2))
+    results, dear = Results("jobs/none", "jobs/none/collection.json", (), ()), Usage(10.0**9, 100.0, 10**9)
+
+    def warned() -> list[int]:
+        with reading(world.engine) as connection:
+            trail = list(events.trail(connection, 0))
+        return [row["per_cent"] for row in trail if row["kind"] == "Warned" and row["thing"] == asked.id]
+
+    for job in (first, second):
+        world.jobs.apply(job, Started("2026-01-01T00:00:00.000Z"))
+    world.jobs.apply(first, Succeeded("2026-01-01T00:01:00.000Z", results, dear))
+    assert warned() == []
+    with pytest.raises(ledger.OverBudget):
+        world.jobs.submit(request, owner=owner)
+    assert world.jobs.get(second).state.value == "running"
+    world.jobs.apply(second, Succeeded("2026-01-01T00:02:00.000Z", results, dear))
+    assert world.jobs.get(second).state.value == "successful"
+    assert warned() == [80, 95, 100]
+    (account,) = allocations.listing(eve, "dunes")
+    assert (account.allocation.stage.value, account.balance.spent) == ("exhausted", 2 * expected)
+    with pytest.raises(ledger.OverBudget, match="no active allocation"):
+        world.jobs.submit(request, owner=owner)
+    with reading(world.engine) as connection:
+        ledger.verify(connection)
