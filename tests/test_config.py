@@ -37,11 +37,20 @@ def test_lists_and_mappings_from_the_environment(tmp_path: Path) -> None:
     assert config.substitutes == {"docker.io/x/y:1": "platform", "z": "/env"}
 
 
+@pytest.mark.parametrize("text", ["a=1, b=x=y,", '{"a": "1", "b": "x=y"}'])
+def test_a_table_is_given_in_two_ways(tmp_path: Path, text: str) -> None:
+    config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_TARGETS": text})
+    assert config.targets == {"a": "1", "b": "x=y"}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
         ("TERRAFAIR_PORT", "eighty", "port"),
         ("TERRAFAIR_DEMO", "perhaps", "demo"),
+        ("TERRAFAIR_TARGETS", "https://elsewhere.example", "targets"),
+        ("TERRAFAIR_TARGETS", '{"there": 1}', "targets"),
+        ("TERRAFAIR_TARGETS", '{"there": ', "targets"),
         ("TERRAFAIR_ISOLATION", "maybe", "auto, require, none"),
         ("TERRAFAIR_CONFIG", "/nowhere/terrafair.toml", "does not exist"),
     ],

@@ -1,5 +1,6 @@
 """Git repositories through the git program, on real ones made here."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +101,65 @@ def test_the_store_of_mirrors(work: Path, tmp_path: Path) -> None:
     for wrong in ("https://git.example/../../etc", "nonsense", "https://git.example"):
         with pytest.raises(InvalidInput):
             store.open(wrong)
+
+
+SSH = """#!/bin/sh
+# Stands in for ssh: lets one key in at one host, and runs what it is asked for.
+echo "$@" >> "$SSH_SEEN"
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -i) key=$2; shift 2;;
+    -o) shift 2;;
+    -*) shift;;
+    *) host=$1; shift; break;;
+  esac
+done
+[ "$(cat "$key")" = "deploy key" ] && [ "$host" = git@forge.example ] || { echo "Permission denied" >&2; exit 255; }
+exec sh -c "$*"
+"""
+
+
+def test_a_repository_behind_ssh(work: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the real git; only the program ssh is another."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ssh").write_text(SSH)
+    (tmp_path / "bin/ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("SSH_SEEN", str(tmp_path / "seen"))
+    key, other = tmp_path / "key", tmp_path / "other"
+    key.write_text("deploy key")
+    other.write_text("another key")
+    address = f"ssh://git@forge.example{work}"
+    store = Repositories(tmp_path / "store", keys={"forge.example": str(key)})
+    store.admit(address)
+    assert store.open(address).read("HEAD", "a/b/one.txt") == b"one"
+    git(work, "commit", "-qm", "more", "--allow-empty")
+    git(work, "tag", "-a", "v1.2.0", "-m", "annotated")
+    mirror = store.open(address, refresh=True)
+    assert mirror.tags()["v1.2.0"] == mirror.resolve()
+    assert "-oIdentitiesOnly=yes" in (tmp_path / "seen").read_text()
+    denied = Repositories(tmp_path / "denied", keys={"forge.example": str(other)})
+    with pytest.raises(Unreachable, match=r"cannot be (read|fetched)"):
+        denied.open(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ssh://git@elsewhere.example/a/b",
+        "git@elsewhere.example:a/b",
+        "http://forge.example/a/b",
+        "file:///etc",
+        "/etc",
+        "https://user:secret@forge.example/a/b",
+        "https://forge.example/a b",
+        "ssh://-oProxyCommand=id/a/b",
+    ],
+)
+def test_repositories_that_cannot_be_linked(url: str, tmp_path: Path) -> None:
+    store = Repositories(tmp_path, keys={"forge.example": "/key"})
+    store.admit("https://forge.example/a/b")
+    store.admit("git@forge.example:a/b.git")
+    with pytest.raises(InvalidInput, match=r"forge\.example") as caught:
+        store.admit(url)
+    assert "secret" not in str(caught.value)

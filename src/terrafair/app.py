@@ -30,6 +30,7 @@ from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.engines.command.engine import CommandEngine
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
+from terrafair.execution.engines.mlflow.engine import MlflowEngine
 from terrafair.execution.engines.notebook.engine import NotebookEngine
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.remote.delegation import Delegation
@@ -46,6 +47,7 @@ from terrafair.execution.results import Packager
 from terrafair.execution.sandbox import Sandbox, probe
 from terrafair.execution.shelves import Shelves
 from terrafair.execution.task import JobFolder, Outcome
+from terrafair.execution.tracking_server import TrackingServer
 from terrafair.execution.worker import Runner
 from terrafair.identity.asking import PLATFORM
 from terrafair.identity.oidc import OidcTokens
@@ -104,7 +106,8 @@ class Parts:
     @cached_property
     def repositories(self) -> Repositories:
         """Mirrors of code repositories."""
-        return Repositories(self.config.home / "repositories", self.config.repositories, web=self.web)
+        config = self.config
+        return Repositories(config.home / "repositories", config.repositories, web=self.web, keys=config.git_ssh_keys)
 
     @cached_property
     def web(self) -> Web:
@@ -180,6 +183,7 @@ class Parts:
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
+            MlflowEngine(self.repositories, stager, software),
             RemoteEngine(self.delegation, stager, self.only_here, allow_private=config.allow_private_addresses),
         )
 
@@ -278,7 +282,10 @@ class Parts:
     @cached_property
     def packager(self) -> Packager:
         """Stores and describes results."""
-        return Packager(self.objects, self.sandbox, Platform())
+        server = None
+        if address := self.config.mlflow_url:
+            server = TrackingServer(address, self.config.mlflow_token)
+        return Packager(self.objects, self.sandbox, Platform(), server)
 
     @cached_property
     def shelves(self) -> Shelves:
@@ -394,7 +401,13 @@ class Parts:
     def limits(self) -> Limits:
         """The most that one job may take."""
         config = self.config
-        return Limits(config.job_seconds, config.job_memory, file_size=config.job_disk)
+        return Limits(
+            config.job_seconds,
+            config.job_memory,
+            file_size=config.job_disk,
+            disk=config.job_disk,
+            files=config.job_files,
+        )
 
 
 class _LateObjects:

@@ -232,6 +232,33 @@ class Client:
             written.append(target)
         return written
 
+    def product_files(self, id: str) -> Document:  # noqa: A002
+        """The data of a published product: `{id, title, files: [{name, href, type, item, asset, datetime}]}`."""
+        return self._json("GET", f"/api/products/{_segment(id)}/files", timeout=300)
+
+    def fetch(self, file: Document, target: Path) -> Path:
+        """Bring one file of a product or a job; one that is there already is left."""
+        if target.exists():
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f"{target.name}.partial")
+        own = str(file["href"]).startswith(f"{self.url}/")
+        # The platform's token is no other site's business.
+        reader = self._http if own else httpx2.Client(timeout=600, follow_redirects=True)
+        try:
+            with reader.stream("GET", file["href"], timeout=600) as reply, partial.open("wb") as out:
+                if reply.status_code != httpx2.codes.OK:
+                    reply.read()
+                    raise _error(reply)
+                for chunk in reply.iter_bytes():
+                    out.write(chunk)
+        except (httpx2.TransportError, httpx2.UnsupportedProtocol) as fault:
+            raise Unreachable(f"{file['href']} cannot be had.", str(fault), "Read it with your own tools.") from None
+        finally:
+            if reader is not self._http:
+                reader.close()
+        return partial.replace(target)
+
     def sign_in(self, token: str) -> None:
         """Use a bearer token from here on."""
         self._http.headers["Authorization"] = f"Bearer {token}"

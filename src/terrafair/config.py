@@ -44,7 +44,9 @@ class Config:
     job_memory: int = 8 * 1024**3
     """Memory limit of one job, in bytes."""
     job_disk: int = 20 * 1024**3
-    """Limit of what one job may write into a single file, in bytes."""
+    """Limit of what one job may have on disk, in one file or in all, in bytes; its staged inputs do not count."""
+    job_files: int = 1_000_000
+    """Limit of how many files and folders one job may have on disk."""
     isolation: str = "auto"
     """`auto`: bubblewrap where it works, else plain processes with a warning; `require`: not without it; `none`."""
     containers: str = "auto"
@@ -53,6 +55,10 @@ class Config:
     """Container image -> local environment that stands in for it: `platform`, or the path of a requirements file."""
     repositories: Mapping[str, str] = field(default_factory=dict)
     """Repository URL -> local mirror to read instead; every `HOME/repositories/HOST/OWNER/NAME.git` counts too."""
+    git_ssh_keys: Mapping[str, str] = field(default_factory=dict)
+    """Known host -> private key that its repositories are read with over ssh; whoever may build can then read them."""
+    sources_minutes: int = 5
+    """Minutes between two looks at the repositories that projects have linked; 0: only a forge's call starts builds."""
     documents: Path | None = None
     """Folder with copies of published documents (`RECORD-ID/input.yaml` ...), used where their own address fails."""
     data_roots: tuple[Path, ...] = ()
@@ -85,6 +91,10 @@ class Config:
     """User name there; empty: nobody."""
     registry_password_file: Path | None = None
     """File with the password; TERRAFAIR_REGISTRY_PASSWORD goes before it."""
+    mlflow_url: str = ""
+    """MLflow tracking server that the metrics of jobs are passed on to; empty: they stay with the jobs."""
+    mlflow_token: str = ""
+    """Bearer token that is shown there."""
     github_url: str = ""
     """GitHub's REST address, https://api.github.com; empty: the platform's own forge stands in, and you review."""
     github_production: str = "ESA-EarthCODE/open-science-catalog-metadata"
@@ -139,6 +149,24 @@ class Config:
     """Address of a Dask scheduler whose workers see the job folders, for openEO; empty: threads of each job's own."""
     metrics: str = "operator"
     """Who may read `/metrics`: `operator` (a scraper with a personal token), or `open`: everybody who gets there."""
+    workspaces: str = "auto"
+    """`auto`: offered where the extra `workspaces` is installed; `no`."""
+    workspace_profiles: Mapping[str, Any] = field(default_factory=dict)
+    """Sizes of workspaces: name -> table of cores, memory_gb and title; empty: a small and a large one."""
+    workspace_hours: int = 12
+    """The longest time that a workspace is open, in hours."""
+    workspace_idle: int = 3600
+    """A workspace in which nothing happens for so many seconds is closed; its files stay."""
+    workspace_network: str = "public"
+    """What programs in workspaces reach beside the platform: `public`, the internet; `platform`, nothing."""
+    workspace_spawner: str = ""
+    """JupyterHub spawner that starts workspaces, e.g. `kubespawner.KubeSpawner`; empty: the platform's sandbox."""
+    workspace_options: Mapping[str, Any] = field(default_factory=dict)
+    """JupyterHub class -> table of its settings, e.g. KubeSpawner -> image, namespace."""
+    workspace_hub_url: str = ""
+    """Address at which servers on other machines find the hub; empty: they run on this machine."""
+    workspace_platform_url: str = ""
+    """Address at which workspaces on other machines find the platform."""
     demo: bool = True
     """Seed the demo catalogue, dataset and workflows at first start."""
 
@@ -203,9 +231,11 @@ _CHOICES = {
     "anonymous": ("auto", "operator", "visitor"),
     "archive_route": ("machine", "manual"),
     "metrics": ("operator", "open"),
+    "workspaces": ("auto", "no"),
+    "workspace_network": ("public", "platform"),
 }
 
-_WITHIN = {"web_workers": range(1, 65)}
+_WITHIN = {"web_workers": range(1, 65), "workspace_hours": range(1, 169), "workspace_idle": range(1, 10**7)}
 
 
 def _parse(name: str, kind: str, value: Any) -> Any:
@@ -237,13 +267,25 @@ def _convert(kind: str, value: Any) -> Any:
             raise TypeError(value)
         return dict(table)
     if "Mapping" in kind:
-        pairs = [pair.partition("=")[::2] for pair in value.split(",") if pair] if isinstance(value, str) else value
-        return dict(pairs)
+        return _pairs(value) if isinstance(value, str) else dict(value)
     if "bool" in kind:
         return value if isinstance(value, bool) else _boolean(value)
     if "int" in kind:
         return int(value)
     return str(value)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """`name=value,name=value`, or a JSON object of texts."""
+    if text.lstrip().startswith("{"):
+        table = json.loads(text)
+        if not all(isinstance(value, str) for value in table.values()):
+            raise TypeError(text)
+        return dict(table)
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if not all(name.strip() and sign for name, sign, _ in pairs):
+        raise ValueError(text)
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _path(value: str) -> Path:

@@ -1,6 +1,8 @@
 """Wires the development of workflows: checks, builds, releases; part of the composition root."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +17,17 @@ from terrafair.development.checks.check import Checks, Here, resolver
 from terrafair.development.checks.target import Get
 from terrafair.development.execute import Execution, Say
 from terrafair.development.images.registry import Registry
-from terrafair.development.links import Links, Push, pushed, verify
+from terrafair.development.links import Links, Push, Source, name_of, pushed, verify, wishes
 from terrafair.development.pipeline import Pipeline
+from terrafair.development.polling import Poller
 from terrafair.development.releases import Releases
 from terrafair.errors import TerrafairError
+from terrafair.execution.builtin import BUILD
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.remote.target import Connection, Target
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
+from terrafair.execution.job import JobRequest, Owner
 from terrafair.execution.jobs import Jobs
 from terrafair.publishing.credentials import secret
 from terrafair.workflows.workflow import WorkflowType
@@ -31,6 +36,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from terrafair.app import Parts
+
+BUILDS_KNOWN = 500
 
 
 def checks(parts: "Parts", *, solve: bool = True, reach: bool = True, second_opinion: bool = False) -> Checks:
@@ -98,15 +105,34 @@ def registry(parts: "Parts") -> Registry | None:
     return Registry(config.registry, config.registry_user, password)
 
 
-def install(app: "FastAPI", engine: sa.Engine, jobs: Jobs, all_jobs: Jobs) -> None:
-    """`/api/builds`, `/api/releases` and `/api/sources`."""
+def install(app: "FastAPI", parts: "Parts", engine: sa.Engine, jobs: Jobs, all_jobs: Jobs, stack: ExitStack) -> None:
+    """`/api/builds`, `/api/releases` and `/api/sources`; looks at linked repositories."""
+    linked, released = Links(engine), Releases(engine)
 
     def push(key: str, body: bytes, headers: Mapping[str, str], branch: str) -> Push | None:
         verify(key, body, headers)
         return pushed(orjson.loads(body), branch)
 
-    app.include_router(builds.router(jobs, all_jobs, Releases(engine), job_document))
-    app.include_router(builds.links(all_jobs, Links(engine), push))
+    def build(source: Source, asked: Push) -> str:
+        request = JobRequest(name_of(source.repository), BUILD, "", wishes(source, asked))
+        return all_jobs.submit(request, owner=Owner(source.project, source.author)).id
+
+    def built(source: Source, asked: Push) -> bool:
+        wanted = wishes(source, asked)
+        found = all_jobs.listing(subject=name_of(source.repository), limit=BUILDS_KNOWN)
+        return any(dict(job.request.inputs) == wanted for job in found if job.request.kind == BUILD)
+
+    def once(source: Source, asked: Push) -> str:
+        # A forge's call that came meanwhile has noted the same commit.
+        return build(source, asked) if linked.built(source.id, f"{asked.commit}{asked.version}"[:80]) else ""
+
+    app.include_router(builds.router(jobs, all_jobs, released, job_document))
+    app.include_router(builds.links(linked, push, build, parts.repositories.admit))
+    if parts.seat == 0 and parts.config.sources_minutes:
+        opened = partial(parts.repositories.open, refresh=True)
+        poller = Poller(linked, opened, built, once, 60.0 * parts.config.sources_minutes)
+        stack.callback(poller.stop)
+        poller.start()
 
 
 def _objects(parts: "Parts") -> Any:

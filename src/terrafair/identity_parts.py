@@ -127,11 +127,11 @@ def install(
     app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine), interrupted=keeper, **rates)
     if parts.seat > 0:
         return
-    _beside(stack, "days", partial(_keep_days, identity.allocations, storage(parts, engine)))
-    _beside(stack, "bucket keys", partial(buckets.sweeping, Version(engine).now))
+    beside(stack, "days", partial(_keep_days, identity.allocations, storage(parts, engine)))
+    beside(stack, "bucket keys", partial(buckets.sweeping, Version(engine).now))
 
 
-def _beside(stack: ExitStack, name: str, work: Callable[[threading.Event], None]) -> None:
+def beside(stack: ExitStack, name: str, work: Callable[[threading.Event], None]) -> None:
     """Work beside the requests until the platform ends."""
     ended = threading.Event()
     thread = threading.Thread(target=work, args=(ended,), name=name, daemon=True)

@@ -10,8 +10,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from terrafair import __version__, development_parts, identity_parts, operations_parts, portal_parts
-from terrafair.api import catalogue, files, jobs, problems, publications, targets, tiles
+from terrafair import __version__, development_parts, identity_parts, operations_parts, portal_parts, workspaces_parts
+from terrafair.api import catalogue, files, jobs, problems, products, publications, targets, tiles
 from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
 from terrafair.api.features import openapi as features_openapi
@@ -69,9 +69,10 @@ def build(
     app.include_router(
         publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
     )
-    development_parts.install(app, services.engine, services.jobs, services.all_jobs)
+    development_parts.install(app, parts, services.engine, services.jobs, services.all_jobs, stack)
     _stac(parts, app, stack)
     frame = portal_parts.install(app, parts, services, publisher, forge, stack)
+    workspaces_parts.install(app, parts, services, frame, stack)
     _openeo(parts, app, services)
     operations_parts.install(app, parts, services.engine, stack, frame)
     app.add_middleware(CrossOrigin)
@@ -115,6 +116,7 @@ def _own(parts: "Parts", app: FastAPI, services: Services, stack: ExitStack) -> 
     app.include_router(catalogue.router(parts.catalogue, parts.resolver, services.verdicts))
     app.include_router(jobs.router(runs))
     app.include_router(files.router(runs))
+    app.include_router(products.router(parts.product, parts.stager, parts.objects, parts.admit))
     app.include_router(targets.router(parts.delegation, lambda name: parts.resolve(locate(JobRequest(name, "")))))
     stack.callback(parts.painters.close)
     cache = TileCache(parts.config.home / "tiles")

@@ -10,13 +10,15 @@ from terrafair import identity_parts
 from terrafair.api import problems
 from terrafair.api.shapes import resolution, verdict
 from terrafair.catalogue.records import Kind
+from terrafair.development.activity import Activity
+from terrafair.development.releases import Releases
 from terrafair.execution.job import State
 from terrafair.execution.levels import Ran, levels, ran
 from terrafair.execution.quote import Quotes
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.projects import Projects
 from terrafair.operations.doctor import Finding, examine
-from terrafair.portal import pages, publish, results_view
+from terrafair.portal import activity, pages, publish, results_view
 from terrafair.portal.administration import Works
 from terrafair.portal.backend import PortalBackend
 from terrafair.portal.kept import Kept
@@ -57,6 +59,25 @@ class Targets:
         return verdict(self.parts.delegation.delegate(self.parts.resolver.resolve(id, kind or None), name))
 
 
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """Processes that people deployed here, as the pages ask about what is published."""
+
+    processes: Any
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each with its verdict."""
+        return [verdict(found.resolution) | self._named(found) for found in self.processes.deployments()]
+
+    def explain(self, id: str) -> dict[str, Any]:  # noqa: A002 - the field's word
+        """What one comes down to; raises `NotFound`."""
+        found = self.processes.get(id)
+        return resolution(found.resolution) | self._named(found) | {"description": found.description}
+
+    def _named(self, found: Any) -> dict[str, Any]:
+        return {"id": found.id, "kind": "process", "title": found.title, "workflow": ""}
+
+
 @dataclass(slots=True)
 class Looked:
     """Looks at the machine's parts once a minute at the most."""
@@ -83,9 +104,16 @@ def install(
     warning = "" if parts.sandbox.isolated else f"Jobs run without isolation. {parts.sandbox.reason}"
     engine = services.engine
     allocations, kept = Allocations(engine), Kept(engine)
+    deployed = Deployed(services.processes)
+
+    def explain(id: str, kind: str) -> dict[str, Any]:  # noqa: A002
+        if kind == "process":
+            return deployed.explain(id)
+        return resolution(parts.resolver.resolve(id, kind or None))
+
     backend = PortalBackend(
-        services.verdicts.table,
-        lambda name, kind: resolution(parts.resolver.resolve(name, kind or None)),
+        lambda: [*services.verdicts.table(), *deployed.rows()],
+        explain,
         services.runs,
         Quotes(engine, identity_parts.budget(parts), allocations).ask,
         Targets(parts),
@@ -109,6 +137,7 @@ def install(
         forge.forge if forge else None,
     )
     app.include_router(publish.router(frame, publishing))
+    app.include_router(activity.router(frame, Activity(services.jobs, Releases(engine), services.processes)))
     identity_parts.install(app, parts, engine, _works(parts, services, sync), frame, kept, stack)
     app.mount("/static", pages.static())
     return frame

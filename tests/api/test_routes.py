@@ -20,6 +20,8 @@ from terrafair.identity.credits import MilliCredits
 from terrafair.identity.people import People
 from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.projects import Projects
+from terrafair.workspaces.store import Store as Workspaces
+from terrafair.workspaces.workspace import Seed, State, Workspace
 
 from .world import World
 
@@ -33,7 +35,9 @@ CLASSIFIED: dict[str, str] = {
     "/openeo/collections": JOB, "/api/projects": PROJECT, "/projects": PROJECT, "/api/communities": PROJECT,
     "/api/allocations": "{allocation}", "/admin/allocations": "{allocation}", "/processes": JOB, "/stac": JOB,
     "/features": JOB, "/records": JOB, "/find": JOB, "/run": JOB, "/api/experiments": JOB, "/api/targets": JOB,
-    "/account/sign-in": "local", "/api/builds": "own_flow", "/api/releases": "own_flow", "/api/sources": "{source}",
+    "/account/sign-in": "local", "/develop/workflows": "own_flow", "/api/builds": "own_flow",
+    "/api/releases": "own_flow", "/api/sources": "{source}",
+    "/api/workspaces": "{workspace}", "/develop/workspaces": "{workspace}", "/api/products": JOB,
 }  # fmt: skip
 """Beginning of a path -> whose thing its parameters are filled with."""
 PLAIN = {
@@ -51,6 +55,8 @@ TODAY = datetime.now(UTC).date().isoformat()
 BODIES: dict[str, dict[str, Any]] = {
     "/api/builds": {"name": "own_flow", "file": "s3://terrafair/x", "project": PROJECT},
     "/api/sources": {"repository": "https://git.example.org/a/b", "project": PROJECT},
+    "/api/workspaces": {"project": PROJECT},
+    "/develop/workspaces": {"project": PROJECT},
     "/api/s3/keys": {"project": PROJECT, "write": False},
     "/api/s3/links": {"project": PROJECT, "key": "x"},
     "/api/jobs": {"id": "x", "project": PROJECT},
@@ -80,6 +86,7 @@ WATCHED = (
     "openeo_jobs",
     "releases",
     "sources",
+    "workspaces",
 )
 
 
@@ -126,10 +133,14 @@ def adas(world: World) -> dict[str, str]:
     assert ada.put("/openeo/files/own.txt", content=CANARY.encode()).is_success
     Releases(world.engine).add(Release("own_flow", "1", PROJECT, world.ids["ada"], CANARY, "sha256:0", "", "own_flow"))
     source = Links(world.engine).add(f"https://git.example.org/{CANARY}", "main", PROJECT, world.ids["ada"])
+    with transaction(world.engine) as connection:
+        opened = Workspace("w-0123", world.ids["ada"], PROJECT, CANARY, 1, State.RUNNING, "2026", Seed("job", CANARY))
+        Workspaces(world.engine).add(connection, opened)
     invitation = projects.invite(people.actor(world.ids["ada"]), PROJECT, Role.VIEWER, email="cy@example.org")
     return {
         "job": world.job(), "batch": made.headers["openeo-identifier"], "token": token.id, "key": row["id"],
         "allocation": asked.id, "source": source.id, "ada": world.ids["ada"], "invitation": invitation,
+        "workspace": opened.id,
     }  # fmt: skip
 
 
@@ -163,7 +174,7 @@ def test_no_route_gives_or_changes_what_is_anothers(world: World, adas: dict[str
             for part in path.split("/")
         )
         body = json.loads(json.dumps(BODIES.get(path, {})).replace(JOB, adas["job"]))
-        form = path.startswith(("/account", "/projects", "/admin"))
+        form = path.startswith(("/develop", "/account", "/projects", "/admin"))
         options: dict[str, Any] = {"data" if form else "json": body} if method != "GET" else {}
         reply = client.request(method, filled, follow_redirects=False, **options)
         assert reply.status_code < 500 or reply.status_code in {501, 502, 503}, (method, filled, reply.text)

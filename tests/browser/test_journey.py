@@ -63,3 +63,26 @@ def test_without_javascript_a_search_and_a_form_work(plain: Any) -> None:
     assert page.locator("[name='in:min_clear']").input_value() == "many"
     plain.errors.clear()  # the browser notes the 400 of the form that came back
     assert page.locator("p.wrong").inner_text()
+
+
+READ_ONLY = [
+    "/find",
+    "/find/product/demo-ndvi-composite",
+    "/find/theme/land",
+    "/develop",
+    "/run",
+    "/results",
+    "/publish",
+]
+
+
+@pytest.mark.parametrize("path", [*READ_ONLY, "/publish", "/jobs/compare", "/status", "/projects", "/account/sign-in"])
+def test_every_page_is_complete_without_javascript(plain: Any, path: str) -> None:
+    """Title, heading, where one is, ways on; no button that only a script would answer."""
+    plain.open(path)
+    page = plain.page
+    assert page.locator("h1").count() == 1 and page.title().endswith(" · terrafair")
+    if path.count("/") > 2:
+        assert page.get_by_role("navigation", name="Breadcrumbs").count() == 1
+    assert page.get_by_role("navigation", name="Main").get_by_role("link").count() == 5
+    assert page.locator("button:visible").evaluate_all("all => all.filter((each) => !each.form).length") == 0

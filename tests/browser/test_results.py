@@ -9,6 +9,7 @@ import pytest
 
 from .. import planted
 from ..conftest import Platform
+from .conftest import accessible
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [
@@ -167,7 +168,9 @@ def test_without_scripts_the_content_is_there(planted_jobs: tuple[str, str, str]
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_no_page_is_wider_than_its_window(planted_jobs: tuple[str, str, str], browser: Any, width: int) -> None:
+def test_no_page_is_wider_than_its_window_and_all_are_accessible(
+    planted_jobs: tuple[str, str, str], browser: Any, width: int
+) -> None:
     url, job, _ = planted_jobs
     context = browser.new_context(viewport={"width": width, "height": 900})
     page = context.new_page()
@@ -175,4 +178,5 @@ def test_no_page_is_wider_than_its_window(planted_jobs: tuple[str, str, str], br
         page.goto(f"{url}/results/{job}/view{path}")
         page.wait_for_timeout(500)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        accessible(page)
     context.close()

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from terrafair.database import migrate, open_engine
-from terrafair.development.links import Links, Push, pushed, verify
+from terrafair.development.links import Links, Push, Source, pushed, verify, wishes
+from terrafair.development.polling import Poller
 from terrafair.development.releases import Release, Releases
-from terrafair.errors import Conflict, InvalidInput, NotFound, Refused
+from terrafair.errors import Conflict, InvalidInput, NotFound, Refused, Unreachable
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -84,3 +85,44 @@ def test_a_version_never_changes_and_a_name_has_one_project(tmp_path: Path) -> N
     with pytest.raises(NotFound, match=r"no release water 3\.0\.0"):
         releases.get("water", "3.0.0")
     engine.dispose()
+
+
+class Forge:
+    """A repository of which the test says how it is now."""
+
+    def __init__(self) -> None:
+        self.head, self.found = COMMIT, dict[str, str]()
+
+    def resolve(self, reference: str = "") -> str:
+        assert reference == "main"
+        if not self.head:
+            raise Unreachable("The forge does not answer.")
+        return self.head
+
+    def tags(self) -> dict[str, str]:
+        return self.found
+
+
+def test_looking_finds_what_a_forge_did_not_tell(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/platform.db")
+    migrate(engine)
+    links, forge = Links(engine), Forge()
+    source = links.add("https://example.org/ada/water", "main", "project", "person")
+    asked: list[Push] = []
+
+    def build(_: Source, push: Push) -> str:
+        asked.append(push)
+        return f"job-{len(asked)}"
+
+    poller = Poller(links, lambda _: forge, lambda _, push: push in asked, build, 60)
+    assert poller.look() == ["job-1"]
+    assert poller.look() == []
+    forge.found = {"v0.9.0": "a" * 40, "v0.10.0": "b" * 40, "nightly": "c" * 40, "v0.2.0": "d" * 40}
+    assert poller.look() == ["job-2"]
+    assert asked[-1] == Push("b" * 40, "0.10.0")
+    assert wishes(source, asked[-1])["release"]
+    forge.head = ""
+    assert poller.look() == []
+    forge.head = "e" * 40
+    assert poller.look() == ["job-3"]
+    assert asked[-1] == Push("e" * 40)

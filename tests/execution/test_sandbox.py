@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from terrafair.errors import Refused
+from terrafair.errors import Refused, WorkflowFailed
+from terrafair.execution import seccomp
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.sandbox import Sandbox, probe, safe_files
 from terrafair.execution.task import JobFolder
+from terrafair.execution.trees import wipe
 
 Inside = Callable[..., Any]
 TRY = """
@@ -279,6 +281,48 @@ print(json.dumps([root("mount -o remount,rw,bind /usr && touch /usr/written"), r
     assert not (folder.application / "x").exists()
 
 
+def test_calls_that_no_computation_needs_are_refused(inside: Inside, sandbox: Sandbox) -> None:
+    """Beside namespaces: a tmpfs of its own, or memory without a process, would be memory that no limit counts."""
+    if sandbox.filter is None:
+        pytest.skip(sandbox.reason)
+    script = """
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *values):
+    ctypes.set_errno(0)
+    done = libc.syscall(number, *values)
+    return "done" if done >= 0 else errno.errorcode[ctypes.get_errno()]
+NEW_USER = 0x10000000
+print(json.dumps({
+    "unshare": call(272, NEW_USER), "clone": call(56, NEW_USER | 17, 0, 0, 0, 0), "clone3": call(435, 0, 0),
+    "mount": call(165, b"x", b"/tmp", b"tmpfs", 0, 0), "keyctl": call(250, 0, -3, 1), "bpf": call(321, 0, 0, 0),
+    "shmget": call(29, 0, 1 << 20, 0o1600), "io_uring": call(425, 1, 0), "secret": call(447, 0),
+    "other names": call(0x40000000 + 39), "mine": call(39) }))
+"""
+    if os.uname().machine != "x86_64":
+        pytest.skip("the numbers of this test are x86-64's")
+    found = inside(script)
+    assert found.pop("mine") == "done"
+    assert set(found.values()) == {"EPERM", "ENOSYS"}, found
+    assert {name for name, how in found.items() if how == "ENOSYS"} == {
+        "clone3", "shmget", "io_uring", "secret", "other names",
+    }  # fmt: skip
+    # What programs do all day: threads, processes, pipes, locks, memory as a file.
+    usual = """
+import multiprocessing.pool, threading, tempfile
+threading.Thread(target=print, args=("",), daemon=True)
+with multiprocessing.pool.ThreadPool(2) as pool:
+    squares = pool.map(lambda n: n * n, range(3))
+os.close(os.memfd_create("m"))
+print(json.dumps([squares, subprocess.run(["true"]).returncode, len(multiprocessing.get_all_start_methods())]))
+"""
+    assert inside(usual) == [[0, 1, 4], 0, 3]
+
+
+def test_a_machine_whose_calls_are_not_known_has_no_filter() -> None:
+    assert seccomp.program("sparc64") == b""
+    assert len(seccomp.program("aarch64")) % 8 == 0
+
+
 def test_processes_of_the_host_are_out_of_reach(inside: Inside) -> None:
     host = subprocess.Popen(["sleep", "617"])
     script = """
@@ -405,6 +449,22 @@ print(json.dumps([hard, attempt((outputs / "one").read_text), attempt(lambda: (o
     owner = (home / "platform.db").stat().st_uid
     sandbox.make_ready(command(folder, ""))
     assert (home / "platform.db").stat().st_uid == owner
+
+
+def test_folders_without_end_are_told_and_removed(inside: Inside, folder: JobFolder) -> None:
+    """Deeper than Python's own walk and removal can follow, and longer than a path may be."""
+    script = """
+os.chdir(sys.argv[1])
+for _ in range(3000):
+    os.mkdir("a" * 20)
+    os.chdir("a" * 20)
+print(json.dumps("done"))
+"""
+    assert inside(script, folder.outputs) == "done"
+    with pytest.raises(WorkflowFailed, match="more than 100 deep"):
+        list(safe_files(folder.outputs))
+    wipe(folder.outputs)
+    assert not folder.outputs.exists()
 
 
 def test_probing(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,9 @@ def start(tmp_path: Path) -> Callable[..., Supervised]:
             "seconds": 60,
             "memory": 2**33,
             "processes": 100,
+            "disk": 2**30,
+            "files": 10**5,
+            "writable": [str(tmp_path)],
             "limits": {"RLIMIT_CORE": 0},
             "attempt": 3,
             "log": str(tmp_path / "log.jsonl"),
@@ -169,6 +172,48 @@ def test_file_size_limit(start: Start, tmp_path: Path) -> None:
     end = start("open('big', 'wb').write(b'x' * 10**6)", limits={"RLIMIT_FSIZE": 1000}).end()
     assert end["code"] != 0 or end["signal"] == signal.SIGXFSZ
     assert (tmp_path / "big").stat().st_size <= 1000
+
+
+FILL = {
+    "one file": "f = open('big', 'wb')\nwhile True: f.write(b'x' * 2**16); f.flush(); time.sleep(0.001)",
+    "many files": "for n in range(10**6): open(str(n), 'wb').write(b'x' * 2**16); time.sleep(0.001)",
+    "folders in folders": "while True: os.mkdir('d'); os.chdir('d'); open('f', 'wb').write(b'x' * 2**18)",
+    "a closed folder": "os.mkdir('d'); os.chdir('d'); os.chmod('.', 0o300)\n"
+    "for n in range(10**6): open(str(n), 'wb').write(b'x' * 2**16); time.sleep(0.001)",
+    "a deleted file": "f = open('big', 'wb'); os.unlink('big')\n"
+    "while True: f.write(b'x' * 2**16); f.flush(); time.sleep(0.001)",
+    "memory as a file": "f = os.memfd_create('m')\nwhile True: os.write(f, b'x' * 2**16); time.sleep(0.001)",
+}
+
+
+@pytest.mark.parametrize("way", FILL)
+def test_the_disk_is_not_filled(start: Start, tmp_path: Path, way: str) -> None:
+    """Neither by one file nor by many; far below what one file may have."""
+    end = start("import os, time\n" + FILL[way], disk=10 * 2**20, limits={"RLIMIT_FSIZE": 2**30}).end()
+    assert (end["ended"], end["signal"]) == ("disk", signal.SIGKILL)
+    assert end["seconds"] < 5
+
+
+def test_files_are_counted(start: Start) -> None:
+    end = start("import os\nfor n in range(10**6): os.mkdir(str(n))", files=2000).end()
+    assert end["ended"] == "files"
+    assert end["seconds"] < 5
+
+
+def test_what_is_within_the_limit_of_the_disk_goes_on(start: Start) -> None:
+    """Names of one file count its bytes once, and what has been deleted makes room; holes take none."""
+    script = """
+import os, time
+open("one", "wb").write(b"x" * 8 * 2**20)
+for n in range(50): os.link("one", f"name-{n}")
+with open("sparse", "wb") as file: file.truncate(2**30)
+for n in range(20):
+    open("part", "wb").write(b"x" * 2**20)
+    os.unlink("part")
+    time.sleep(0.05)
+"""
+    end = start(script, disk=12 * 2**20, limits={"RLIMIT_FSIZE": 2**31}).end()
+    assert (end["ended"], end["code"]) == ("exited", 0)
 
 
 def test_cpu_seconds_of_ended_children_count(start: Start) -> None:

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
+import nbformat
 import pytest
 
 from .conftest import Planted
@@ -153,3 +154,22 @@ def test_an_answer_from_the_cache_is_the_same(results: Planted) -> None:
         assert first.headers["etag"] == again.headers["etag"] and first.headers["content-type"] == "image/png"
     beside = results.web.get(f"/tiles/jobs/{results.good}/outputs/ndvi.tif/9/0/0.png")
     assert beside.headers["x-tile-note"] == "The data does not reach here."
+
+
+@pytest.mark.parametrize(("file", "opened"), [("", ""), ("outputs/sst.zarr", "open_zarr"), ("outputs/report.pdf", "")])
+def test_a_notebook_that_opens_the_results(results: Planted, file: str, opened: str) -> None:
+    reply = results.web.get(f"/results/{results.good}/notebook", params={"file": file} if file else {})
+    assert reply.headers["content-type"].startswith("application/x-ipynb+json")
+    assert "attachment" in reply.headers["content-disposition"]
+    notebook = nbformat.reads(reply.text, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    for source in code:
+        compile(source, "cell", "exec")
+    assert results.good in code[0] and (opened in code[-1] if opened else len(code) == 1)
+    assert f"/results/{results.good}/notebook" in results.page(f"/results/{results.good}/view")
+
+
+def test_a_notebook_of_what_is_not_there(results: Planted) -> None:
+    assert results.web.get(f"/results/{results.good}/notebook", params={"file": "outputs/none"}).status_code == 404
+    assert results.web.get("/results/none/notebook").status_code == 404

@@ -423,3 +423,28 @@ def test_files_that_are_no_workflow(site: Site, content: bytes) -> None:
     found = site.resolver().resolve_file(content, "g.json")
     assert codes(found) == ["application-unreadable"]
     assert found.reasons[0].remedy
+
+
+def test_a_model_with_its_inputs_and_environment(site: Site) -> None:
+    site.workflow(("application", "https://x.example/m/MLmodel"), ("environment", "./requirements.txt"))
+    site.file("workflows/flow/requirements.txt", "onnxruntime==1.20.1\n")
+    columns = '[{"name": "red", "type": "float"}, {"name": "nir", "type": "float"}]'
+    document = {"flavors": {"onnx": {"data": "model.onnx"}}, "signature": {"inputs": columns}}
+    site.documents["https://x.example/m/MLmodel"] = json.dumps(document).encode()
+    found = site.resolve("flow")
+    assert found.executable, found.reasons
+    assert found.type is WorkflowType.MLFLOW
+    asked = {spec.name: spec for spec in found.inputs}
+    assert asked["stac"].required
+    assert asked["bands"].default == ["red", "nir"]
+    assert found.environment.requirements == ("onnxruntime==1.20.1",)
+
+
+def test_a_model_in_a_repository(site: Site) -> None:
+    document = {"flavors": {"onnx": {"data": "model.onnx"}}, "signature": {"inputs": '[{"name": "a"}]'}}
+    commit = site.repository("model", {"src/model/MLmodel": json.dumps(document), "src/model/model.onnx": "x"})
+    site.workflow(("application", f"https://forge.example/o/model/-/blob/{commit}/src/model/MLmodel"))
+    found = site.resolve("flow")
+    assert found.executable, found.reasons
+    assert found.application is not None
+    assert found.application.location.path == "src/model/MLmodel"

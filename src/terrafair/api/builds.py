@@ -1,6 +1,5 @@
 """Routes about development: builds, releases, linked repositories."""
 
-import re
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any, Protocol
@@ -82,6 +81,8 @@ class Sources(Protocol):
         ...
 
 
+Build = Callable[[Any, Any], str]
+"""Linked repository and what is asked for -> id of the job."""
 Push = Callable[[str, bytes, Mapping[str, str], str], Any]
 """Secret, body, headers and branch -> what is to be built; raises `Refused` for a wrong signature."""
 
@@ -141,8 +142,8 @@ def router(jobs: Jobs, all_jobs: Jobs, register: Register, shape: Callable[[Job]
     return routes
 
 
-def links(all_jobs: Jobs, sources: Sources, push: Push) -> APIRouter:
-    """`/api/sources`; the builds that a push starts are the linking person's."""
+def links(sources: Sources, push: Push, order_build: Build, admit: Callable[[str], None]) -> APIRouter:
+    """`/api/sources`; the builds that a push starts are the linking person's; `admit` knows addresses by sight."""
     routes = APIRouter(prefix="/api", tags=["development"])
 
     @routes.get("/sources")
@@ -154,8 +155,7 @@ def links(all_jobs: Jobs, sources: Sources, push: Push) -> APIRouter:
     @routes.post("/sources", status_code=201)
     def link(order: Link) -> Document:
         """Link a repository; the answer holds the secret for the forge's webhook, this once."""
-        if not re.fullmatch(r"https://[^\s@]+", order.repository):
-            raise InvalidInput(f"{order.repository!r} is no https address.", remedy="Link https://HOST/OWNER/NAME.")
+        admit(order.repository)
         owner = _owner(order.project)
         source = sources.add(order.repository, order.branch, owner.project, owner.author)
         return {**source.document(), "secret": source.secret, "hook": f"/api/sources/{source.id}/hook"}
@@ -178,11 +178,7 @@ def links(all_jobs: Jobs, sources: Sources, push: Push) -> APIRouter:
             raise InvalidInput("The call's body is no JSON.", where="body") from None
         if asked is None or not sources.built(id, f"{asked.commit}{asked.version}"[:80]):
             return {"build": None}
-        name = source.repository.rstrip("/").removesuffix(".git").rpartition("/")[2][:62]
-        wishes = {"repository": source.repository, "reference": asked.commit}
-        wishes |= {"version": asked.version, "release": True} if asked.version else {}
-        job = all_jobs.submit(JobRequest(name, BUILD, "", wishes), owner=Owner(source.project, source.author))
-        return {"build": job.id}
+        return {"build": order_build(source, asked)}
 
     return routes
 

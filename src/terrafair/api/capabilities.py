@@ -39,7 +39,7 @@ WORKFLOWS: Mapping[str, Mapping[str, Any]] = {
         "title": "MLflow model",
         "mediaTypes": [],
         "standards": ["MLflow 2"],
-        "software": ("mlflow-skinny",),
+        "software": ("onnxruntime",),
     },
 }
 DATA = (
@@ -105,6 +105,8 @@ class Capabilities:
                 "jobSeconds": self.limits.seconds,
                 "jobMemoryBytes": self.limits.memory,
                 "jobFileBytes": self.limits.file_size,
+                "jobDiskBytes": self.limits.disk,
+                "jobFiles": self.limits.files,
                 "jobProcesses": self.limits.processes,
                 "jobsAtOnce": self.workers,
                 "requestBytes": self.body,

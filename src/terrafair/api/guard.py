@@ -29,7 +29,7 @@ BODY_LIMIT = 16 * 2**20
 """Bytes of one request; what is larger is uploaded as a file and named by its address."""
 DEPTH_LIMIT = 100
 """Levels of objects and lists in one JSON body."""
-STREAMED = ("/api/uploads", "/openeo/files/", "/run/")
+STREAMED = ("/api/uploads", "/openeo/files/", "/run/", "/workspaces/")
 """Routes that take files of any size and read them as they come."""
 _TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

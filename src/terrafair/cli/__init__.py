@@ -34,6 +34,7 @@ VERBS = {
     "processes": ("processes", "deploy", "undeploy", "capabilities", "targets"),
     "publish": ("publish", "publications"),
     "data": ("convert", "describe"),
+    "fetch": ("data",),
     "develop": ("new", "check", "build", "release", "releases"),
     "platform": ("serve", "worker", "web-worker", "doctor"),
     "backup": ("backup",),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from terrafair.cli import credentials
+from terrafair import credentials
 from terrafair.cli.connection import connect
 from terrafair.cli.terminal import json_option, print_json, table
 from terrafair.config import load

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from terrafair.cli.credentials import token_for
 from terrafair.config import Config
+from terrafair.credentials import token_for
 from terrafair.errors import Unreachable
 
 if TYPE_CHECKING:

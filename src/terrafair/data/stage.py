@@ -12,6 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import orjson
 
 from terrafair.data.objects import ObjectStore, sha256_of
+from terrafair.data.selection import Selection, chosen_assets, selected
 from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
 from terrafair.web import Web
 
@@ -25,19 +26,6 @@ THREADS = 8
 MULTIHASH_SHA256 = "1220"
 TEXT_STARTS = (b"<VRTDataset", b"<?xml", b"<GDAL", b"<OGRVRT")
 """Documents that make GDAL open other files; none of them may pose as data."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which part of a STAC collection a job needs; empty fields do not restrict."""
-
-    bbox: tuple[float, float, float, float] | None = None
-    """West, south, east, north in degrees."""
-    start: str | None = None
-    """RFC 3339, inclusive; likewise the end."""
-    end: str | None = None
-    assets: tuple[str, ...] = ()
-    """Asset keys or band names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +98,18 @@ class Stager:
         (into / MARKER).touch()
         return path
 
+    def listed(self, reference: str) -> Iterator[tuple[dict[str, Any], str, str, dict[str, Any]]]:
+        """(item, key, address, asset) of all data of a STAC document, without bringing any of it.
+
+        A collection without items has its data in assets of its own.
+        """
+        document = self._document(reference)
+        found = list(_unique(self._items(reference, document))) or [(reference, document)]
+        for url, item in found:
+            for key, asset in chosen_assets(item, Selection()).items():
+                for href in list(_hrefs(asset))[:1]:
+                    yield item, key, _absolute(url, href), asset
+
     # Documents
 
     def _document(self, reference: str) -> dict[str, Any]:
@@ -175,7 +175,7 @@ class Stager:
         results = []
         for number, (url, item) in enumerate(items):
             assets = {}
-            for key, asset in _chosen_assets(item, selection).items():
+            for key, asset in chosen_assets(item, selection).items():
                 target = into / f"{number:04d}-{_flat(str(item.get('id', '')))}"
                 assets[key] = dict(asset)
                 wanted.append((url, assets[key], target))
@@ -256,58 +256,6 @@ class Stager:
 
     def _record(self, reference: str, place: Path) -> None:
         self.files.append(StagedFile(reference, place, place.stat().st_size, sha256_of(place)))
-
-
-def selected(item: dict[str, Any], selection: Selection) -> bool:
-    """Whether an item touches the wanted area and time."""
-    box = item.get("bbox")
-    if selection.bbox is not None and isinstance(box, list) and len(box) in {4, 6}:
-        west, south, east, north = (
-            (box[0], box[1], box[2], box[3]) if len(box) == 4 else (box[0], box[1], box[3], box[4])
-        )
-        left, bottom, right, top = selection.bbox
-        across = any(
-            one_west <= two_east and two_west <= one_east
-            for one_west, one_east in _spans(west, east)
-            for two_west, two_east in _spans(left, right)
-        )
-        if not across or south > top or north < bottom:
-            return False
-    properties = item.get("properties") or {}
-    start = properties.get("start_datetime") or properties.get("datetime")
-    end = properties.get("end_datetime") or properties.get("datetime")
-    # RFC 3339 texts in UTC sort as the instants do; a day without a time is a prefix of its instants.
-    if selection.start and end and str(end) < selection.start:
-        return False
-    return not (selection.end and start and str(start)[: len(selection.end)] > selection.end)
-
-
-def _spans(west: float, east: float) -> list[tuple[float, float]]:
-    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-
-
-def _chosen_assets(item: dict[str, Any], selection: Selection) -> dict[str, dict[str, Any]]:
-    assets = {key: asset for key, asset in (item.get("assets") or {}).items() if isinstance(asset, dict)}
-    if not selection.assets:
-        return {key: asset for key, asset in assets.items() if _is_data(asset)} or assets
-    chosen = {
-        key: asset for key, asset in assets.items() if key in selection.assets or _bands(asset) & {*selection.assets}
-    }
-    if not chosen:
-        raise InvalidInput(
-            f"The item {item.get('id')!r} has none of the assets {', '.join(selection.assets)}.",
-            remedy=f"It has: {', '.join(assets)}.",
-        )
-    return chosen
-
-
-def _is_data(asset: dict[str, Any]) -> bool:
-    return not {"thumbnail", "overview", "metadata"} & set(asset.get("roles") or ())
-
-
-def _bands(asset: dict[str, Any]) -> set[str]:
-    found = (asset.get("bands") or []) + (asset.get("eo:bands") or [])
-    return {str(band[name]) for band in found for name in ("name", "common_name", "eo:common_name") if band.get(name)}
 
 
 def _hrefs(asset: dict[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from terrafair.errors import Cancelled, Problem, TimedOut, WorkflowFailed
 from terrafair.execution.command import Command
 from terrafair.execution.logs import Tail
-from terrafair.execution.process import Exit, Process
+from terrafair.execution.process import OVER, Exit, Process
 from terrafair.execution.sandbox import Sandbox
 
 Say = Callable[[str, str], None]
@@ -54,9 +54,9 @@ class Execution:
             pause = min(pause * 1.3, 0.1)
         while self._pass_on(tail, purpose):
             pass
-        if ended is None or ended.ended in {"lost", "memory", "processes"}:
-            why = {"memory": "It needed more memory than it may have.", "processes": "It started too many processes."}
-            raise WorkflowFailed(f"{purpose} failed.", why.get(ended.ended if ended else "", "Its process was lost."))
+        if ended is None or ended.ended in {"lost", *OVER}:
+            why = OVER.get(ended.ended if ended else "", "Its process was lost.")
+            raise WorkflowFailed(f"{purpose} failed.", why)
         if ended.ended == "cancelled" or self.cancelled():
             raise Cancelled("Cancelled.")
         if ended.ended == "timeout":

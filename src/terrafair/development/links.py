@@ -53,6 +53,17 @@ class Push:
     """Of a tag; empty: a push to the branch."""
 
 
+def name_of(repository: str) -> str:
+    """What the builds of a repository are listed under."""
+    return repository.rstrip("/").removesuffix(".git").rpartition("/")[2][:62]
+
+
+def wishes(source: Source, push: Push) -> dict[str, Any]:
+    """The inputs of the build that a push asks for."""
+    wanted: dict[str, Any] = {"repository": source.repository, "reference": push.commit}
+    return wanted | ({"version": push.version, "release": True} if push.version else {})
+
+
 class Links:
     """All linked repositories."""
 

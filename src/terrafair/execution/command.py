@@ -16,6 +16,10 @@ class Limits:
     processes: int = 512
     file_size: int = 20 * 1024**3
     """Bytes in one file."""
+    disk: int = 20 * 1024**3
+    """Bytes that all its files take on disk, deleted ones that it holds open included."""
+    files: int = 1_000_000
+    """Files and folders that it may leave on disk at a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,6 +290,7 @@ class Jobs:
             "steps": [step.document() for step in record.steps(job, logs.marks(self.log_file(id)))],
             "samples": [asdict(sample) for sample in taken],
             "usage": asdict(usage),
+            "tracked": record.tracked_runs(self.folder(id) / "tracked.json"),
             "cost": asdict(spending) if spending else None,
         }
 

@@ -15,6 +15,7 @@ import orjson
 
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import InvalidInput, NotFound, TerrafairError, TimedOut
+from terrafair.execution import tracked
 from terrafair.execution.command import Limits
 from terrafair.execution.comparison.child import order, read_answer
 from terrafair.execution.comparison.findings import Compared, LocalAsset, Match, Tolerance
@@ -28,6 +29,7 @@ LARGEST = 2 * 10**9
 SECONDS = 300.0
 PATIENCE = 60.0
 LOCK = "environment.txt"
+TRACKED = "tracked.json"
 CRATE = "ro-crate-metadata.json"
 DOCUMENT = 16 * 2**20
 Document = dict[str, Any]
@@ -76,7 +78,7 @@ class Pairing:
             "second": second.id,
             "inputs": _documents(rows(self._inputs(first), self._inputs(second))),
             "environment": _documents(rows(self._software(first), self._software(second))),
-            "metrics": _documents(rows(_metrics(first), _metrics(second))),
+            "metrics": _documents(rows(self._metrics(first), self._metrics(second))),
             "outputs": self._outputs(first, second, values=values),
         }
 
@@ -87,6 +89,18 @@ class Pairing:
         except (TerrafairError, ValueError, KeyError, TypeError, AttributeError):
             found = {}
         return found or {name: _text(value) for name, value in job.request.inputs.items()}
+
+    def _metrics(self, job: Job) -> dict[str, str]:
+        """What the run took, and the last values of what it tracked."""
+        found = _metrics(job)
+        try:
+            runs = tracked.read(orjson.loads(self._small(job, TRACKED)))
+        except (TerrafairError, ValueError):
+            return found
+        for run in runs:
+            prefix = f"{run.name}: " if len(runs) > 1 else ""
+            found |= {f"{prefix}{name}": f"{points[-1][1]:.6g}" for name, points in run.metrics.items() if points}
+        return found
 
     def _software(self, job: Job) -> dict[str, str]:
         """Package -> version, by the lock that the run has stored; with how it was started."""

@@ -22,13 +22,21 @@ LOCK_SECONDS = 2.0
 MARK = "TERRAFAIR_JOB"
 """Environment variable that every process of a job carries, with the job's folder as its value."""
 
+OVER = {
+    "memory": "It needed more memory than it may have.",
+    "processes": "It started more processes than it may.",
+    "disk": "It wrote more to disk than it may.",
+    "files": "It made more files than it may.",
+}
+"""Limits that a program can be ended for, in words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How the program ended; exit.json."""
 
     ended: str
-    """`exited`, `timeout`, `memory`, `processes`, `cancelled` or `lost`."""
+    """`exited`, `timeout`, `memory`, `processes`, `disk`, `files`, `cancelled` or `lost`."""
     code: int
     signal: int
     seconds: float
@@ -61,6 +69,9 @@ class Process:
             "seconds": limits.seconds,
             "memory": limits.memory,
             "processes": limits.processes,
+            "disk": limits.disk,
+            "files": limits.files,
+            "writable": [str(path) for path in command.writable],
             "limits": {"RLIMIT_FSIZE": limits.file_size, "RLIMIT_CORE": 0},
             "attempt": self._attempt,
             "log": str(self._folder / "log.jsonl"),

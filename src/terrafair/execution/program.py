@@ -1,7 +1,6 @@
 """A program of the platform's own that opens people's files: run to its end in the sandbox, its answer read."""
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -12,8 +11,9 @@ from typing import Any
 from terrafair.errors import TimedOut, WorkflowFailed
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.logs import last
-from terrafair.execution.process import Exit, Process
+from terrafair.execution.process import OVER, Exit, Process
 from terrafair.execution.sandbox import Sandbox
+from terrafair.execution.trees import wipe
 
 LIMITS = Limits(seconds=1800, memory=4 * 1024**3, processes=64)
 
@@ -37,7 +37,7 @@ class Program:
         process = Process(folder, 0)
         if folder.exists():
             process.end_leftovers()
-            shutil.rmtree(folder)
+            wipe(folder)
         place = folder / "place"
         place.mkdir(parents=True)
         asked, answer = place / "order.json", place / "answer.json"
@@ -76,7 +76,7 @@ def _wait(process: Process) -> Exit | None:
 def _reason(folder: Path, ended: Exit | None) -> str:
     if ended is None:
         return "Its process was killed from outside."
-    if ended.ended == "memory":
-        return "It needed more memory than it may have."
+    if ended.ended in OVER:
+        return OVER[ended.ended]
     said = last(folder / "log.jsonl", frozenset({"warning", "error"}), 2)
     return f"It said: {' / '.join(text[:300] for text in said)}" if said else f"It ended with {ended.code}."

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from terrafair.execution import tracked
 from terrafair.execution.job import ENDED, Job, State, Usage
 from terrafair.execution.logs import Line
 
@@ -118,6 +119,14 @@ def usage_so_far(job: Job, taken: tuple[Sample, ...]) -> Usage:
         return job.usage
     last = taken[-1]
     return job.usage.plus(Usage(last.second, last.cpu_seconds, max(each.memory for each in taken)))
+
+
+def tracked_runs(path: Path) -> list[dict[str, Any]]:
+    """What the program tracked, from the file that its packaging left; nothing before."""
+    try:
+        return [run.document() for run in tracked.read(json.loads(path.read_text("utf-8")))]
+    except (OSError, ValueError):
+        return []
 
 
 def _seconds(begun: str, ended: str) -> float:

@@ -4,7 +4,7 @@ jobs/JOB/
   collection.json  items/ITEM.json     STAC
   outputs/...                          the files
   application/...  environment.txt     what ran, and with which software
-  log.jsonl  prov.json  ro-crate-metadata.json
+  log.jsonl  tracked.json  prov.json  ro-crate-metadata.json
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from terrafair.data.description import DescribedFile, Description, Order
 from terrafair.data.facts import Facts
 from terrafair.data.objects import ObjectStore, sha256_of
 from terrafair.errors import Problem, TerrafairError, TimedOut, WorkflowFailed
-from terrafair.execution import logs
+from terrafair.execution import logs, tracked
 from terrafair.execution.changes import changed
 from terrafair.execution.crate import METADATA, crate
 from terrafair.execution.job import Asset, Job, Results, Usage
@@ -32,10 +32,12 @@ from terrafair.execution.prov import prov
 from terrafair.execution.provenance import Platform, Run, RunFile, application_name, gather, lock_of
 from terrafair.execution.sandbox import Sandbox, safe_files
 from terrafair.execution.task import JobFolder, Outcome
+from terrafair.execution.tracking_server import TrackingServer
 from terrafair.workflows.workflow import Resolution
 
 THREADS = 8
 OUTPUTS = "outputs"
+TRACKED = "tracked.json"
 STAC_TYPES = {"collection.json": "application/json"}
 ITEM_TYPE = "application/geo+json"
 _AREAS = ("bbox", "spatial_extent", "aoi")
@@ -49,6 +51,8 @@ class Packager:
     objects: ObjectStore
     sandbox: Sandbox
     platform: Platform
+    server: TrackingServer | None = None
+    """Where metrics go besides the job."""
 
     def package(self, job: Job, resolution: Resolution, folder: JobFolder, outcome: Outcome, usage: Usage) -> Results:
         """Store everything below `jobs/JOB`, the crate last: where it is, the result is whole."""
@@ -69,6 +73,12 @@ class Packager:
         log = folder.path / "log.jsonl"
         if log.is_file():
             package.add("log.jsonl", log.read_bytes(), "application/jsonl", "The run's log, one JSON document a line.")
+        if runs := tracked.read(outcome.details.get("tracked")):
+            content = orjson.dumps([each.document() for each in runs])
+            (folder.path / TRACKED).write_bytes(content)
+            about = "Parameters and metrics that the program tracked with MLflow."
+            package.add(TRACKED, content, "application/json", about)
+            self._pass_on(job, runs, folder)
         run = replace(run, traces=tuple(package.traces))
         package.put("prov.json", orjson.dumps(prov(run)), "application/json")
         package.put(METADATA, orjson.dumps(crate(run), option=orjson.OPT_INDENT_2), "application/ld+json")
@@ -100,6 +110,13 @@ class Packager:
             logs.say(folder.path / "log.jsonl", str(remark), "warning")
         shutil.rmtree(folder.path / "describe", ignore_errors=True)
         return found
+
+    def _pass_on(self, job: Job, runs: list[tracked.TrackedRun], folder: JobFolder) -> None:
+        if self.server:
+            try:
+                self.server.publish(job, runs)
+            except TerrafairError as fault:
+                logs.say(folder.path / "log.jsonl", str(fault), "warning")
 
     def _store_outputs(self, prefix: str, folder: JobFolder) -> None:
         def put(path: Path) -> None:

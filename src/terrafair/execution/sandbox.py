@@ -11,11 +11,13 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from terrafair.errors import Refused
+from terrafair.execution import seccomp
 from terrafair.execution.command import Command
+from terrafair.execution.trees import walk
 
 USERS = range(60_700, 61_100)
 """Numbers that no distribution gives out; the users that jobs run as when the platform is root. Each job has its own,
@@ -40,6 +42,8 @@ class Sandbox:
     """Path of bwrap."""
     identity: Path | None = None
     """Folder with the passwd and group files that the program sees."""
+    filter: Path | None = None
+    """File with the filter of system calls."""
 
     @property
     def drops_user(self) -> bool:
@@ -51,7 +55,7 @@ class Sandbox:
         if not (self.isolated and command.isolated):
             return list(command.arguments)
         return [
-            self.program,
+            *self._filtered(),
             *self._binds(command),
             *self._namespaces(command),
             "--",
@@ -118,6 +122,12 @@ class Sandbox:
             found += ["--bind", str(path), str(path)]
         return [*found, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(command.directory)]
 
+    def _filtered(self) -> list[str]:
+        if self.filter is None:
+            return [self.program]
+        # bwrap takes the filter by descriptor. A shell opens it, so that whoever starts this line need not.
+        return ["/bin/sh", "-c", 'exec "$@" 9<"$0"', str(self.filter), self.program, "--seccomp", "9"]
+
     def _namespaces(self, command: Command) -> list[str]:
         root = os.geteuid() == 0
         found = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "job"]
@@ -129,7 +139,7 @@ class Sandbox:
     def _dropped(self, command: Command) -> list[str]:
         # Set in here: the kernel counts a user's processes for each user namespace on its own, and outside of this one
         # a limit would hit the person's other programs.
-        limit = ["/usr/bin/prlimit", f"--nproc={command.limits.processes}"]
+        limit = ["/usr/bin/prlimit", f"--nproc={command.limits.processes}", "--core=0"]
         if os.geteuid() != 0:
             return limit
         user = str(_user(command))
@@ -147,10 +157,9 @@ def safe_files(outputs: Path) -> Iterator[Path]:
     Links are followed to plain files inside the folder only; links to folders, pipes, sockets and devices are left out.
     """
     root = outputs.resolve()
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
+    for folder, names in walk(root):
+        for name in names:
+            path = folder / name
             try:
                 real = path.resolve(strict=True)
                 if real.is_relative_to(root) and stat.S_ISREG(real.lstat().st_mode):
@@ -170,10 +179,14 @@ def probe(home: Path, wish: str) -> Sandbox:
     program = shutil.which("bwrap")
     reason = "bubblewrap is not installed (apt install bubblewrap)."
     if program:
-        sandbox = Sandbox(True, "bubblewrap", program, _identity(home))
-        reason = _try(sandbox, home)
+        plain = Sandbox(True, "bubblewrap, without a filter of system calls", program, _identity(home))
+        if filtered := _filter(home):
+            sandbox = replace(plain, reason="bubblewrap", filter=filtered)
+            if not _try(sandbox, home):
+                return sandbox
+        reason = _try(plain, home)
         if not reason:
-            return sandbox
+            return plain
     if wish == "require":
         raise Refused("Isolation is required and does not work.", reason, "Mend it, or set isolation = auto.")
     return Sandbox(isolated=False, reason=reason)
@@ -217,6 +230,16 @@ def _identity(home: Path) -> Path:
         partial.chmod(0o644)
         partial.replace(folder / name)
     return folder
+
+
+def _filter(home: Path) -> Path | None:
+    content = seccomp.program()
+    path = home.absolute() / "sandbox" / "seccomp.bpf"
+    if content:
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(content)
+        partial.replace(path)
+    return path if content else None
 
 
 def _user(command: Command) -> int:

@@ -15,8 +15,10 @@ import os
 import resource
 import select
 import signal
+import stat
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 LOG_BYTES = 50 * 2**20
@@ -26,6 +28,9 @@ HELD_BYTES = 2**20
 SAMPLE_SECONDS = 0.25
 GRACE_SECONDS = 3.0
 FORCE_SECONDS = 20.0
+WALK_SECONDS = 0.02
+"""The tree of files is looked through in pieces of so long, since the memory has to be watched meanwhile."""
+BLOCK = 512
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -181,6 +186,100 @@ class Tree:
             time.sleep(0.01)
 
 
+class Scratch:
+    """What the program has on disk: all below the folders that it may write, and deleted files that it holds open.
+
+    Looked at again and again, a piece at a time; over a limit it is as soon as so much has been seen.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self._folders, self._disk, self._files = spec["writable"], spec["disk"], spec["files"]
+        self._walk: Iterator[tuple[int, int]] = iter(())
+        self._bytes = self._names = 0
+        self._worked, self._next = 0.0, 0.05
+
+    def over(self, second: float) -> str:
+        """Look on for a moment; gives the limit that is exceeded, else nothing."""
+        if second < self._next:
+            return ""
+        begun = time.monotonic()
+        for size, names in self._walk:
+            self._bytes += size
+            self._names += names
+            if self._bytes > self._disk:
+                return "disk"
+            if self._names > self._files:
+                return "files"
+            if time.monotonic() - begun > WALK_SECONDS:
+                self._worked += time.monotonic() - begun
+                return ""
+        # Through. Never more than a tenth of one core's time.
+        self._next = second + max(SAMPLE_SECONDS, 10 * (self._worked + time.monotonic() - begun))
+        self._walk, self._bytes, self._names, self._worked = self._look(), 0, 0, 0.0
+        return ""
+
+    def _look(self) -> Iterator[tuple[int, int]]:
+        """Bytes on disk and number of each thing."""
+        linked: set[tuple[int, int]] = set()
+        waiting = list(self._folders)
+        while waiting:
+            folder = waiting.pop()
+            for entry in _entries(folder):
+                try:
+                    state = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(state.st_mode):
+                        waiting.append(entry.path)
+                    elif state.st_nlink > 1:
+                        if (state.st_ino, state.st_dev) in linked:
+                            yield 0, 1
+                            continue
+                        linked.add((state.st_ino, state.st_dev))
+                except OSError:
+                    # Gone meanwhile.
+                    continue
+                yield state.st_blocks * BLOCK, 1
+        for size in _deleted(linked):
+            yield size, 1
+
+
+def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
+    """What lies in a folder; one that the program has closed to its own user is opened again."""
+    for closed in (False, True):
+        try:
+            if closed:
+                # By descriptor: a link that takes the folder's place meanwhile must not lead to another.
+                opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+                try:
+                    os.chmod(f"/proc/self/fd/{opened}", 0o700)
+                finally:
+                    os.close(opened)
+            with os.scandir(folder) as found:
+                yield from found
+        except PermissionError:
+            continue
+        except OSError:
+            return
+        return
+
+
+def _deleted(linked: set[tuple[int, int]]) -> Iterator[int]:
+    """Bytes of each file without a name that the program's processes hold open: on disk, or in memory (memfd)."""
+    for pid in _descendants():
+        folder = f"/proc/{pid}/fd"
+        try:
+            names = os.listdir(folder)
+        except OSError:
+            continue
+        for name in names:
+            try:
+                state = os.stat(f"{folder}/{name}")
+            except OSError:
+                continue
+            if stat.S_ISREG(state.st_mode) and not state.st_nlink and (state.st_ino, state.st_dev) not in linked:
+                linked.add((state.st_ino, state.st_dev))
+                yield state.st_blocks * BLOCK
+
+
 def _signal(pids: set[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -288,6 +387,7 @@ class Watch:
         self._spec = spec
         self._tree = tree
         self._samples = Samples(spec["usage"])
+        self._scratch = Scratch(spec)
         self._begun = time.monotonic()
         self._next = 0.02
         self._stop = False
@@ -308,6 +408,8 @@ class Watch:
         begun = self.seconds
         if begun > self._spec["seconds"]:
             return "timeout"
+        if over := self._scratch.over(begun):
+            return over
         if begun < self._next:
             return ""
         memory = self._tree.sample()
@@ -340,7 +442,7 @@ def run(spec: Spec) -> dict[str, Any]:
         # What the program has left behind may be tidying up (podman's monitor).
         tree.end(patience=0.5, grace=1.0)
     else:
-        tree.end(grace=0.0 if ended in ("memory", "processes") else GRACE_SECONDS)
+        tree.end(grace=0.0 if ended in ("memory", "processes", "disk", "files") else GRACE_SECONDS)
     while streams and (found := select.select(list(streams), [], [], 0)[0]):
         for ready in found:
             _pass_on(ready, streams)

@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -44,6 +43,7 @@ from terrafair.execution.logs import Tail
 from terrafair.execution.process import Exit, Process
 from terrafair.execution.sandbox import Sandbox
 from terrafair.execution.task import JobFolder, Outcome
+from terrafair.execution.trees import wipe
 from terrafair.identity.asking import PLATFORM, Asker, asking
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
@@ -206,7 +206,7 @@ class Runner:
         """Resolve, check, stage and launch; only the launch cannot be repeated."""
         process.end_leftovers()
         for stale in (folder.application, folder.inputs, folder.work, folder.outputs):
-            shutil.rmtree(stale, ignore_errors=True)
+            wipe(stale)
         folder.create()
         self._say(job, f"Reading {job.request.kind} {job.request.subject}.", step="read")
         resolution = self.resolve(job)
@@ -286,6 +286,16 @@ class Runner:
                 f"The job started more than its limit of {self.limits.processes} processes.",
                 remedy="Let it start fewer at a time.",
             )
+        elif ended.ended == "disk":
+            error = WorkflowFailed(
+                f"The job wrote more than its limit of {self.limits.disk / 2**30:.1f} GiB to disk.",
+                remedy="Give it less to do at a time, or let it delete what it no longer needs.",
+            )
+        elif ended.ended == "files":
+            error = WorkflowFailed(
+                f"The job made more than its limit of {self.limits.files} files.",
+                remedy="Let it write fewer, larger ones: larger chunks, archives.",
+            )
         elif folder.outcome.is_file() and not folder.outcome.is_symlink():
             if folder.outcome.stat().st_size > OUTCOME_BYTES:
                 raise WorkflowFailed("The program's account of itself (work/outcome.json) is huge.")
@@ -337,7 +347,7 @@ class Runner:
             return
         folder = JobFolder(self.jobs.folder(job.id))
         for path in (folder.application, folder.inputs, folder.work, folder.outputs):
-            shutil.rmtree(path, ignore_errors=True)
+            wipe(path)
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from terrafair.errors import Problem
+from terrafair.portal import words
 from terrafair.portal.schema_shapes import SIDES, control, flat
 
 BOXES = frozenset({"box", "boxlist", "boxtext", "ogcbox"})
@@ -118,19 +119,8 @@ def _options(schema: Mapping[str, Any]) -> list[Any]:
 
 def _hint(kind: str, schema: Mapping[str, Any]) -> str:
     if kind == "reference":
-        return {
-            "stac-item": "The address of a STAC item.",
-            "stac-collection": "The address of a STAC collection.",
-            "file": "The address of a file, or a file of yours.",
-        }.get(str(schema.get("format")), "An address: https, s3, or one of this platform's results.")
-    if kind == "interval":
-        return "The end is excluded unless the workflow says otherwise."
-    return {
-        "lines": "One in each line.",
-        "json": "Text, or JSON for lists and objects.",
-        "geometry": "GeoJSON, in degrees; the map writes it when you draw.",
-        "moment": "With its time zone, e.g. 2024-06-01T00:00:00Z.",
-    }.get(kind, "")
+        return words.REFERENCES.get(str(schema.get("format")), words.REFERENCE)
+    return words.HINTS.get(kind, "")
 
 
 def shown(kind: str, value: Any) -> dict[str, str]:

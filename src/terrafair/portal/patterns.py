@@ -3,11 +3,12 @@
 from typing import Any
 
 from terrafair.errors import Problem
+from terrafair.portal import words
 from terrafair.portal.forms import fields
 
 _SIDES = {side: {"type": "number"} for side in ("west", "south", "east", "north")}
 _INPUTS: tuple[dict[str, Any], ...] = (
-    {"name": "cloud", "title": "Highest cloud cover", "schema": {"type": "number", "minimum": 0, "maximum": 100}},
+    {"name": "cloud", "title": words.EXAMPLE_INPUT, "schema": {"type": "number", "minimum": 0, "maximum": 100}},
     {"name": "method", "title": "Method", "schema": {"enum": ["median", "mean", "first"]}, "default": "median"},
     {"name": "bands", "title": "Bands", "schema": {"type": "array", "items": {"enum": ["B02", "B03", "B04", "B08"]}}},
     {"name": "mask", "title": "Mask clouds", "schema": {"type": "boolean"}, "default": True},
@@ -38,7 +39,7 @@ _WRONG = Problem("The input 'cloud' is 'much'.", "It takes a number.", "Write a 
 EXAMPLES: dict[str, Any] = {
     "fields": fields(_INPUTS, _VALUES, None, [_WRONG]),
     "problem": Problem("The area has no north.", "An area has four sides.", "Give all four sides, or none.", "north"),
-    "steps": ("Choose a result", "Describe", "Check", "Archive"),
+    "steps": words.PUBLISH_STEPS[:4],
     "at": 2,
     "diff": (
         ("file", "+++ b/products/demo/collection.json"),

@@ -16,12 +16,12 @@ from terrafair.portal.interrupted import left
 from terrafair.portal.page import Pages
 from terrafair.portal.publish_form import Described, Describing, differing, place
 from terrafair.portal.publish_walk import Walks
+from terrafair.portal.words import PUBLISH_STEPS
 from terrafair.publishing import form
 from terrafair.publishing.links import path
 from terrafair.publishing.publication import Publication, State
 
 Document = dict[str, Any]
-STEPS = ("Choose a result", "Describe", "Check", "Archive", "Pull request", "Review", "In the catalogue")
 REACHED = {
     State.DRAFT: 1, State.CHECKED: 3, State.ARCHIVED: 4, State.TESTING: 4, State.TESTED: 4, State.PROPOSED: 5,
     State.DECLINED: 5, State.MERGED: 6, State.PUBLISHED: 7,
@@ -99,7 +99,8 @@ def _choosing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
         taken = {publication.job for publication in begun}
         fresh = [job for job in publishing.jobs() if job["id"] not in taken]
         rows = [_row(publication) for publication in begun]
-        return pages.show(request, "publish/choose.html", {"rows": rows, "jobs": fresh, "steps": STEPS, "at": 0})
+        content = {"rows": rows, "jobs": fresh, "steps": PUBLISH_STEPS, "at": 0}
+        return pages.show(request, "publish/choose.html", content)
 
     @routes.get("/publish/terms/{kind}")
     def terms(kind: str) -> Response:
@@ -120,7 +121,7 @@ def _editing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
             # A workflow is named by each of its experiments: the newest publication describes it.
             if entry in publication.entries:
                 return RedirectResponse(f"/publish/{quote(publication.job)}", 303)
-        content = {"kind": kind, "id": id, "entry": entry, "jobs": publishing.jobs(), "steps": STEPS, "at": 0}
+        content = {"kind": kind, "id": id, "entry": entry, "jobs": publishing.jobs(), "steps": PUBLISH_STEPS, "at": 0}
         return pages.show(request, "publish/edit.html", content)
 
 
@@ -236,7 +237,7 @@ def _form(
         or any(problem.where == "project" for problem in described.problems),
         "came_back": came_back,
         "sent": status == 400,
-        "steps": STEPS,
+        "steps": PUBLISH_STEPS,
         "at": 1,
     }
     return pages.show(request, "publish/describe.html", content, status=status)
@@ -262,7 +263,7 @@ def _reviewing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
             "left": max(0, len(lines) - DIFF_LINES),
             "warnings": [form.told(problem) for problem in described.warnings],
             "begins": publication.state in {State.DRAFT, State.CHECKED},
-            "steps": STEPS,
+            "steps": PUBLISH_STEPS,
             "at": 2,
         }
         return pages.show(request, "publish/review.html", content)
@@ -297,7 +298,7 @@ def _following(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
             "merges": merges,
             "syncs": may(actor(), Action.CHANGE, Thing(Kind.PLATFORM)),
             "pages": [_page(entry) for entry in publication.entries],
-            "steps": STEPS,
+            "steps": PUBLISH_STEPS,
             "at": REACHED[publication.state],
         }
         return pages.show(request, "publish/follow.html", content)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from terrafair.errors import InvalidInput
-from terrafair.portal import lineage, usage_chart
+from terrafair.portal import lineage, metric_chart, usage_chart
 from terrafair.portal.page import Pages
 from terrafair.portal.results_files import listed
 
@@ -137,6 +137,7 @@ def _job(watching: Watching, id: str, since: int) -> Document:  # noqa: A002
         "next": page["next"],
         "record": record,
         "charts": usage_chart.charts(record["samples"]),
+        "tracked": metric_chart.tracked(record.get("tracked") or ()),
         "files": [file for file in files if file.data],
         "layers": [file for file in files if file.on_map],
         "lineage": lineage.drawing(_crate(watching, id, files), job, entry, files),

@@ -1,9 +1,12 @@
 """The files of a job's results as people count them, and how to get at each from elsewhere."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
+
+from terrafair.portal import words
 
 STORE = re.compile(r"(.*?\.zarr)/")
 VIEWS: Mapping[str, str] = {
@@ -122,21 +125,25 @@ def snippets(file: ResultFile, base: str) -> list[tuple[str, str]]:
     found = [("Command line", f"terrafair results {file.job} --to ./results")]
     if file.href:
         found.append(("Shell", f"curl -O {base}{file.href}"))
-    local = f"./results/{file.name}"
-    opened = {
-        "raster": f'import rioxarray\n\ndata = rioxarray.open_rasterio("{local}")',
-        "cube": f'import xarray as xr\n\ndata = xr.open_{"zarr" if file.parts else "dataset"}("{local}")',
-        "features": f'import geopandas\n\ndata = geopandas.read_file("{local}")',
-        "table": f'import pandas\n\ndata = pandas.read_{"parquet" if "parquet" in file.type else "csv"}("{local}")',
-    }
     brought = client_code(file.job, base)
-    found.append(("Python", "\n\n".join(part for part in (brought, opened.get(file.view, "")) if part)))
+    found.append(("Python", "\n\n".join(part for part in (brought, opening(file)) if part)))
     if file.s3:
         copy = "sync" if file.parts else "cp"
         found.append(("S3", f"aws s3 {copy} {file.s3} ."))
     if file.view in {"raster", "cube"}:
-        found.append(("QGIS, as XYZ layer", f"{base}{file.tiles}/{{z}}/{{x}}/{{y}}.png"))
+        found.append((words.QGIS, f"{base}{file.tiles}/{{z}}/{{x}}/{{y}}.png"))
     return found
+
+
+def opening(file: ResultFile) -> str:
+    """Python that opens a file that has been brought; empty for kinds without a reader of their own."""
+    local = json.dumps(f"./results/{file.name}", ensure_ascii=False)
+    return {
+        "raster": f"import rioxarray\n\ndata = rioxarray.open_rasterio({local})",
+        "cube": f"import xarray as xr\n\ndata = xr.open_{'zarr' if file.parts else 'dataset'}({local})",
+        "features": f"import geopandas\n\ndata = geopandas.read_file({local})",
+        "table": f"import pandas\n\ndata = pandas.read_{'parquet' if 'parquet' in file.type else 'csv'}({local})",
+    }.get(file.view, "")
 
 
 def client_code(job: str, base: str) -> str:

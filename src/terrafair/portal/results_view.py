@@ -12,6 +12,7 @@ from terrafair.portal import results_notebook
 from terrafair.portal.page import STATIC, Pages, address
 from terrafair.portal.results_files import ResultFile, client_code, listed, snippets
 from terrafair.portal.results_provenance import summary
+from terrafair.portal.results_workbook import workbook
 
 Document = dict[str, Any]
 RAMPS = ("grey", "viridis", "magma", "inferno", "ndvi", "water", "thermal", "ice", "balance")
@@ -58,6 +59,16 @@ def router(source: Source, pages: Pages) -> APIRouter:
     @routes.get("/results/{job}/view")
     def whole(request: Request, job: str, layer: str = "") -> Response:
         return show(request, "results/page.html", panel(source, job, _base(request), layer))
+
+    @routes.get("/results/{job}/notebook")
+    def notebook(request: Request, job: str, file: str = "") -> Response:
+        subject = str(source.job(job)["subject"])
+        chosen = next((each for each in _files(source, job) if each.name == file), None)
+        if file and chosen is None:
+            raise NotFound(f"Job {job} has no file {file!r}.", remedy="Its page lists its files.", where="file")
+        text = workbook(job, subject, _base(request), chosen)
+        named = f'attachment; filename="results-{"".join(each for each in job if each.isalnum() or each == "-")}.ipynb"'
+        return Response(text, media_type="application/x-ipynb+json", headers={"Content-Disposition": named})
 
     @routes.get("/results/{job}/view/{name:path}")
     def one(request: Request, job: str, name: str, start: int = 0) -> Response:

@@ -32,7 +32,7 @@ class Running(Protocol):
     """What the pages ask about experiments and workflows; the documents of `/api/experiments`."""
 
     def experiments(self) -> list[Document]:
-        """Every one with its verdict."""
+        """Every one with its verdict, and every process that people deployed here."""
         ...
 
     def explain(self, id: str, kind: str) -> Document:  # noqa: A002
@@ -157,8 +157,8 @@ def _check_length(request: Request) -> None:
 
 
 def _kind(kind: str) -> str:
-    if kind not in {"experiment", "workflow"}:
-        raise NotFound(f"{kind!r} does not run.", remedy="Experiments and workflows do.")
+    if kind not in {"experiment", "workflow", "process"}:
+        raise NotFound(f"{kind!r} does not run.", remedy="Experiments, workflows and processes do.")
     return kind
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import fcntl
+import re
 import shutil
 import tempfile
 from collections import deque
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
-from terrafair.repositories.address import checked, place, plain, public, published
+from terrafair.repositories.address import checked, place, plain, public, published, split
 from terrafair.repositories.program import LOCAL_SIDE, GitFailed, blobs, git
 
 LINK, SUBMODULE = "120000", "160000"
@@ -20,20 +21,21 @@ REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 class Repository:
     """A bare mirror on disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: Path | None = None) -> None:
         self.path = path
+        self._key = key
 
     @classmethod
-    def clone(cls, url: str, path: Path, *, redirects: bool = True) -> Self:
+    def clone(cls, url: str, path: Path, *, redirects: bool = True, key: Path | None = None) -> Self:
         """Mirror a repository given by URL or path, or bring an existing mirror up to date.
 
-        `redirects` says whether the origin may lead on to another host.
+        `redirects` says whether the origin may lead on to another host, `key` is what it is asked with over ssh.
 
         Raises `InvalidInput` for what is no repository's address, `Unreachable` where it does not answer.
         """
         address = checked(url)
         if (path / "HEAD").exists():
-            mirror = cls(path)
+            mirror = cls(path, key)
             try:
                 mirror._point_to(address, redirects=redirects)
                 mirror.fetch()
@@ -44,15 +46,15 @@ class Repository:
                 shutil.rmtree(path)
             else:
                 return mirror
-        return cls._made(address, path, redirects=redirects)
+        return cls._made(address, path, redirects=redirects, key=key)
 
     @classmethod
-    def _made(cls, address: str, path: Path, *, redirects: bool) -> Self:
+    def _made(cls, address: str, path: Path, *, redirects: bool, key: Path | None) -> Self:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".cloning-", dir=path.parent))
         try:
             git(["init", "--quiet", "--bare", "--template=", str(partial / "mirror")])
-            mirror = cls(partial / "mirror")
+            mirror = cls(partial / "mirror", key)
             mirror._point_to(address, redirects=redirects)
             try:
                 mirror.fetch()
@@ -66,7 +68,7 @@ class Repository:
                     raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        return cls(path)
+        return cls(path, key)
 
     def _point_to(self, address: str, *, redirects: bool) -> None:
         if self.url != address:
@@ -115,7 +117,13 @@ class Repository:
         return there, default
 
     def _ask(self, *arguments: str) -> bytes:
-        return git([*arguments], path=self.path, failure=f"{public(self.url)} cannot be fetched.")
+        return git([*arguments], path=self.path, failure=f"{public(self.url)} cannot be fetched.", key=self._key)
+
+    def tags(self) -> dict[str, str]:
+        """Name -> commit of every tag."""
+        form = "--format=%(refname:strip=2) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
+        listing = git(["for-each-ref", form, "refs/tags"], path=self.path).decode("utf-8", "replace")
+        return {name: commit for name, _, commit in (line.rpartition(" ") for line in listing.splitlines())}
 
     def _references(self) -> dict[str, str]:
         listing = git(["for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"], path=self.path)
@@ -277,7 +285,10 @@ class Repositories:
         *,
         offline_only: bool = False,
         web: Web | None = None,
+        keys: Mapping[str, str] | None = None,
     ) -> None:
+        """`keys`: host -> private key that its repositories are read with over ssh."""
+        self._keys = {host.lower(): Path(path).expanduser() for host, path in (keys or {}).items()}
         self._folder = folder
         self._mirrors = {plain(url): place for url, place in (mirrors or {}).items()}
         self._offline_only = offline_only
@@ -302,14 +313,32 @@ class Repositories:
                 return Repository(source if (source / "HEAD").exists() else source / ".git")
             raise Unreachable(f"The mirror {mapped} of {url} is no git repository.", remedy="Mend `repositories`.")
         mirror = self.place(url)
+        key = self._key(url)
         if (mirror / "HEAD").exists():
-            repository = Repository(mirror)
+            repository = Repository(mirror, key)
             if refresh and repository.url and not self._offline_only:
                 repository.fetch()
             return repository
         if self._offline_only:
             raise Unreachable(f"There is no local mirror of {public(url)}.")
+        if key:
+            return Repository.clone(checked(url), mirror, redirects=False, key=key)
         return Repository.clone(self._final(url), mirror, redirects=self._web is None)
+
+    def admit(self, url: str) -> None:
+        """Raise `InvalidInput` for a repository that nobody here could read: no https address, no key for ssh."""
+        parts = split(re.sub(r"^([\w.-]+@[\w.-]+):(?!//)", r"ssh://\1/", url))
+        if parts.scheme == "ssh" and (parts.hostname or "") in self._keys:
+            return
+        if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or re.search(r"\s", url):
+            hosts = f", or ssh://git@HOST/OWNER/NAME at {', '.join(sorted(self._keys))}" if self._keys else ""
+            what = f"{public(url)!r} is no https address of a repository."
+            raise InvalidInput(what, remedy=f"Link https://HOST/OWNER/NAME{hosts}.", where="repository")
+
+    def _key(self, url: str) -> Path | None:
+        """The key for an ssh address at one of the hosts that there are keys for; any other is read over https."""
+        parts = split(plain(url))
+        return self._keys.get(parts.hostname or "") if parts.scheme == "ssh" else None
 
     def _final(self, url: str) -> str:
         """The address to clone from, after the redirects of a repository that moved."""

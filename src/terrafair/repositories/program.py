@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -40,17 +41,20 @@ class GitFailed(Unreachable):
     """The program ended with an error."""
 
 
-def environment() -> dict[str, str]:
-    """The surroundings that the program gets."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+def environment(key: Path | None = None) -> dict[str, str]:
+    """The surroundings that the program gets; `key`: the private key that it shows over ssh, and no other."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     settings = {"GIT_CONFIG_COUNT": str(len(_SETTINGS))}
-    for number, (key, value) in enumerate(_SETTINGS.items()):
-        settings |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return {**kept, **_ENVIRONMENT, **settings}
+    for number, (name, value) in enumerate(_SETTINGS.items()):
+        settings |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    shown = {}
+    if key:
+        shown["GIT_SSH_COMMAND"] = f"{_ENVIRONMENT['GIT_SSH_COMMAND']} -oIdentitiesOnly=yes -i {shlex.quote(str(key))}"
+    return {**kept, **_ENVIRONMENT, **settings, **shown}
 
 
 @contextmanager
-def _started(arguments: list[str], path: Path | None) -> Iterator[subprocess.Popen[bytes]]:
+def _started(arguments: list[str], path: Path | None, key: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """The git program in a process group of its own, which ends with the block: its transports are children of it."""
     where = ["--git-dir", str(path)] if path else []
     pipe = subprocess.PIPE
@@ -60,7 +64,7 @@ def _started(arguments: list[str], path: Path | None) -> Iterator[subprocess.Pop
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
-            env=environment(),
+            env=environment(key),
             start_new_session=True,
         )
     except FileNotFoundError as fault:
@@ -73,9 +77,9 @@ def _started(arguments: list[str], path: Path | None) -> Iterator[subprocess.Pop
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def git(arguments: list[str], *, path: Path | None = None, failure: str = "") -> bytes:
+def git(arguments: list[str], *, path: Path | None = None, failure: str = "", key: Path | None = None) -> bytes:
     """Run it to its end and give what it printed; raises `GitFailed` with the reason that it named."""
-    with _started(arguments, path) as process:
+    with _started(arguments, path, key) as process:
         try:
             output, said = process.communicate(b"", TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired as fault:

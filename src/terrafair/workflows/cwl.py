@@ -110,7 +110,11 @@ def _spec(name: str, said: Any) -> InputSpec:
 
 def _is_type(about: Mapping[str, Any]) -> bool:
     """`{type: array, items: string}` as an input's short form is a type; `{type: string, label: ...}` describes one."""
-    return about.get("type") in {"array", "enum", "record"} and not {"label", "doc", "default"} & set(about)
+    kind = about.get("type")
+    # A list there is a choice of types: `[null, string]`.
+    return (
+        isinstance(kind, str) and kind in {"array", "enum", "record"} and not {"label", "doc", "default"} & set(about)
+    )
 
 
 def _schema(kind: Any) -> tuple[dict[str, Any], bool]:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from terrafair import events
 from terrafair.data.objects import ObjectStore
 from terrafair.database import reading, transaction
 from terrafair.errors import Conflict, NotFound, Refused
+from terrafair.workflows.described import descriptions
 from terrafair.workflows.package import Package
 
 TABLE = sa.table(
@@ -44,6 +46,8 @@ class Deployment:
     project: str = ""
     """That it belongs to, and the person who deployed it; empty: an operator's alone."""
     author: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """What its description said of its inputs, by name."""
 
 
 class Deployments:
@@ -115,6 +119,7 @@ class Deployments:
                 package.keywords,
                 package.mutable,
                 *owner,
+                descriptions(package.about),
             )
             try:
                 connection.execute(TABLE.insert().values(**_row(deployment)))
@@ -155,7 +160,7 @@ def _of(id: str) -> sa.Update:  # noqa: A002
     return TABLE.update().where(TABLE.c.id == id, TABLE.c.state == "current")
 
 
-_ABOUT = ("title", "description", "version", "keywords", "mutable", "project", "author")
+_ABOUT = ("title", "description", "version", "keywords", "mutable", "project", "author", "inputs")
 
 
 def _row(deployment: Deployment) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Everything that can be executed here as one list: built in, published in the catalogue, or deployed by people."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from terrafair.errors import Conflict, InvalidInput, InvalidInputs, NotExecutable, NotFound, TerrafairError
 from terrafair.workflows.builtins import BUILTINS
 from terrafair.workflows.deployments import Deployment, Deployments, duplicated, immutable
+from terrafair.workflows.described import described
 from terrafair.workflows.entry import Entry, properties, related, text
 from terrafair.workflows.package import Package
 from terrafair.workflows.process import Process, inputs_of, outputs_of
@@ -56,8 +58,7 @@ class Processes:
             for (kind, _), found in self._table.rows().items()
             if kind == "workflow" and found.executable
         ]
-        deployed = [self._process(deployment) for deployment in self._deployments.listing()]
-        return [*self._own.values(), *published, *deployed]
+        return [*self._own.values(), *published, *self.deployments()]
 
     def get(self, id: str) -> Process:  # noqa: A002 - the field's word
         """One process; raises `NotFound`, with the reasons where a workflow of that id cannot run here."""
@@ -105,6 +106,10 @@ class Processes:
         """What a job names to run a deployed process; empty: there is none of that id."""
         found = self._deployments.get(id)
         return self._deployments.reference(found) if found else ""
+
+    def deployments(self) -> list[Process]:
+        """What people deployed here."""
+        return [self._process(deployment) for deployment in self._deployments.listing()]
 
     def deploy(self, package: Package, project: str = "", author: str = "") -> Process:
         """Add a process of somebody's.
@@ -201,6 +206,7 @@ class Processes:
         if key not in self._deployed:
             content = self._deployments.content(deployment)
             found = self._resolve_file(content, f"{deployment.id}.cwl", deployment.entry)
+            found = replace(found, inputs=described(found.inputs, deployment.inputs))
             if len(self._deployed) > 500:
                 self._deployed.clear()
             self._deployed[key] = Process(

@@ -7,6 +7,8 @@ from terrafair.workflows.workflow import CodeLocation
 
 FORGES = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.terrafair.example"})
 """Hosts on which two path segments name a repository."""
+FILES = frozenset({"MLmodel", "Dockerfile", "Containerfile", "Makefile"})
+"""Documents whose names have no extension that would tell them from folders."""
 _MARK = re.compile(r"^(?P<repository>/.+?)/(?:-/)?(?P<kind>blob|tree|raw|src|edit|blame)/(?P<rest>.+)$")
 _ARCHIVE = re.compile(
     r"^(?P<repository>/[^/]+/[^/]+)/archive/(?:refs/(?:heads|tags)/)?(?P<reference>.+?)\.(?:zip|tar\.gz)$"
@@ -47,7 +49,8 @@ def locate(url: str) -> CodeLocation:
 
 def is_repository(location: CodeLocation) -> bool:
     """Whether a link leads to a whole repository or a folder in one, rather than to a document."""
-    return bool(location.repository) and "." not in location.path.rpartition("/")[2]
+    name = location.path.rpartition("/")[2]
+    return bool(location.repository) and "." not in name and name not in FILES
 
 
 def is_mutable(location: CodeLocation) -> bool:

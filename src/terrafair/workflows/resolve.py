@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from terrafair.errors import InvalidInput, NotFound, Problem, TerrafairError
 from terrafair.repositories import Repositories
 from terrafair.web import Web
-from terrafair.workflows import command, cwl, notebook, openeo
+from terrafair.workflows import command, cwl, mlflow, notebook, openeo
 from terrafair.workflows.application import FORMATS, Found, application_of, find
 from terrafair.workflows.check import unmet
 from terrafair.workflows.content import decode, load, sniff
@@ -155,7 +155,7 @@ class Resolver:
         resolution = draft.resolution(self._catalogue.commit)
         if resolution.application is None or resolution.reasons:
             return resolution
-        if resolution.type in {WorkflowType.ARGO, WorkflowType.MLFLOW}:
+        if resolution.type is WorkflowType.ARGO:
             return resolution
         return replace(resolution, reasons=tuple(self._check(resolution)))
 
@@ -221,6 +221,8 @@ class _Draft:
                     self.inputs = cwl.inputs(document, application.entry)
                 case WorkflowType.NOTEBOOK:
                     self.inputs = notebook.inputs(document)
+                case WorkflowType.MLFLOW:
+                    self.inputs = mlflow.inputs(document)
                 case _:
                     return
         except (TerrafairError, AttributeError, KeyError, TypeError) as fault:
@@ -281,10 +283,10 @@ class _Draft:
         kind = application.type if application else self.found.type
         reasons = [*self.found.reasons, *self.reasons]
         remarks = [*self.found.remarks, *self.remarks]
-        if kind in {WorkflowType.ARGO, WorkflowType.MLFLOW}:
+        if kind is WorkflowType.ARGO:
             # Whether its code and inputs can be read does not matter while no engine takes them.
             remarks = [*remarks, *reasons]
-            reasons = [self._unsupported(kind)]
+            reasons = [self._unsupported()]
         return Resolution(
             id=self.id,
             kind=self.kind,
@@ -303,13 +305,12 @@ class _Draft:
             remarks=tuple(dict.fromkeys(remarks)),
         )
 
-    def _unsupported(self, kind: WorkflowType) -> Problem:
-        names = {WorkflowType.ARGO: "an Argo workflow", WorkflowType.MLFLOW: "an MLflow model"}
-        needs = {WorkflowType.ARGO: "It needs a Kubernetes cluster with Argo.", WorkflowType.MLFLOW: ""}
+    def _unsupported(self) -> Problem:
         elsewhere = f" It runs on {', '.join(self.platforms)}." if self.platforms else ""
-        what = f"The application is {names[kind]}, and this platform has no engine for it."
+        what = "The application is an Argo workflow, and this platform has no engine for it."
         remedy = "Publish it as a CWL application package as well, or run it where it was made."
-        return Problem(what, f"{needs[kind]}{elsewhere}".strip(), remedy, "application:type", "type-unsupported")
+        why = f"It needs a Kubernetes cluster with Argo.{elsewhere}"
+        return Problem(what, why, remedy, "application:type", "type-unsupported")
 
 
 def _not_a_workflow(content: bytes, name: str, form: str) -> Problem:

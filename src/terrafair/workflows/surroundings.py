@@ -14,7 +14,7 @@ from terrafair.workflows.environment import FILES, REMEDY, kernel_python, read_e
 from terrafair.workflows.references import is_repository, locate
 from terrafair.workflows.workflow import EnvironmentSpec, WorkflowType
 
-NEEDED = frozenset({WorkflowType.NOTEBOOK, WorkflowType.COMMAND})
+NEEDED = frozenset({WorkflowType.NOTEBOOK, WorkflowType.COMMAND, WorkflowType.MLFLOW})
 """Types whose engine builds the published environment; openEO and CWL bring their own."""
 
 

@@ -12,6 +12,7 @@ from terrafair.errors import InvalidInput
 from terrafair.execution.command import Limits
 from terrafair.execution.engines.notebook.engine import NotebookEngine
 from terrafair.execution.task import JobFolder
+from terrafair.execution.trees import wipe
 from terrafair.workflows.workflow import Application, CodeLocation, EnvironmentSpec, InputSpec, Resolution, WorkflowType
 
 from .contract import Done, EngineContract, FolderStager, MemoryCheckout, MemoryRepositories, execute, software
@@ -90,6 +91,12 @@ def test_parameters_results_log_and_copy(engine: NotebookEngine, values: dict[st
     assert "year = 2024" in kept.cells[2].source
     assert kept.cells[4].outputs[0].text == "year 2024 scale 1.5\n"
     assert [cell["cell"] for cell in done.outcome.details["cells"]][:2] == ["cell 2", "the injected parameters"]
+
+
+def test_folders_nested_without_end(engine: NotebookEngine, values: dict[str, Any], tmp_path: Path) -> None:
+    cell = "import os\nfor _ in range(1200):\n    os.mkdir('deeper')\n    os.chdir('deeper')"
+    assert "nested more than 100 deep" in failed(engine, values, tmp_path / "j", cell).problem
+    wipe(tmp_path / "j")
 
 
 def failed(engine: NotebookEngine, values: dict[str, Any], path: Path, *cells: str) -> Done:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrafair.data.tiles import sampling
+from terrafair.data import axes
+from terrafair.data.tiles import sampling, swath
 from terrafair.data.tiles.mercator import Tile
 from terrafair.data.tiles.projection import Difficult, Places, exact, places, reach
 from terrafair.data.tiles.sampling import Grid, Picked, Window
 from terrafair.data.tiles.style import Style
+from terrafair.data.tiles.swath import Swath
 from terrafair.errors import InvalidInput
 
 OPEN = 16
@@ -38,6 +40,8 @@ class CubeLayer:
     """Empty: the cube does not say where it lies."""
     reach: tuple[float, float, float, float] | None
     """West, south, east, north in degrees."""
+    swath: Swath | None = None
+    """Where the array's pixels are found on the grid, for arrays that are no grid themselves."""
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -124,6 +128,8 @@ class Cubes:
             self._slices.move_to_end(key)
             return self._slices[key]
         values = np.asarray(layer.array.isel(dict(at)).transpose(layer.y, layer.x).values)
+        if layer.swath is not None:
+            values = layer.swath.laid(values)
         self._slices[key] = values
         self._bytes += values.nbytes
         while self._bytes > CHUNK_BYTES and len(self._slices) > 1:
@@ -135,12 +141,17 @@ class Cubes:
 
         A cell costs as much to read as its whole chunk: the cells beside it are kept for the next click.
         """
+        if layer.swath is not None:
+            pixel = layer.swath.pixel(row, column)
+            if pixel is None:
+                return np.full(layer.array.sizes[time] if time else 1, np.nan)
+            row, column = pixel
         first = {name: 0 for name in layer.others if name != time}
         length = layer.array.sizes[time] if time else 1
         side = max(int((COLUMN_BYTES / (length * layer.array.dtype.itemsize)) ** 0.5), 1)
         chunks = layer.array.encoding.get("preferred_chunks") or {}
-        rows = _around(row, layer.grid.rows, int(chunks.get(layer.y, 1)), side)
-        columns = _around(column, layer.grid.columns, int(chunks.get(layer.x, 1)), side)
+        rows = _around(row, layer.array.sizes[layer.y], int(chunks.get(layer.y, 1)), side)
+        columns = _around(column, layer.array.sizes[layer.x], int(chunks.get(layer.x, 1)), side)
         key = (path, layer.array.name, rows.start, rows.stop, columns.start, columns.stop)
         block = self._blocks.get(key)
         if block is None:
@@ -188,10 +199,18 @@ def open_cube(path: str) -> Any:
     import xarray as xr
 
     folder = Path(path).is_dir()
-    try:
+
+    def read(**options: Any) -> Any:
         if folder:
-            return xr.open_zarr(path, chunks=None, consolidated=None)
-        return xr.open_dataset(path, engine=None, decode_timedelta=False)
+            return xr.open_zarr(path, chunks=None, consolidated=None, **options)
+        return xr.open_dataset(path, engine=None, decode_timedelta=False, **options)
+
+    try:
+        try:
+            return read()
+        except ValueError:
+            # Times before the year 1, or of a calendar that nobody knows, are numbers then.
+            return read(decode_times=False)
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise InvalidInput(f"{Path(path).name} cannot be read as a cube.", str(fault)[:200]) from None
 
@@ -203,24 +222,44 @@ def _layer(dataset: Any, variable: str) -> CubeLayer:
         what = f"There is no variable {chosen!r} to draw." if chosen else "The cube has no variable that has a place."
         raise InvalidInput(what, remedy=f"It has: {', '.join(found) or 'none'}.", where="variable")
     array, x, y = found[chosen]
-    grid, crs = _grid(array, x, y), _crs(dataset, array, x)
+    crs = _crs(dataset, array, x)
+    laid = _swath(dataset, array, x, y, crs)
+    if laid is not None:
+        return CubeLayer(array, x, y, laid.grid, "EPSG:4326", reach("EPSG:4326", laid.grid.box), laid)
+    grid = _grid(array, x, y)
     return CubeLayer(array, x, y, grid, crs, reach(crs, grid.box) if crs else None)
+
+
+def _swath(dataset: Any, array: Any, x: str, y: str, crs: str) -> Swath | None:
+    """Of an array that lies on no regular grid, or on one of a reference system that it does not tell."""
+    even = all(_step(array, name) is not None for name in (x, y))
+    if crs and even:
+        return None
+    if pair := swath.located(array, swath.pairs(dataset), dataset):
+        read = (np.asarray(dataset[name].transpose(y, x).values) for name in pair)
+        return swath.swath(*read)
+    if crs == "EPSG:4326" and x in array.coords and y in array.coords:
+        return swath.swath(*np.meshgrid(array.coords[x].values, array.coords[y].values))
+    return None
 
 
 def _placed(dataset: Any) -> dict[str, tuple[Any, str, str]]:
     """Variables with the names of their two dimensions of place."""
     found = {}
+    known = swath.pairs(dataset)
     for name, array in dataset.data_vars.items():
-        x, y = _axis(array, X_NAMES), _axis(array, Y_NAMES)
+        x, y = _axis(array, X_NAMES, "x"), _axis(array, Y_NAMES, "y")
+        if not (x and y) and (pair := swath.located(array, known, dataset)):
+            y, x = (str(each) for each in dataset.variables[pair[0]].dims)
         if x and y and array.dtype.kind in "fiub":
             found[str(name)] = (array, x, y)
     return found
 
 
-def _axis(array: Any, names: tuple[str, ...]) -> str:
+def _axis(array: Any, names: tuple[str, ...], letter: str) -> str:
     for name in array.dims:
-        known = array.coords[name].attrs.get("standard_name", "") if name in array.coords else ""
-        if str(name).lower() in names or known in names:
+        known = axes.letter(str(name), array.coords[name].variable) if name in array.coords else None
+        if str(name).lower() in names or known == letter:
             return str(name)
     return ""
 
@@ -228,15 +267,24 @@ def _axis(array: Any, names: tuple[str, ...]) -> str:
 def _grid(array: Any, x: str, y: str) -> Grid:
     steps = []
     for name in (x, y):
-        values = np.asarray(array.coords[name].values if name in array.coords else np.arange(array.sizes[name]), float)
-        if len(values) < 2:
-            raise InvalidInput(f"{name} has {len(values)} place.", "A map needs two at least.")
-        step = (values[-1] - values[0]) / (len(values) - 1)
-        if not np.allclose(np.diff(values), step, rtol=0.02, atol=abs(step) * 0.02):
+        if array.sizes[name] < 2:
+            raise InvalidInput(f"{name} has {array.sizes[name]} place.", "A map needs two at least.")
+        step = _step(array, name)
+        if step is None:
             raise InvalidInput(f"The places along {name} are not evenly spaced.", "Such a grid is not drawn here.")
-        steps.append((float(values[0] - step / 2), float(step)))
+        first = float(array.coords[name].values[0]) if name in array.coords else 0.0
+        steps.append((first - step / 2, step))
     (left, width), (top, height) = steps
     return Grid(left, top, width, height, array.sizes[x], array.sizes[y])
+
+
+def _step(array: Any, name: str) -> float | None:
+    """Between the places along a dimension; None where they are not evenly spaced."""
+    values = np.asarray(array.coords[name].values if name in array.coords else np.arange(array.sizes[name]), float)
+    if len(values) < 2:
+        return None
+    step = (values[-1] - values[0]) / (len(values) - 1)
+    return float(step) if np.allclose(np.diff(values), step, rtol=0.02, atol=abs(step) * 0.02) else None
 
 
 def _crs(dataset: Any, array: Any, x: str) -> str:
@@ -251,10 +299,13 @@ def _crs(dataset: Any, array: Any, x: str) -> str:
             crs = CRS.from_user_input(str(wkt))
             return f"EPSG:{code}" if (code := crs.to_epsg()) else crs.to_wkt()
     if x.lower() in ("lon", "longitude") or (
-        x in array.coords and array.coords[x].attrs.get("units", "").startswith("degree")
+        x in array.coords
+        and array.coords[x].attrs.get("units", "").startswith("degree")
+        and array.coords[x].attrs.get("standard_name") != "grid_longitude"
     ):
         return "EPSG:4326"
-    return ""
+    told = axes.crs_in(dataset) if described is not None else None
+    return told.to_wkt() if told is not None else ""
 
 
 def placed(layer: CubeLayer) -> tuple[str, tuple[float, float, float, float]]:

@@ -16,6 +16,7 @@ from terrafair.errors import InvalidInput
 
 CLASSES = 40
 """Categories of a legend."""
+PIXELS = "Its pixels lie on no regular grid: the map shows the nearest of each place."
 CUBES = frozenset({Kind.NETCDF, Kind.HDF5, Kind.ZARR})
 
 
@@ -97,6 +98,7 @@ class Painter:
             "variables": self._cubes.variables(path),
             "title": str(layer.array.attrs.get("long_name", layer.array.name)),
             "unit": str(layer.array.attrs.get("units", "")),
+            "note": PIXELS if layer.swath is not None else "",
             "dimensions": {name: _labels(layer.array, name) for name in layer.others},
             "rescale": [list(pair) for pair in scales],
             "histograms": [_histogram(self._cubes.sample(path, layer, style))],

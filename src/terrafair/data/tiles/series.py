@@ -8,6 +8,7 @@ import numpy as np
 from pyproj import Transformer
 
 from terrafair.data.tiles.cubes import CubeLayer, Cubes, placed
+from terrafair.data.tiles.swath import Swath
 from terrafair.errors import InvalidInput
 
 LONGEST = 200_000
@@ -39,6 +40,8 @@ def over_area(cubes: Cubes, path: str, variable: str, geometry: Mapping[str, Any
         raise InvalidInput("The area is no GeoJSON geometry.", str(fault)[:200], where="geometry") from None
     if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty or not area.is_valid:
         raise InvalidInput(f"The area is an odd {area.geom_type}.", "It takes a valid polygon.", where="geometry")
+    if layer.swath is not None:
+        return _over_pixels(layer, layer.swath, area)
     change = _change(placed(layer)[0])
     there = shapely.transform(area, lambda places: np.column_stack(change.transform(*places.T)))
     rows, columns = _covered(layer, there.bounds)
@@ -48,6 +51,25 @@ def over_area(cubes: Cubes, path: str, variable: str, geometry: Mapping[str, Any
     inside = shapely.contains_xy(there, *np.meshgrid(xs, ys))
     if not inside.any():
         raise InvalidInput("No cell's centre lies in the area.", "It is smaller than a cell, or beside the data.")
+    return _summary(layer, rows, columns, inside)
+
+
+def _over_pixels(layer: CubeLayer, swath: Swath, area: Any) -> dict[str, Any]:
+    """The same for pixels that each say where they lie."""
+    import shapely
+
+    inside = np.zeros(swath.longitudes.shape, bool)
+    for turn in (0.0, 360.0):
+        inside |= shapely.contains_xy(area, swath.longitudes - turn, swath.latitudes)
+    if not inside.any():
+        raise InvalidInput("No pixel's centre lies in the area.", "It is smaller than a pixel, or beside the data.")
+    (down,), (across,) = np.nonzero(inside.any(1)), np.nonzero(inside.any(0))
+    rows, columns = slice(int(down[0]), int(down[-1]) + 1), slice(int(across[0]), int(across[-1]) + 1)
+    return _summary(layer, rows, columns, inside[rows, columns])
+
+
+def _summary(layer: CubeLayer, rows: slice, columns: slice, inside: Any) -> dict[str, Any]:
+    """Mean and deviation of what is inside, at each instant."""
     time = _time(layer)
     array = layer.array.isel({layer.x: columns, layer.y: rows, **{n: 0 for n in layer.others if n != time}})
     if array.size > CELLS:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from terrafair.execution import tracked
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.task import JobFolder, Task
 
@@ -31,6 +32,7 @@ def child_command(
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TERRAFAIR_OUTPUTS": str(folder.outputs),
+        **tracked.surroundings(folder.work),
         **(environment or {}),
     }
     own = (folder.task, folder.application, folder.inputs)

@@ -121,7 +121,7 @@ async function pictured(card) {
 }
 
 function told(card, about) {
-  card.said.textContent = [about.title, about.unit && `[${about.unit}]`].filter(Boolean).join(" ");
+  card.said.textContent = [about.title, about.unit && `[${about.unit}]`, about.note].filter(Boolean).join(" ");
   const [low, high] = about.rescale[0];
   if (!card.range) [card.low.value, card.high.value] = [short(low), short(high)];
   card.key.replaceChildren();

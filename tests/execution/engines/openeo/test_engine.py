@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import xarray as xr
 
-from terrafair.data.stage import Selection
+from terrafair.data.selection import Selection
 from terrafair.errors import InvalidInput, TerrafairError
 from terrafair.execution.command import Limits
 from terrafair.execution.engines.openeo.engine import OpenEOEngine

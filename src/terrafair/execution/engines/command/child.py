@@ -9,8 +9,10 @@ import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from terrafair.errors import Problem
+from terrafair.errors import Problem, WorkflowFailed
+from terrafair.execution import tracked, trees
 from terrafair.execution.engines.launch import search_path
 from terrafair.execution.engines.report import Report, Tail, ended
 from terrafair.execution.task import JobFolder, Outcome, Task
@@ -40,16 +42,20 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     report.say("$ " + " ".join(task.options["arguments"]))
     tail, started = Tail(), time.monotonic()
     status = execute(arguments, directory, surroundings(code, directory, python), report, tail)
-    details = {
+    details: dict[str, Any] = {
         "command": list(task.options["arguments"]),
         "seconds": round(time.monotonic() - started, 3),
         "lock": task.options.get("lock", ""),
         "environment": task.options.get("environment", ""),
     }
+    details["tracked"] = tracked.collect(folder.work, folder.outputs)
     if status:
         problem = ended(status, f"The command {Path(task.options['arguments'][0]).name}", tail)
         return Outcome(False, (problem,), details=details)
-    outputs, problems = collect(task.options.get("outputs", {}), directory, folder.outputs)
+    try:
+        outputs, problems = collect(task.options.get("outputs", {}), directory, folder.outputs)
+    except WorkflowFailed as fault:
+        return Outcome(False, fault.problems, details=details)
     if not outputs and not problems:
         report.say("The command left nothing in its outputs folder.", "warning")
     return Outcome(not problems, tuple(problems), outputs, details)
@@ -152,8 +158,7 @@ def collect(declared: Mapping[str, str], directory: Path, outputs: Path) -> tupl
             problems.append(
                 Problem(what, remedy="Correct the pattern or the command.", where=name, code="output-missing")
             )
-    files = sorted(path for path in outputs.rglob("*") if path.is_file() and not path.is_symlink())
-    listed = (str(path.relative_to(outputs)) for path in files)
+    listed = (str(path.relative_to(outputs)) for path in trees.files(outputs))
     return {names.get(path, path): path for path in listed}, problems
 
 

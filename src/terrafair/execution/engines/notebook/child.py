@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from terrafair.errors import WorkflowFailed
+from terrafair.execution import tracked, trees
 from terrafair.execution.engines.launch import search_path
 from terrafair.execution.engines.notebook import document
 from terrafair.execution.engines.notebook.cells import Cells, execute
@@ -48,12 +50,17 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     started = time.monotonic()
     problems = execute(cells, _kernel_environment(task, folder), source.parent, Path(task.options["python"]))
     cells.keep()
-    outputs = collect(source.parent, before, folder.outputs)
+    runs = tracked.collect(folder.work, folder.outputs)
+    try:
+        outputs = collect(source.parent, before, folder.outputs)
+    except WorkflowFailed as fault:
+        return Outcome(False, (*problems, *fault.problems))
     details = {
         "seconds": round(time.monotonic() - started, 3),
         "cells": cells.times,
         "lock": task.options.get("lock", ""),
         "environment": task.options.get("environment", ""),
+        "tracked": runs,
     }
     return Outcome(not problems, tuple(problems), outputs, details)
 
@@ -84,13 +91,11 @@ def collect(directory: Path, before: frozenset[str], outputs: Path) -> dict[str,
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, target)
-    files = (path for path in sorted(outputs.rglob("*")) if path.is_file() and not path.is_symlink())
-    return {str(path.relative_to(outputs)): str(path.relative_to(outputs)) for path in files}
+    return {str(path.relative_to(outputs)): str(path.relative_to(outputs)) for path in trees.files(outputs)}
 
 
 def _listing(folder: Path) -> frozenset[str]:
-    found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return frozenset(str(path) for path in found if not _hidden(path.relative_to(folder)))
+    return frozenset(str(path) for path in trees.files(folder) if not _hidden(path.relative_to(folder)))
 
 
 def _hidden(path: Path) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from terrafair.data.stage import Selection
+from terrafair.data.selection import Selection
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.engines.checkout import application_of, file_name

@@ -1,4 +1,4 @@
-"""The tokens that the command line keeps for platforms: one file that only its person can read."""
+"""The tokens that programs of a person keep for platforms: one file that only they can read."""
 
 import json
 import os

@@ -1,0 +1,103 @@
+"""Routes about the data of published products: which files there are, and those that lie in the object store."""
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Any, Protocol
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from terrafair.data.objects import ObjectStore
+from terrafair.errors import NotFound
+
+Document = dict[str, Any]
+LIMIT = 10_000
+
+
+class Listing(Protocol):
+    """Reads STAC; `data.stage.Stager` does."""
+
+    def listed(self, reference: str) -> Iterator[tuple[Document, str, str, Document]]:
+        """(item, key, address, asset) of all data of a document."""
+        ...
+
+
+def router(
+    product: Callable[[str], tuple[str, str] | None],
+    listing: Listing,
+    objects: ObjectStore,
+    admit: Callable[[str], None],
+) -> APIRouter:
+    """`/api/products/{id}/files`; `product` gives title and STAC reference of a product."""
+    routes = APIRouter(prefix="/api/products", tags=["catalogue"])
+
+    def find(id: str) -> tuple[str, str]:  # noqa: A002 - the field's word
+        found = product(id)
+        if found is None:
+            raise NotFound(f"There is no product {id[:80]!r}.", remedy="`/api/find` looks for them.", where="id")
+        if not found[1]:
+            what = f"The product {id} has no link to a STAC document with its data."
+            raise NotFound(what, "Its record needs a `via` or `child` link to one.", where="id", code="data-missing")
+        return found
+
+    @routes.get("/{id}/files")
+    def files(id: str, request: Request) -> Document:  # noqa: A002
+        """The data of a product: each file with its name, address, type, item and time."""
+        title, reference = find(id)
+        base = f"{str(request.base_url).rstrip('/')}/api/products/{quote(id, safe='')}/files/"
+        folder = _folder(objects, reference)
+        rows: list[Document] = []
+        for item, key, href, asset in listing.listed(reference):
+            rows += _rows(objects, folder, base, (item, key, href, asset))
+            if len(rows) > LIMIT:
+                break
+        return {"id": id, "title": title, "reference": reference, "files": rows[:LIMIT], "all": len(rows) <= LIMIT}
+
+    @routes.get("/{id}/files/{name:path}")
+    def file(id: str, name: str) -> StreamingResponse:  # noqa: A002
+        """One file of a product whose data lies in the platform's object store."""
+        folder = _folder(objects, find(id)[1])
+        if not folder or any(part in {"", ".", ".."} for part in name.split("/")):
+            raise NotFound(f"The product {id} has no file {name[:200]!r} here.", where="name")
+        admit(folder + name)
+        content = objects.open(folder + name)
+        headers = {
+            "Content-Length": str(content.size),
+            "X-Content-Type-Options": "nosniff",
+            # Published by anybody: it must not run as a page of this origin.
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(PurePosixPath(name).name)}",
+        }
+        return StreamingResponse(content.chunks, media_type=content.media_type, headers=headers)
+
+    return routes
+
+
+def _folder(objects: ObjectStore, reference: str) -> str:
+    """Where in the object store a product lies; empty: elsewhere."""
+    key = objects.key_of(reference)
+    return unquote(key).rpartition("/")[0] + "/" if key and "/" in key else ""
+
+
+def _rows(
+    objects: ObjectStore, folder: str, base: str, found: tuple[Document, str, str, Document]
+) -> Iterator[Document]:
+    item, asset_key, href, asset = found
+    properties = item.get("properties") or {}
+    about = {
+        "type": str(asset.get("type") or ""),
+        "item": str(item.get("id") or ""),
+        "asset": asset_key,
+        "datetime": str(properties.get("datetime") or properties.get("start_datetime") or ""),
+    }
+    key = unquote(objects.key_of(href) or "")
+    if not folder or not key.startswith(folder):
+        path = f"{about['item']}/{PurePosixPath(unquote(href.partition('?')[0])).name}"
+        yield {"name": path, "href": href, **about}
+        return
+    # An asset may be a folder: Zarr.
+    below = [stored.key for stored in objects.list(f"{key.rstrip('/')}/")] if ".zarr" in key else []
+    for each in below or [key]:
+        name = each.removeprefix(folder)
+        yield {"name": name, "href": base + quote(name), **about}

@@ -1,0 +1,1 @@
+"""Applies models in MLflow's format to images, block by block."""

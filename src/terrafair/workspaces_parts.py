@@ -1,0 +1,226 @@
+"""Wires the workspaces; part of the composition root."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+import structlog
+
+from terrafair import identity_parts
+from terrafair.api import workspaces as routes
+from terrafair.api.passing import PREFIX, Passing
+from terrafair.data.project_buckets import ProjectBuckets, environment
+from terrafair.errors import NotFound, TerrafairError
+from terrafair.execution.engines.checkout import open_commit
+from terrafair.identity.credits import Prices
+from terrafair.identity.people import People
+from terrafair.identity.personal_tokens import PersonalTokens
+from terrafair.portal import workspaces as pages
+from terrafair.portal.page import Pages
+from terrafair.repositories import Repository
+from terrafair.workspaces import gate, orders, seed
+from terrafair.workspaces.hub import Hub, missing
+from terrafair.workspaces.keeper import Keeper
+from terrafair.workspaces.seed import Source, Told
+from terrafair.workspaces.workspace import Seed, Workspace, profiles
+from terrafair.workspaces.workspaces import Offer, Workspaces
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from terrafair.app import Parts
+    from terrafair.interfaces import Services
+
+SOURCE = "127.0.0.2"
+"""`api.reception.WORKSPACES`: where requests of workspaces come from."""
+SCOPES = ("read", "run")
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """What the platform knows of what workspaces open on."""
+
+    parts: "Parts"
+    runs: Any
+    homes: Path
+
+    def told(self, wanted: Seed) -> Told:
+        """Raises `NotFound` for what is not there, or not the asker's."""
+        match wanted.kind:
+            case "product":
+                found = self.parts.product(wanted.id)
+                if found is None:
+                    raise NotFound(f"There is no product {wanted.id[:80]!r}.", where="id")
+                return Told(found[0], {})
+            case "job":
+                job = self.runs.get(wanted.id)
+                return Told(str(job.get("title") or job["subject"]), job["inputs"])
+            case "experiment" | "workflow":
+                return self._workflow(wanted)
+        return Told("", {})
+
+    def plant(self, workspace: Workspace) -> str:
+        """Put it into the workspace's home; gives the notebook's path there."""
+        return seed.plant(self.home(workspace), workspace.seed, self.told(workspace.seed))
+
+    def home(self, workspace: Workspace) -> Path:
+        """Where the files of a person in a project lie."""
+        return self.homes / workspace.person / workspace.project
+
+    def _workflow(self, wanted: Seed) -> Told:
+        found = self.parts.resolver.resolve(wanted.id, wanted.kind)
+        told = Told(found.title, found.values)
+        application = found.application
+        if application is None or not application.location.repository:
+            return told
+        try:
+            repository, commit = open_commit(application, self.parts.repositories)
+        except TerrafairError as fault:
+            structlog.get_logger().warning("workspace.source", id=wanted.id, reason=str(fault)[:300])
+            return told
+        assert isinstance(repository, Repository)  # noqa: S101 - the parts' own
+        return replace(told, source=Source(repository.path, application.location.repository, commit))
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """Implements `keeper.Equipment`."""
+
+    parts: "Parts"
+    folder: Path
+    offer: Offer
+    seeds: Seeds
+    people: People
+    tokens: PersonalTokens
+    buckets: ProjectBuckets
+    url: Callable[[], str]
+    """Of the platform, as this machine reaches it."""
+
+    def give(self, workspace: Workspace) -> Workspace:
+        """Home, seed, token, keys and the order for its server."""
+        self.take(workspace)
+        home = self.seeds.home(workspace)
+        home.mkdir(parents=True, exist_ok=True)
+        path = self.seeds.plant(workspace)
+        lifetime = timedelta(hours=workspace.hours, minutes=10)
+        name = f"workspace in {workspace.project}"
+        secret, token = self.tokens.issue(workspace.person, name, SCOPES, lifetime)
+        keys, store = self._keys(workspace, lifetime)
+        own = {
+            **self._environment(workspace), **store, "TERRAFAIR_TOKEN": secret, "TERRAFAIR_PROJECT": workspace.project,
+        }  # fmt: skip
+        order = self._order(workspace, home, own)
+        orders.write(orders.order_file(self.folder, workspace.person, workspace.project), order)
+        return replace(workspace, token=token.id, keys=keys, path=path)
+
+    def take(self, workspace: Workspace) -> None:
+        """End its token and its keys, and forget the order."""
+        for id, end in ((workspace.token, self.tokens.revoke), (workspace.keys, self.buckets.end)):  # noqa: A001
+            try:
+                if id:
+                    end(workspace.person, id)
+            except NotFound:
+                continue
+        orders.order_file(self.folder, workspace.person, workspace.project).unlink(missing_ok=True)
+
+    def _keys(self, workspace: Workspace, lifetime: timedelta) -> tuple[str, dict[str, str]]:
+        longest = timedelta(hours=12)
+        try:
+            minted = self.buckets.mint(
+                self.people.actor(workspace.person), workspace.project, write=True, lifetime=min(lifetime, longest)
+            )
+        except TerrafairError as fault:
+            # A store that wants the provider's own token: the person makes keys on the page /account.
+            structlog.get_logger().warning("workspace.keys", workspace=workspace.id, reason=str(fault)[:300])
+            return "", {}
+        return minted.held.id, {**environment(minted), "TERRAFAIR_BUCKET": minted.bucket}
+
+    def _environment(self, workspace: Workspace) -> dict[str, str]:
+        profile, person = self.offer.profile(workspace.profile), self.people.get(workspace.person)
+        threads = str(max(1, int(profile.cores)))
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "GDAL_NUM_THREADS", "NUMBA_NUM_THREADS")
+        found = dict.fromkeys(names, threads)
+        name, email = person.name or person.id, person.email or f"{person.id}@users.invalid"
+        for role in ("AUTHOR", "COMMITTER"):
+            found |= {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": email}
+        found |= {
+            "SHELL": "/bin/bash",
+            "TERRAFAIR_URL": self.parts.config.workspace_platform_url or self.url(),
+            "JUPYTERHUB_ACTIVITY_INTERVAL": str(max(1, min(60, self.parts.config.workspace_idle // 3))),
+        }
+        if not self.parts.config.workspace_spawner:
+            proxy = f"http://127.0.0.1:{gate.EGRESS}"
+            found |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), proxy)
+            found |= dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost")
+        return found
+
+    def _order(self, workspace: Workspace, home: Path, own: dict[str, str]) -> orders.Order:
+        config, profile = self.parts.config, self.offer.profile(workspace.profile)
+        hub = orders.read_hub(self.folder / orders.HUB).port
+        port = urlsplit(self.url()).port or 80
+        ways: dict[str, tuple[str, int, str]] = {
+            str(hub): ("127.0.0.1", hub, ""),
+            str(port): ("127.0.0.1", port, SOURCE),
+        }
+        admitted = []
+        store = urlsplit(config.store_public_url or self.parts.store_access.endpoint)
+        if store.hostname in {"127.0.0.1", "localhost"} and store.port:
+            ways[str(store.port)] = ("127.0.0.1", store.port, "")
+        elif store.hostname:
+            admitted.append((store.hostname, store.port or (443 if store.scheme == "https" else 80)))
+        idle = config.workspace_idle
+        arguments = (
+            f"--ServerApp.root_dir={home}" if not config.workspace_spawner else "",
+            # Nothing is asked of other sites on anybody's behalf.
+            "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            # For the time that neither platform nor hub is there to look.
+            f"--MappingKernelManager.cull_idle_timeout={2 * idle}",
+            f"--ServerApp.shutdown_no_activity_timeout={2 * idle}",
+        )
+        return orders.Order(
+            workspace.id, str(home), profile.cores, profile.memory, workspace.hours * 3600.0, own,
+            ways=ways, admitted=admitted, public=config.workspace_network == "public",
+            arguments=tuple(filter(None, arguments)),
+        )  # fmt: skip
+
+
+def install(app: "FastAPI", parts: "Parts", services: "Services", frame: Pages, stack: ExitStack) -> None:
+    """`/workspaces`, `/api/workspaces`, the pages about them, and what keeps them."""
+    config, engine = parts.config, services.engine
+    lacking = ("the setting workspaces",) if config.workspaces == "no" else missing()
+    folder = config.home / "workspaces"
+    offer = Offer(profiles(config.workspace_profiles), Prices.read(config.prices), config.workspace_hours)
+    seeds = Seeds(parts, services.runs, folder / "homes")
+    workspaces = Workspaces(engine, offer, seeds.told, seeds.plant, lacking)
+    app.include_router(routes.router(workspaces))
+    app.include_router(pages.router(frame, workspaces, lacking))
+    app.mount(PREFIX, Passing(folder, lambda: orders.read_hub(folder / orders.HUB).secret, workspaces.admits))
+    if parts.seat or lacking:
+        return
+    keeper = _keeper(parts, engine, offer, seeds, lambda: app.state.url, stack)
+    identity_parts.beside(stack, "workspaces", keeper.keep)
+
+
+def _keeper(
+    parts: "Parts", engine: sa.Engine, offer: Offer, seeds: Seeds, url: Callable[[], str], stack: ExitStack
+) -> Keeper:
+    config, people = parts.config, People(engine, parts.config.operators)
+    folder = config.home / "workspaces"
+    hub = Hub(
+        folder,
+        spawner=config.workspace_spawner,
+        options=config.workspace_options,
+        connect_url=config.workspace_hub_url,
+        isolation=config.isolation,
+    )
+    stack.callback(hub.stop)
+    buckets = identity_parts.project_buckets(parts, engine, people)
+    equipment = Equipment(parts, folder, offer, seeds, people, PersonalTokens(engine), buckets, url)
+    idle = timedelta(seconds=config.workspace_idle)
+    return Keeper(engine, hub, offer, equipment, people.actor, folder / "runs", idle)
