@@ -6,6 +6,9 @@ Beside each other, in processes of their own: this engine, a floor of rasterio a
 the environment variable PROCESSES_DASK names a Python that has it:
 
     python -m venv other && other/bin/pip install "openeo-processes-dask[implementations]" rasterio rioxarray
+
+or, where GDAL's headers are missing, its dependencies beside gdal by hand and then `--no-deps openeo-processes-dask`;
+
     PROCESSES_DASK=other/bin/python python benchmarks/openeo.py
 
 Seconds are CPU seconds of the process, memory is its peak. Input files are made once and kept in FOLDER.

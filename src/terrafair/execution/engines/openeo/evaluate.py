@@ -9,7 +9,16 @@ from typing import Any
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
 from terrafair.execution.engines.openeo import emptiness, pushdown
-from terrafair.execution.engines.openeo.graph import Graph, Node, NodeReference, Parameter, ParameterReference, parse
+from terrafair.execution.engines.openeo.graph import (
+    Graph,
+    Node,
+    NodeReference,
+    Parameter,
+    ParameterReference,
+    is_plain,
+    needs,
+    parse,
+)
 from terrafair.execution.engines.openeo.values import Stack, bounded, describe, is_block, json_type
 from terrafair.workflows.openeo import free_parameters, process_of
 
@@ -184,7 +193,7 @@ class Evaluator:
             if current.id in scope.results:
                 pending.pop()
                 continue
-            missing = [need for need in _references(current.arguments) if need not in scope.results]
+            missing = [need for need in needs(current) if need not in scope.results]
             if missing:
                 pending.extend(missing)
                 continue
@@ -258,7 +267,7 @@ class Evaluator:
         if isinstance(value, Graph):
             return Callback(self, value, scope, where)
         if isinstance(value, list):
-            return [self._argument(scope, each, where) for each in value]
+            return list(value) if is_plain(value) else [self._argument(scope, each, where) for each in value]
         if isinstance(value, dict):
             return {key: self._argument(scope, each, where) for key, each in value.items()}
         return value
@@ -357,14 +366,6 @@ def unknown_process(name: str, known: Mapping[str, Any]) -> InvalidInput:
         remedy=f"Did you mean {', '.join(near)}?" if near else "Choose another, or define it as a process of your own.",
         code="process-unsupported",
     )
-
-
-def _references(value: Any) -> list[str]:
-    if isinstance(value, NodeReference):
-        return [value.id]
-    if isinstance(value, dict):
-        return [name for each in value.values() for name in _references(each)]
-    return [name for each in value for name in _references(each)] if isinstance(value, list) else []
 
 
 def _placed(problem: Problem, node: Node, where: str) -> Problem:

@@ -15,6 +15,7 @@ from terrafair.execution.engines.openeo.graph import (
     NodeReference,
     ParameterReference,
     check_calls,
+    is_plain,
 )
 
 LOADERS: Mapping[str, tuple[str, str]] = {
@@ -170,7 +171,7 @@ def _literal(value: Any, graph: Graph, bound: Mapping[str, Any]) -> Any:
     if isinstance(value, NodeReference):
         return _computed(graph.nodes[value.id], graph, bound)
     if isinstance(value, list):
-        return [_literal(each, graph, bound) for each in value]
+        return value if is_plain(value) else [_literal(each, graph, bound) for each in value]
     if isinstance(value, dict):
         return {key: _literal(each, graph, bound) for key, each in value.items()}
     return UNKNOWN if isinstance(value, Graph) else value
