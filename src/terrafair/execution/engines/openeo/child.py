@@ -20,7 +20,6 @@ THREADS = 4
 
 def main(path: str) -> int:
     """Work off the task and write the outcome, whatever happens."""
-    spare()
     task = Task.read(Path(path))
     folder, report = JobFolder(Path(task.folder)), Report()
     outcome = run(task, folder, report)
@@ -133,6 +132,7 @@ def versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    spare()
     status = main(sys.argv[1])
     sys.stdout.flush()
     sys.stderr.flush()
