@@ -68,9 +68,10 @@ def spare() -> None:
 def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Results:
     """Run the graph and give the results that it left."""
     from terrafair.execution.engines.openeo.blocks import silent
-    from terrafair.execution.engines.openeo.evaluate import Definitions, Environment, Evaluator
+    from terrafair.execution.engines.openeo.evaluate import Environment, Evaluator
     from terrafair.execution.engines.openeo.progress import Progress
     from terrafair.execution.engines.openeo.registry import processes
+    from terrafair.execution.engines.openeo.udps import Definitions
 
     results = Results(folder.outputs)
     progress = Progress(report)
