@@ -52,8 +52,8 @@ def test_what_the_platform_says_of_itself_are_requirements() -> None:
 def test_settings_that_the_integration_guide_names_exist() -> None:
     named = {
         name
-        for id, cells in rows("integration.md").items()
-        if id in IDS and len(cells) > 1
+        for requirement, cells in rows("integration.md").items()
+        if requirement in IDS and len(cells) > 1
         for name in re.findall(r"`([a-z_]+)`", cells[1])
     } - {"audience", "workspaces", "workspace_"}
     assert named, "no settings found: has the table changed its shape?"
