@@ -3,6 +3,7 @@
 Strict: a link that leads nowhere ends it. Nothing is fetched, neither here nor by the pages.
 """
 
+import hashlib
 import re
 import shutil
 import sys
@@ -44,10 +45,22 @@ def sources(folder: Path) -> None:
                 shutil.copy(path, target)
     front = (ROOT / "README.md").read_text("utf-8").replace("](docs/", "](")
     (folder / "index.md").write_text(_outward(front), "utf-8")
+    (folder / "own").mkdir()
+    (folder / "own/terrafair.css").write_text(STYLE, "utf-8")
+    shutil.copy(ROOT / "src/terrafair/portal/static/terrafair.svg", folder / "own/terrafair.svg")
 
 
 def _outward(text: str) -> str:
     return re.sub(r"\]\(\.\./([^)]+)\)", rf"]({REPOSITORY}\1)", text)
+
+
+STYLE = """:root {
+  --md-primary-fg-color: #0b6b5b; --md-primary-bg-color: #ffffff; --md-primary-fg-color--dark: #08503f;
+  --md-accent-fg-color: #0b6b5b; --md-typeset-a-color: #0b6b5b;
+  --md-text-font: system-ui, "Segoe UI", "DejaVu Sans"; --md-code-font: ui-monospace, "DejaVu Sans Mono";
+}
+.md-grid { max-width: 76rem; }
+"""
 
 
 def settings(pages: Path, target: Path) -> dict[str, Any]:
@@ -61,11 +74,14 @@ def settings(pages: Path, target: Path) -> dict[str, Any]:
         "theme": {
             "name": "material",
             "font": False,
+            "logo": "own/terrafair.svg",
+            "favicon": "own/terrafair.svg",
             "features": ["navigation.tabs", "navigation.top", "search.highlight", "content.code.copy"],
             "palette": [{"scheme": "default", "primary": "custom", "accent": "custom"}],
         },
         "plugins": ["search"],
         "extra": {"generator": False},
+        "extra_css": ["own/terrafair.css"],
         "markdown_extensions": ["tables", "fenced_code", "attr_list", "md_in_html", {"toc": {"permalink": True}}],
         "nav": [{"Start": "index.md"}]
         + [{title: [f"{name}.md" for name in names]} for title, names in NAVIGATION.items()],
@@ -88,12 +104,24 @@ def write(target: Path) -> None:
         file = Path(folder, "mkdocs.yml")
         file.write_text(yaml.safe_dump(settings(pages, made)), "utf-8")
         build(load_config(str(file)))
-        for name in ("sitemap.xml", "sitemap.xml.gz"):
-            (made / name).unlink(missing_ok=True)
-        for path in made.rglob("*.map"):
+        for path in [*made.glob("sitemap.xml*"), made / "404.html", *made.rglob("*.map")]:
             path.unlink()
+        for path in made.rglob("*.html"):
+            _apart(path, made)
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(made, target)
+
+
+def _apart(page: Path, site: Path) -> None:
+    """Scripts in a page become files: the platform's policy for pages lets no others run."""
+
+    def moved(found: re.Match[str]) -> str:
+        name = f"own/{hashlib.sha256(found[1].encode()).hexdigest()[:16]}.js"
+        (site / name).write_text(found[1], "utf-8")
+        up = "../" * (len(page.relative_to(site).parts) - 1)
+        return f'<script src="{up}{name}"></script>'
+
+    page.write_text(re.sub(r"<script>(.*?)</script>", moved, page.read_text("utf-8"), flags=re.S), "utf-8")
 
 
 def main() -> int:
