@@ -6,6 +6,9 @@ Beside each other, in processes of their own: this engine, a floor of rasterio a
 the environment variable PROCESSES_DASK names a Python that has it:
 
     python -m venv other && other/bin/pip install "openeo-processes-dask[implementations]" rasterio rioxarray
+
+or, where GDAL's headers are missing, its dependencies beside gdal by hand and then `--no-deps openeo-processes-dask`;
+
     PROCESSES_DASK=other/bin/python python benchmarks/openeo.py
 
 Seconds are CPU seconds of the process, memory is its peak. Input files are made once and kept in FOLDER.
@@ -134,6 +137,7 @@ def graph(task: str) -> dict[str, object]:
 
 def engine(task: str, data: Path, out: Path) -> None:
     from terrafair.execution.engines.openeo.child import run as run_task
+    from terrafair.execution.engines.openeo.child import spare
     from terrafair.execution.engines.report import Report
     from terrafair.execution.task import JobFolder, Task
 
@@ -146,6 +150,8 @@ def engine(task: str, data: Path, out: Path) -> None:
         job="bench", type="openeo", application=str(document), entry="", values={}, sources=sources, folder=str(out),
         options={"threads": 2},
     )  # fmt: skip
+    # As the child's own start does.
+    spare()
     sys.stdout, kept = sys.stderr, sys.stdout
     outcome = run_task(told, job, Report())
     sys.stdout = kept

@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 import orjson
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from terrafair.api.cross_origin import SAFE, foreign, welcome
+from terrafair.api.openeo.faults import of_request as of_openeo
 from terrafair.api.problems import answer
 from terrafair.errors import InvalidInput, Refused, TerrafairError
 
@@ -55,7 +57,7 @@ class Doorkeeper:
 
         refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         if refusal:
-            await answer(refusal, scope["path"])(scope, receive, send)
+            await _answer(refusal, scope["path"])(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -111,7 +113,7 @@ class Bodies:
             if "json" in headers.get("content-type", ""):
                 check_json(body)
         except TerrafairError as error:
-            await answer(error, scope["path"])(scope, receive, send)
+            await _answer(error, scope["path"])(scope, receive, send)
             return
         given = False
 
@@ -140,6 +142,11 @@ class Bodies:
                 raise too_large(self._limit)
             if not message.get("more_body"):
                 return b"".join(chunks)
+
+
+def _answer(error: TerrafairError, path: str) -> JSONResponse:
+    """The error in the form that clients of the interface read."""
+    return of_openeo(error) if path.startswith(f"{OPEN}/") else answer(error, path)
 
 
 def too_large(limit: int) -> InvalidInput:

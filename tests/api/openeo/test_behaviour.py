@@ -241,6 +241,14 @@ def test_a_log_of_many_lines_is_not_read_at_once() -> None:
     assert more and asked == [50_000]
 
 
+def test_steps_of_progress_are_no_entries() -> None:
+    lines = [Line(0, "", "info", "begins"), Line(1, "", "info", "", 0.5), Line(2, "", "info", "ends", 1.0)]
+    found, more = job_log.page(
+        lambda since, count: lines[since : since + count], run="r", after="", level="info", limit=2
+    )
+    assert [each["message"] for each in found] == ["begins", "ends"] and not more
+
+
 def test_processes_are_shared_as_their_owner_wants(api: Api) -> None:
     """Ada's public process calls another one of hers; Grace's of the same name has nothing to do with it."""
     grace = {"Authorization": api.token("grace", "secret-g")}

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from terrafair.api.openeo.faults import OpenEOFault
+from terrafair.execution.engines.openeo.graph import is_plain
 from terrafair.workflows.definitions import keys_of
 
 NODES = 2_000
@@ -21,7 +22,9 @@ DEFINITIONS = 200
 def check(process: Mapping[str, Any]) -> None:
     """Raise `OpenEOFault` for a document beyond the bounds."""
     nodes = strange = 0
-    for count, (value, depth, known) in enumerate(_walk(process), 1):
+    count = 0
+    for value, depth, known in _walk(process):
+        count += 1 + (len(value) if isinstance(value, list) and is_plain(value) else 0)
         if count > VALUES:
             raise _too_complex(f"It has more than {VALUES} values.", "Upload large data as a file and load it.")
         if depth > DEPTH:
@@ -80,7 +83,7 @@ def calls(process: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _walk(value: Any) -> Iterator[tuple[Any, int, Mapping[str, Any] | None]]:
-    """Every value with its depth and the nodes that it may refer to."""
+    """Every value with its depth and the nodes that it may refer to; lists of plain values as one."""
     stack: list[tuple[Any, int, Mapping[str, Any] | None]] = [(value, 0, None)]
     while stack:
         current, depth, known = stack.pop()
@@ -90,7 +93,7 @@ def _walk(value: Any) -> Iterator[tuple[Any, int, Mapping[str, Any] | None]]:
             for name, part in current.items():
                 inner = part if name == "process_graph" and isinstance(graph, Mapping) else known
                 stack.append((part, depth + 1, inner))
-        elif isinstance(current, list):
+        elif isinstance(current, list) and not is_plain(current):
             stack.extend((part, depth + 1, known) for part in current)
 
 

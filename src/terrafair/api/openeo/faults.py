@@ -133,6 +133,12 @@ def fault_of(error: errors.TerrafairError) -> tuple[int, str, str]:
     return status, "Internal", CODES["Internal"][1].format(message=message)
 
 
+def of_request(error: errors.TerrafairError) -> JSONResponse:
+    """The answer to a request that is refused before anybody looks at what it asks for."""
+    code = "ProcessGraphComplexity" if error.problem.code == "too-deep" else "RequestInvalid"
+    return answer(status_of(error), code, str(error))
+
+
 def answer(status: int, code: str, message: str) -> JSONResponse:
     """The error object."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None

@@ -23,7 +23,8 @@ def page(read: Read, *, run: str, after: str, level: str, limit: int | None) -> 
     most = min(limit or PAGE, PAGE)
     found: list[dict[str, Any]] = []
     for line in _lines(read, start):
-        if LEVELS.index(_level(line)) < LEVELS.index(level):
+        # Steps of progress have no words; the job itself tells how far it is.
+        if not line.message.strip() or LEVELS.index(_level(line)) < LEVELS.index(level):
             continue
         if len(found) == most:
             return found, True

@@ -11,8 +11,9 @@ import xarray as xr
 
 from terrafair.errors import InvalidInput, TerrafairError
 from terrafair.execution.engines.openeo import rasters, sources
-from terrafair.execution.engines.openeo.evaluate import Definitions, compute
+from terrafair.execution.engines.openeo.evaluate import compute
 from terrafair.execution.engines.openeo.graph import parse
+from terrafair.execution.engines.openeo.udps import Definitions
 from terrafair.execution.engines.openeo.validation import Context, validate
 
 from .conftest import call, node, parameter, reducer
@@ -141,3 +142,30 @@ def test_a_kernel_of_a_thousand_by_a_thousand(cube: xr.DataArray) -> None:
     np.testing.assert_allclose(found, 400, rtol=1e-6)
     with pytest.raises(InvalidInput, match="The limit is"):
         compute({"a": call("apply_kernel", data=parameter("c"), kernel=np.ones((1201, 1201)).tolist())}, {"c": cube})
+
+
+def test_a_large_table_is_checked_at_once(cube: xr.DataArray) -> None:
+    from time import process_time
+
+    kernel = [[1.5] * 601] * 601
+    graph = {"a": {**call("apply_kernel", data=parameter("d"), kernel=kernel), "result": True}}
+    parameters = [{"name": "d", "schema": {"type": "object", "subtype": "datacube"}}]
+    document = json.dumps({"parameters": parameters, "process_graph": graph}).encode()
+    started = process_time()
+    assert validate(document, Context()) == []
+    assert process_time() - started < 2
+
+
+def test_names_and_dimensions_have_bounds(cube: xr.DataArray) -> None:
+    with pytest.raises(TerrafairError, match="The id of the node has 1000 letters"):
+        compute({"a" * 1000: call("add", x=1, y=1)})
+    graph: dict[str, Any] = {"d0": call("add_dimension", data=parameter("c"), name="d0", label="a")}
+    for number in range(1, 60):
+        graph[f"d{number}"] = call("add_dimension", data=node(f"d{number - 1}"), name=f"d{number}", label="a")
+    with pytest.raises(InvalidInput, match="The cube has 32 dimensions"):
+        compute(graph, {"c": cube})
+
+
+def test_powers_beyond_all_floats_are_infinite() -> None:
+    assert compute({"a": call("power", base=10**200, p=10**200)})["a"] == float("inf")
+    assert compute({"a": call("power", base=-(10**200), p=3)})["a"] == float("-inf")

@@ -3,15 +3,24 @@
 import collections
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
 from terrafair.execution.engines.openeo import emptiness, pushdown
-from terrafair.execution.engines.openeo.graph import Graph, Node, NodeReference, Parameter, ParameterReference, parse
+from terrafair.execution.engines.openeo.graph import (
+    Graph,
+    Node,
+    NodeReference,
+    Parameter,
+    ParameterReference,
+    is_plain,
+    needs,
+    parse,
+)
+from terrafair.execution.engines.openeo.udps import Definitions
 from terrafair.execution.engines.openeo.values import Stack, bounded, describe, is_block, json_type
-from terrafair.workflows.openeo import free_parameters, process_of
 
 CALL_LIMIT = 20
 IGNORED = frozenset({"featureflags", "context"})
@@ -77,42 +86,6 @@ class Environment:
     """The bounding box that all use of the next loader's data is cut to; None: unknown."""
 
 
-class Definitions:
-    """User-defined processes, by name or by the URL of their namespace; parsed once."""
-
-    def __init__(self, documents: Mapping[str, Any]) -> None:
-        self._documents = documents
-        self._graphs: dict[str, Graph] = {}
-
-    def find(self, process: str, namespace: str) -> Graph | None:
-        """The graph behind a call, if it is a user-defined process."""
-        address = namespace.rstrip("/")
-        keys = (namespace, address, f"{address}/{process}", process) if "://" in namespace else (process,)
-        if namespace == "backend":
-            return None
-        for key in keys:
-            if key in self._documents:
-                if key not in self._graphs:
-                    self._graphs[key] = self._parse(key)
-                return self._graphs[key]
-        return None
-
-    def _parse(self, key: str) -> Graph:
-        document = self._documents[key]
-        try:
-            # Published processes often use parameters that they do not declare.
-            free = free_parameters(process_of(document)["process_graph"]) if isinstance(document, Mapping) else ()
-            return parse(document, tuple(free))
-        except InvalidInputs as fault:
-            raise InvalidInputs([replace(p, where=f"{key}: {p.where}") for p in fault.problems]) from fault
-        except InvalidInput as fault:
-            problem = fault.problem
-            raise InvalidInput(problem.what, problem.why, problem.remedy, key, problem.code) from fault
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._documents
-
-
 @dataclass(slots=True)
 class Scope:
     """One evaluation of one graph; its results live and die with it."""
@@ -129,14 +102,21 @@ class Callback:
 
     def __init__(self, evaluator: "Evaluator", graph: Graph, outer: Scope, where: str) -> None:
         self._evaluator = evaluator
-        self._outer = outer
-        self._where = where
+        # Not the scope: its results are cubes, and one of them is what the callback is being applied to.
+        self._parameters = outer.parameters
+        self._path = (*outer.path, where)
         self.graph = graph
 
     def __call__(self, **arguments: Any) -> Any:
         """Evaluate with these parameters over those of the surrounding scope."""
-        scope = Scope(self.graph, {**self._outer.parameters, **arguments}, {}, (*self._outer.path, self._where))
+        scope = Scope(self.graph, {**self._parameters, **arguments}, {}, self._path)
         return self._evaluator.value(scope, self.graph.results[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To other processes go the parameters that it names: others may be whole cubes."""
+        named = set(_parameters_of(self.graph))
+        kept = {name: value for name, value in self._parameters.items() if name in named}
+        return {"_evaluator": self._evaluator, "_parameters": kept, "_path": self._path, "graph": self.graph}
 
     def uses(self, process: str) -> bool:
         """Tell whether the process is called anywhere in it."""
@@ -184,7 +164,7 @@ class Evaluator:
             if current.id in scope.results:
                 pending.pop()
                 continue
-            missing = [need for need in _references(current.arguments) if need not in scope.results]
+            missing = [need for need in needs(current) if need not in scope.results]
             if missing:
                 pending.extend(missing)
                 continue
@@ -258,10 +238,25 @@ class Evaluator:
         if isinstance(value, Graph):
             return Callback(self, value, scope, where)
         if isinstance(value, list):
-            return [self._argument(scope, each, where) for each in value]
+            return list(value) if is_plain(value) else [self._argument(scope, each, where) for each in value]
         if isinstance(value, dict):
             return {key: self._argument(scope, each, where) for key, each in value.items()}
         return value
+
+
+def _parameters_of(value: Any) -> Iterator[str]:
+    """Names of the parameters that a graph refers to, at any depth."""
+    if isinstance(value, ParameterReference):
+        yield value.name
+    elif isinstance(value, Graph):
+        for node in value.nodes.values():
+            yield from _parameters_of(node.arguments)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _parameters_of(each)
+    elif isinstance(value, list) and not is_plain(value):
+        for each in value:
+            yield from _parameters_of(each)
 
 
 def _elementwise(process: Process, bound: dict[str, Any]) -> Any:
@@ -357,14 +352,6 @@ def unknown_process(name: str, known: Mapping[str, Any]) -> InvalidInput:
         remedy=f"Did you mean {', '.join(near)}?" if near else "Choose another, or define it as a process of your own.",
         code="process-unsupported",
     )
-
-
-def _references(value: Any) -> list[str]:
-    if isinstance(value, NodeReference):
-        return [value.id]
-    if isinstance(value, dict):
-        return [name for each in value.values() for name in _references(each)]
-    return [name for each in value for name in _references(each)] if isinstance(value, list) else []
 
 
 def _placed(problem: Problem, node: Node, where: str) -> Problem:

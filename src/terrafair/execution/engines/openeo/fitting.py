@@ -51,6 +51,7 @@ def words(schema: Mapping[str, Any]) -> str:
     return " ".join([text, *limits])
 
 
+_NUMBERS = frozenset({int, float})
 _LIMITS = (
     ("minimum", "of at least"),
     ("maximum", "of at most"),
@@ -163,6 +164,8 @@ def _array_misfit(schema: Mapping[str, Any], value: Sequence[Any], wrong: str) -
         return f"It has {len(value)} elements; {schema.get('minItems', 0)} are needed."
     items = schema.get("items") or {}
     choices = items.get("anyOf", [items])
+    if _NUMBERS.issuperset(map(type, value)) and any(_takes_all_numbers(choice) for choice in choices):
+        return ""
     for each in value:
         if choices != [{}] and all(_misfit(choice, each) for choice in choices):
             reasons = [
@@ -172,6 +175,12 @@ def _array_misfit(schema: Mapping[str, Any], value: Sequence[Any], wrong: str) -
     if schema.get("subtype") == "temporal-interval":
         return _interval_misfit(value)
     return ""
+
+
+def _takes_all_numbers(schema: Mapping[str, Any]) -> bool:
+    kinds = schema.get("type")
+    limits = {"enum", "const", "subtype", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+    return "number" in ([kinds] if isinstance(kinds, str) else kinds or ()) and limits.isdisjoint(schema)
 
 
 def _interval_misfit(value: Sequence[Any]) -> str:

@@ -12,7 +12,9 @@ NODE_LIMIT = 5000
 DEPTH_LIMIT = 50
 BYTE_LIMIT = 20 * 2**20
 ELEMENT_LIMIT = 2_000_000
+NAME_LIMIT = 150
 _LARGE = "graph-too-large"
+_PLAIN = frozenset({int, float, str, bool, type(None)})
 CALLS = 50_000
 """Nodes of a graph with those of all user-defined processes that it calls, and that these call."""
 
@@ -230,6 +232,10 @@ class _Reader:
         if not isinstance(value, Mapping):
             self._add(f"The node is {_kind(value)}.", "A node is an object with `process_id`.", where=where)
             return None
+        if len(key) > NAME_LIMIT:
+            what = f"The id of the node has {len(key)} letters."
+            self._add(what, "Outputs are named for it.", f"{NAME_LIMIT} are enough.", f"{where[:50]}...", _LARGE)
+            return None
         process = value.get("process_id")
         if not isinstance(process, str) or not process:
             self._add("The node names no process.", remedy="Add `process_id`.", where=where, code="process-missing")
@@ -246,6 +252,12 @@ class _Reader:
         namespace = value.get("namespace")
         return Node(key, process, parsed, str(namespace or ""), value.get("result") is True)
 
+    def _items(self, value: list[Any], place: "_Place", level: int) -> list[Any]:
+        if is_plain(value) and self._elements + len(value) <= ELEMENT_LIMIT:
+            self._elements += len(value)
+            return list(value)
+        return [self._value(each, place, level + 1) for each in value]
+
     def _value(self, value: Any, place: "_Place", level: int = 0) -> Any:
         self._elements += 1
         if self._elements > ELEMENT_LIMIT:
@@ -258,7 +270,7 @@ class _Reader:
             self._add(f"The argument is nested more than {DEPTH_LIMIT} levels deep.", where=place.where, code=_LARGE)
             return None
         if isinstance(value, list):
-            return [self._value(each, place, level + 1) for each in value]
+            return self._items(value, place, level)
         if not isinstance(value, Mapping):
             return value
         if set(value) == {"from_node"}:
@@ -353,6 +365,11 @@ class _Place:
     depth: int
 
 
+def is_plain(values: list[Any]) -> bool:
+    """Whether a list holds numbers, texts, truth values and nulls only; such ones need no walk of their own."""
+    return _PLAIN.issuperset(map(type, values))
+
+
 def needs(node: Node) -> Iterator[str]:
     """The nodes that a node refers to; callbacks see their own nodes only."""
     stack: list[Any] = list(reversed(list(node.arguments.values())))
@@ -361,7 +378,7 @@ def needs(node: Node) -> Iterator[str]:
         if isinstance(value, NodeReference):
             yield value.id
         elif isinstance(value, list):
-            stack.extend(reversed(value))
+            stack.extend(() if is_plain(value) else reversed(value))
         elif isinstance(value, Mapping):
             stack.extend(reversed(list(value.values())))
 
@@ -372,7 +389,7 @@ def _graphs(value: Any) -> Iterator[Graph]:
     elif isinstance(value, Mapping):
         for each in value.values():
             yield from _graphs(each)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and not is_plain(value):
         for each in value:
             yield from _graphs(each)
 

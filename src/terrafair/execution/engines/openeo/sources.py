@@ -7,7 +7,7 @@ from typing import Any
 from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.execution.engines.openeo import instants, pushdown
 from terrafair.execution.engines.openeo.area import Box
-from terrafair.execution.engines.openeo.evaluate import CALL_LIMIT, Definitions
+from terrafair.execution.engines.openeo.evaluate import CALL_LIMIT
 from terrafair.execution.engines.openeo.graph import (
     CALLBACKS,
     Graph,
@@ -15,7 +15,9 @@ from terrafair.execution.engines.openeo.graph import (
     NodeReference,
     ParameterReference,
     check_calls,
+    is_plain,
 )
+from terrafair.execution.engines.openeo.udps import Definitions
 
 LOADERS: Mapping[str, tuple[str, str]] = {
     "load_collection": ("id", "collection"),
@@ -170,7 +172,7 @@ def _literal(value: Any, graph: Graph, bound: Mapping[str, Any]) -> Any:
     if isinstance(value, NodeReference):
         return _computed(graph.nodes[value.id], graph, bound)
     if isinstance(value, list):
-        return [_literal(each, graph, bound) for each in value]
+        return value if is_plain(value) else [_literal(each, graph, bound) for each in value]
     if isinstance(value, dict):
         return {key: _literal(each, graph, bound) for key, each in value.items()}
     return UNKNOWN if isinstance(value, Graph) else value

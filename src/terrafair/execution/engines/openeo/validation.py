@@ -17,7 +17,6 @@ from terrafair.execution.engines.openeo.evaluate import (
     CALL_LIMIT,
     IGNORED,
     OLD_NAMES,
-    Definitions,
     Process,
     bind_parameters,
     unknown_process,
@@ -30,6 +29,7 @@ from terrafair.execution.engines.openeo.graph import (
     Parameter,
     ParameterReference,
     check_calls,
+    is_plain,
     needs,
     parse,
 )
@@ -37,6 +37,7 @@ from terrafair.execution.engines.openeo.processes.udfs import RUNTIMES
 from terrafair.execution.engines.openeo.registry import elementwise, processes
 from terrafair.execution.engines.openeo.save import FORMATS, NAMES
 from terrafair.execution.engines.openeo.sizes import with_sizes
+from terrafair.execution.engines.openeo.udps import Definitions
 
 LOADED_LIMIT = 2 * 2**40
 """Bytes that one graph may load by default."""
@@ -149,7 +150,14 @@ class _Checker:
         scope = _Scope(graph, {**{p.name: _of_parameter(p) for p in graph.parameters}, **self._context.values})
         self._walk(scope)
         self._check_results(graph)
-        return [scope.results.get(name, ANY) for name in graph.results]
+        return [self._left(scope, name) for name in graph.results]
+
+    def _left(self, scope: _Scope, name: str) -> Any:
+        """What a result node leaves behind: save_result leaves the cube that it is given."""
+        node = scope.graph.nodes[name]
+        if node.process == "save_result" and not node.namespace and "data" in node.arguments:
+            return self._value(scope, node.arguments["data"])
+        return scope.results.get(name, ANY)
 
     def _walk(self, scope: _Scope) -> None:
         for node in scope.graph.nodes.values():
@@ -365,7 +373,7 @@ class _Checker:
         if isinstance(value, ParameterReference):
             return scope.parameters.get(value.name, ANY)
         if isinstance(value, list):
-            return [self._value(scope, each) for each in value]
+            return value if is_plain(value) else [self._value(scope, each) for each in value]
         if isinstance(value, Mapping):
             return {key: self._value(scope, each) for key, each in value.items()}
         return value

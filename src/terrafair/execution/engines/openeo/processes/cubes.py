@@ -13,6 +13,8 @@ from terrafair.execution.engines.openeo.evaluate import Environment
 from terrafair.execution.engines.openeo.values import as_array, items_of
 
 KINDS = ("spatial", "temporal", "bands", "geometry", "other")
+DIMENSIONS = 32
+"""Of a cube at most: callbacks and labels need some more for themselves than numpy's 64 leave."""
 
 
 def dimension_labels(data: Any, dimension: str) -> list[Any]:
@@ -28,6 +30,8 @@ def add_dimension(data: Any, name: str, label: Any, type: str = "other") -> xr.D
     cube = dimensions.as_cube(data)
     if name in cube.dims:
         raise InvalidInput(f"The cube has a dimension {name} already.", code="dimension-exists")
+    if cube.ndim >= DIMENSIONS:
+        raise InvalidInput(f"The cube has {cube.ndim} dimensions.", "It may have no more.", code="graph-too-large")
     if type not in KINDS:
         raise InvalidInput(f"The type {type!r} is not known.", remedy=f"Known: {', '.join(KINDS)}.")
     value = instants.instant(label, "label") if type == "temporal" else label

@@ -48,7 +48,10 @@ def mod(x: Any, y: Any) -> Any:
 
 def power(base: Any, p: Any) -> Any:
     if isinstance(base, int) and isinstance(p, int) and not isinstance(base, bool):
-        return float(base) ** p if base or p >= 0 else math.inf
+        try:
+            return float(base) ** p if base or p >= 0 else math.inf
+        except OverflowError:
+            return -math.inf if base < 0 and p % 2 else math.inf
     return numbers(np.power, base=base, p=p)
 
 
