@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from terrafair.api.guard import guard
+from terrafair.api.guard import Secured, guard
 from terrafair.portal import manual
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +101,7 @@ def test_what_is_searched_is_there(site: Path) -> None:
 def test_the_platform_serves_it_under_its_policy(site: Path) -> None:
     app = FastAPI()
     guard(app, "127.0.0.1")
+    app.add_middleware(Secured)
     manual.mount(app, site)
     web = TestClient(app, base_url="http://127.0.0.1")
     reply = web.get("/documents")
