@@ -18,8 +18,10 @@ from terrafair.execution.quote import Quotes
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.projects import Projects
 from terrafair.operations.doctor import Finding, examine
-from terrafair.portal import activity, pages, publish, results_view
+from terrafair.portal import activity, manual, pages, publish, results_view
 from terrafair.portal.administration import Works
+from terrafair.portal.amend_form import Amending
+from terrafair.portal.amending import admitting
 from terrafair.portal.backend import PortalBackend
 from terrafair.portal.kept import Kept
 from terrafair.portal.link_check import LinkCheck
@@ -127,19 +129,22 @@ def install(
         parts.catalogue.sync(parts.catalogue.source, parts.catalogue.branch)
         publisher.seen(parts.catalogue_files())
 
+    amending = Amending(publisher, Store(engine), kept, parts.catalogue_files)
     publishing = publish.Publishing(
         Describing(publisher, Store(engine), kept),
         Form(lambda: parts.rules.store, parts.catalogue_files),
         Walks(publisher),
-        services.jobs.admit,
+        admitting(services.jobs.admit, amending),
         lambda: services.runs.listing(status="successful", limit=200),
         sync,
         forge.forge if forge else None,
+        amending,
     )
     app.include_router(publish.router(frame, publishing))
     app.include_router(activity.router(frame, Activity(services.jobs, Releases(engine), services.processes)))
     identity_parts.install(app, parts, engine, _works(parts, services, sync), frame, kept, stack)
     app.mount("/static", pages.static())
+    manual.mount(app)
     return frame
 
 

@@ -198,6 +198,7 @@ def install(app: "FastAPI", parts: "Parts", services: "Services", frame: Pages, 
     offer = Offer(profiles(config.workspace_profiles), Prices.read(config.prices), config.workspace_hours)
     seeds = Seeds(parts, services.runs, folder / "homes")
     workspaces = Workspaces(engine, offer, seeds.told, seeds.plant, lacking)
+    app.state.notebooks = not lacking
     app.include_router(routes.router(workspaces))
     app.include_router(pages.router(frame, workspaces, lacking))
     app.mount(PREFIX, Passing(folder, lambda: orders.read_hub(folder / orders.HUB).secret, workspaces.admits))

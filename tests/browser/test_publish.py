@@ -186,7 +186,7 @@ def test_published_reviewed_merged_and_found_again(ada: Seen, job: str) -> None:
     page.get_by_role("link", name=TYPED).first.click()
     ada.accessible()
     assert page.locator(".lineage").inner_text().count("NDVI") > 0
-    page.get_by_role("link", name="Edit this entry").click()
+    page.get_by_role("link", name="Propose a change").click()
     page.wait_for_url(f"**/publish/{job}")
     page.get_by_label("Region").fill("Another region")
     page.locator("#verdict .yes").wait_for()
@@ -194,6 +194,58 @@ def test_published_reviewed_merged_and_found_again(ada: Seen, job: str) -> None:
     page.wait_for_url("**/review")
     changed = page.locator(".diff .added").all_inner_texts()
     assert any("Another region" in line for line in changed) and len(changed) < 8
+
+
+def test_a_change_of_an_entry_that_was_not_published_here(ada: Seen, browser: "Browser", place: Platform) -> None:
+    """Prefilled, checked beside the field, kept, shown as a difference, proposed; and a conflict with another's."""
+    page, here = ada.page, "/publish/edit/product/demo-surface-water"
+    ada.open("/find/product/demo-surface-water")
+    page.get_by_role("link", name="Propose a change").click()
+    page.wait_for_url(f"**{here}")
+    title = page.get_by_label("Product title").input_value()
+    assert title and page.get_by_label("Product description").input_value()
+    page.get_by_label("Product title").fill("")
+    page.locator("[data-question=product_title] [data-wrong]", has_text="cannot be empty").wait_for()
+    page.get_by_label("Product title").fill("<script>alert(1)</script>")
+    page.get_by_label("Region").fill("x" * 40_000)
+    page.locator("[data-question=region] [data-wrong]", has_text="40,000").wait_for()
+    page.get_by_label("Variables: one more").first.fill("no-such-variable")
+    page.get_by_role("button", name="Check and see the difference").click()
+    page.locator(".problem[role=alert]").wait_for()
+    ada.accessible()
+    ada.open(here)
+    assert page.get_by_label("Product title").input_value() == "<script>alert(1)</script>"
+    assert len(page.get_by_label("Region").input_value()) == 40_000
+    page.get_by_role("button", name="Forget what I typed").click()
+    page.wait_for_load_state()
+    assert page.get_by_label("Product title").input_value() == title
+    # Somebody opens the form in another window, and sends it when Ada's change has been merged.
+    other = page.context.new_page()
+    other.goto(ada.url + here)
+    page.get_by_label("Region").fill("Another lake")
+    page.locator("#kept", has_text="Kept at").wait_for()
+    ada.open(here)
+    assert page.get_by_label("Region").input_value() == "Another lake"
+    page.get_by_role("button", name="Check and see the difference").click()
+    page.wait_for_url("**/review")
+    changed = page.locator(".diff .added, .diff .removed").all_inner_texts()
+    assert any("Another lake" in line for line in changed) and len(changed) <= 4
+    ada.accessible()
+    page.get_by_role("button", name="Open the pull request").click()
+    page.get_by_role("button", name="Play the reviewer").wait_for(timeout=200_000)
+    assert "green" in page.locator("table").inner_text()
+    page.get_by_role("button", name="Play the reviewer").click()
+    page.get_by_role("button", name="Bring the catalogue up to date").click()
+    page.get_by_role("link", name="See it in the catalogue").click()
+    page.get_by_text("Another lake").first.wait_for()
+    other.get_by_label("Region").fill("My own lake")
+    other.get_by_role("button", name="Check and see the difference").click()
+    other.get_by_text("was changed in the catalogue since you began").wait_for()
+    assert "Another lake" in other.locator("[data-question=region] [data-wrong]").inner_text()
+    assert other.get_by_label("Region").input_value() == "My own lake"
+    other.get_by_role("button", name="Check and see the difference").click()
+    other.wait_for_url("**/review")
+    assert other.locator(".diff .removed").inner_text().count("Another lake") == 1
 
 
 def test_a_run_form_outlives_the_session(grace: Seen) -> None:
@@ -276,7 +328,14 @@ def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, job: str) ->
     paths = ["/find", "/find?text=ndvi", "/find/product/demo-ndvi-composite", "/find/experiment/demo-ndvi", "/develop"]
     paths += ["/find/theme/land", "/run", "/run/experiment/demo-ndvi", "/run/experiment/demo-ndvi/where", "/results"]
     paths += [f"/results/{job}", "/publish", f"/publish/{job}", f"/publish/{job}/review", f"/publish/{job}/follow"]
-    paths += ["/publish/edit/product/demo-water", "/projects", "/account", "/account/kept", "/admin", "/patterns"]
+    paths += [
+        "/publish/edit/product/demo-surface-water",
+        "/projects",
+        "/account",
+        "/account/kept",
+        "/admin",
+        "/patterns",
+    ]
     paths += ["/account/sign-in", "/find/product/none", "/status"]
     page, heavy, titles = ada.page, {}, {}
     sizes: list[int] = []

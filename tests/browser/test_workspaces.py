@@ -1,9 +1,6 @@
-"""Workspaces in a browser: one session, the notebook reads the product; two people apart; idle ones are closed."""
+"""Workspaces in a browser: one session, the notebook reads the product; two people apart."""
 
 import json
-import os
-import re
-import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -102,7 +99,7 @@ def opened(browser: Any, platform: Platform, name: str) -> Any:
     return seen
 
 
-def test_two_people_their_notebooks_and_the_end(browser: Any, lab: Platform) -> None:
+def test_two_people_and_their_notebooks(browser: Any, lab: Platform) -> None:
     ada = opened(browser, lab, "Ada")
     ada.page.locator(".jp-Notebook").first.click()
     ada.page.get_by_text("Run", exact=True).click()
@@ -116,18 +113,9 @@ def test_two_people_their_notebooks_and_the_end(browser: Any, lab: Platform) -> 
     for home in _homes(lab, "product-demo-ndvi-composite.ipynb"):
         (home.parent / "go").touch()
     _isolated(lab, ada, grace)
-    _hub_restart_keeps_servers(lab, ada)
-    _nobody_elses(lab, ada, grace)
     assert not ada.abroad and not grace.abroad
     for seen in (ada, grace):
         seen.page.context.close()
-    until(lambda: not table(lab, "SELECT 1 FROM workspaces WHERE state <> 'closed'"), "idle ones are closed")
-    rows = table(lab, "SELECT reason, token, keys, ended FROM workspaces")
-    assert {row[0] for row in rows} == {"idle for 0:00:40"} and all(row[1:3] == ("", "") and row[3] for row in rows)
-    assert not table(lab, "SELECT id FROM personal_tokens WHERE name LIKE 'workspace%'")
-    assert not table(lab, "SELECT id FROM object_keys")
-    assert not _servers(lab), "culling frees the memory"
-    assert all(path.is_file() for path in _homes(lab, "product-demo-ndvi-composite.ipynb")), "files stay"
 
 
 def _isolated(lab: Platform, ada: Any, grace: Any) -> None:
@@ -153,45 +141,8 @@ def _isolated(lab: Platform, ada: Any, grace: Any) -> None:
     assert "rror" not in own
 
 
-def _hub_restart_keeps_servers(lab: Platform, ada: Any) -> None:
-    before = _servers(lab)
-    execute(ada.page, "kept = 'kept'")
-    pid = _hub_pid(lab)
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: _hub_pid(lab) != pid, "another hub")
-    until(lambda: ada.page.evaluate("fetch(location.pathname).then(r => r.status)") == 200, "through the new hub")
-    assert execute(ada.page, "print(kept)") == "kept" and _servers(lab) == before
-
-
-def _nobody_elses(lab: Platform, ada: Any, grace: Any) -> None:
-    """A server's address says nothing to somebody else, and the hub's own pages lead back."""
-    address = re.sub(r"/lab/.*", "/api/kernels", ada.page.url)
-    assert grace.page.request.get(address).status == 404
-    assert ada.page.request.get(address).status == 200
-    assert grace.page.request.get(f"{lab.url}/workspaces/hub/home").url.endswith("/develop/workspaces")
-    cookies = execute(ada.page, "print(os.environ.get('TERRAFAIR_TOKEN', '')[:4])")
-    assert cookies == "tfp_"
-
-
 def _hub_port(lab: Platform) -> int:
     return int(json.loads((lab.home / "workspaces/hub.json").read_text())["port"])
-
-
-def _hub_pid(lab: Platform) -> int:
-    return int(json.loads((lab.home / "workspaces/hub.pid").read_text())[0])
-
-
-def _servers(lab: Platform) -> set[int]:
-    mark = f"TERRAFAIR_JOB={lab.home}/workspaces/runs".encode()
-    found = set()
-    for path in Path("/proc").iterdir():
-        if path.name.isdigit():
-            try:
-                if mark in (path / "environ").read_bytes() and b"singleuser" in (path / "cmdline").read_bytes():
-                    found.add(int(path.name))
-            except OSError:
-                continue
-    return found
 
 
 def _homes(lab: Platform, name: str) -> list[Path]:

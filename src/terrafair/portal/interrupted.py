@@ -62,6 +62,7 @@ def _back(path: str) -> str:
     """Where what was typed is shown again: on its own page, or as a list."""
     words = path.strip("/").split("/")
     own = (words[0] == "run" and len(words) == 3) or (words[0] == "publish" and len(words) == 2)
+    own = own or (words[:2] == ["publish", "edit"] and len(words) == 4)
     return f"{path}?kept=yes" if own else KEPT
 
 

@@ -92,6 +92,7 @@ class Pages:
             "asset": address,
             "version": __version__,
             "live": (STATIC / "vendor/htmx.min.js").exists(),
+            "documents": (HERE / "documents/index.html").is_file(),
             "maps": (STATIC / "vendor/eox-map.js").exists(),
         }
 
@@ -99,8 +100,10 @@ class Pages:
         self, request: Request, name: str, content: Mapping[str, Any], *, status: int = 200, drawn: bool = False
     ) -> Response:
         """A page; `drawn`: there is a map on it."""
-        about = {"warning": self._surroundings.warning, "commit": self._surroundings.commit()[:12]}
+        about: dict[str, Any] = {"warning": self._surroundings.warning, "commit": self._surroundings.commit()[:12]}
         about |= {"url": str(request.base_url).rstrip("/")}
+        # Workspaces are another part of the platform, which may not be there.
+        about |= {"notebooks": getattr(request.app.state, "notebooks", False)}
         # Whoever is signed in stands on it: no cache between may keep it, and ours only to go back to.
         headers = {"Cache-Control": "private, no-cache"} | ({"Content-Security-Policy": MAP_POLICY} if drawn else {})
         return self._templates.TemplateResponse(

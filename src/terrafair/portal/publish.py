@@ -12,12 +12,15 @@ from starlette.concurrency import run_in_threadpool
 from terrafair.errors import Conflict, NotFound, Refused, TerrafairError
 from terrafair.identity.access import Action, Kind, Thing, may, require
 from terrafair.identity.asking import actor
+from terrafair.portal.amend_form import Amending, page
+from terrafair.portal.amending import Editing, install
 from terrafair.portal.interrupted import left
 from terrafair.portal.page import Pages
 from terrafair.portal.publish_form import Described, Describing, differing, place
 from terrafair.portal.publish_walk import Walks
 from terrafair.portal.words import PUBLISH_STEPS
 from terrafair.publishing import form
+from terrafair.publishing.amendment import entry_of
 from terrafair.publishing.links import path
 from terrafair.publishing.publication import Publication, State
 
@@ -62,6 +65,13 @@ class Publishing:
     sync: Callable[[], None]
     """Bring the catalogue up to date, and mark what it now has."""
     forge: Forge | None = None
+    amending: Amending | None = None
+    """Changes of entries that were not published from here."""
+
+    def maker(self, entry: str) -> str:
+        """The job whose publication made an entry; of a workflow, which each of its experiments names, the newest."""
+        made = (each.job for each in self.listing() if entry in each.entries and not each.amends)
+        return next(made, "")
 
     def found(self, job: str, action: Action = Action.READ) -> Publication:
         """A publication that the asker may look at, or work on."""
@@ -85,7 +95,9 @@ def router(pages: Pages, publishing: Publishing) -> APIRouter:
     """`/publish` and what lies below it."""
     routes = pages.router()
     _choosing(routes, pages, publishing)
-    _editing(routes, pages, publishing)
+    if publishing.amending is not None:
+        editing = Editing(publishing.amending, publishing.form, publishing.walks, publishing.maker, publishing.jobs)
+        install(routes, pages, editing)
     _describing(routes, pages, publishing)
     _reviewing(routes, pages, publishing)
     _following(routes, pages, publishing)
@@ -110,21 +122,6 @@ def _choosing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
         return JSONResponse(publishing.form.terms(kind), headers=headers)
 
 
-def _editing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
-    @routes.get("/publish/edit/{kind}/{id}")
-    def edit(request: Request, kind: str, id: str) -> Response:  # noqa: A002
-        """An entry is edited where it was published from; else a result of yours becomes its next version."""
-        if kind not in {"product", "experiment", "workflow"}:
-            raise NotFound(f"{kind[:40]!r} is not published from here.")
-        entry = path(f"{kind}s", id)
-        for publication in publishing.listing():
-            # A workflow is named by each of its experiments: the newest publication describes it.
-            if entry in publication.entries:
-                return RedirectResponse(f"/publish/{quote(publication.job)}", 303)
-        content = {"kind": kind, "id": id, "entry": entry, "jobs": publishing.jobs(), "steps": PUBLISH_STEPS, "at": 0}
-        return pages.show(request, "publish/edit.html", content)
-
-
 def _row(publication: Publication) -> Document:
     title = publication.answers.get("product_title") or publication.answers.get("product") or publication.job
     return {
@@ -140,6 +137,8 @@ def _describing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None
 
     @routes.get("/publish/{job}")
     def describe(request: Request, job: str) -> Response:
+        if entry := entry_of(job):
+            return RedirectResponse(quote(page(*entry)), 303)
         publishing.admit(job, Action.PUBLISH)
         behind = left(request, describing.kept, request.url.path)
         ids = {name: [text] for name in ("product", "experiment") if (text := request.query_params.get(name, ""))}
@@ -246,6 +245,8 @@ def _form(
 def _reviewing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
     @routes.get("/publish/{job}/review")
     def review(request: Request, job: str) -> Response:
+        if entry := entry_of(job):
+            return RedirectResponse(f"{quote(page(*entry))}/review", 303)
         publication = publishing.found(job)
         # What was handed in, not what stands in somebody's form: the next button publishes it.
         described = publishing.describing.read(job, {})

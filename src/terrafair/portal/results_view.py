@@ -50,9 +50,7 @@ def router(source: Source, pages: Pages) -> APIRouter:
     routes = pages.router()
 
     def show(request: Request, name: str, content: Document) -> Response:
-        # Workspaces are another part of the platform, which may not be there.
-        notebooks = any(getattr(route, "path", "") == "/workspaces/open" for route in request.app.routes)
-        reply = pages.show(request, name, {"notebooks": notebooks, **content})
+        reply = pages.show(request, name, content)
         reply.headers["Content-Security-Policy"] = POLICY
         return reply
 

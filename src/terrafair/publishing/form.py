@@ -145,6 +145,13 @@ class Form:
             for heading, names in GROUPS.items()
         ], loose
 
+    def asked(
+        self, names: Iterable[str], said: Mapping[str, tuple[str, ...]], wrong: Mapping[str, tuple[Problem, ...]]
+    ) -> list[Question]:
+        """Some of the questions, holding what was said and what is wrong with it."""
+        present = Present(self._catalogue().get)
+        return [self._question(name, said.get(name, ()), wrong.get(name, ()), present) for name in names]
+
     def terms(self, kind: str) -> list[tuple[str, str]]:
         """The words of a vocabulary: (value, title)."""
         if kind == "licences":

@@ -61,6 +61,8 @@ _NEXT = {
     State.PROPOSED: Step.FOLLOW,
     State.MERGED: Step.SYNC,
 }
+PREFIX = "edit:"
+"""Before kind and id of the entry that a publication amends, where others have the job's id."""
 WAITING = frozenset({State.TESTING, State.PROPOSED, State.MERGED})
 """States that somebody else ends."""
 
@@ -92,12 +94,19 @@ class Publication:
     @property
     def next(self) -> Step:
         """What is to be done."""
+        if self.amends and self.state is State.CHECKED:
+            return Step.TEST
         return _NEXT.get(self.state, Step.NONE)
 
     @property
     def waiting(self) -> bool:
         """Whether somebody else has to do something before it goes on."""
         return self.state in WAITING or bool(self.problems)
+
+    @property
+    def amends(self) -> bool:
+        """Whether it changes an entry of the catalogue, and has no result to archive."""
+        return self.job.startswith(PREFIX)
 
     @property
     def name(self) -> str:
@@ -215,13 +224,14 @@ def _answered(publication: Publication, answers: Mapping[str, Any]) -> Publicati
     together = {name: value for name, value in {**publication.answers, **answers}.items() if value}
     if together == dict(publication.answers):
         return publication
-    if publication.state in {State.MERGED, State.PUBLISHED}:
+    over = {State.MERGED, State.PUBLISHED, *((State.DECLINED,) if publication.amends else ())}
+    if publication.state in over:
         publication = replace(publication, revision=publication.revision + 1, testing=None, production=None)
     return replace(publication, state=State.DRAFT, answers=together, problems=(), warnings=())
 
 
 def _tested(publication: Publication, pull: PullRequest | None) -> Publication:
-    if publication.state not in {State.ARCHIVED, State.TESTING}:
+    if publication.state not in {State.CHECKED if publication.amends else State.ARCHIVED, State.TESTING}:
         return publication
     if pull is None or pull.verdict is Verdict.GREEN:
         return replace(publication, state=State.TESTED, testing=pull, problems=())

@@ -13,6 +13,7 @@ from terrafair.errors import Conflict, Problem, TerrafairError
 from terrafair.execution.job import Job
 from terrafair.publishing import made as made_module
 from terrafair.publishing import prr_rules
+from terrafair.publishing.amendment import Texts, amend, entry_of, faults
 from terrafair.publishing.answers import Answers, read
 from terrafair.publishing.archive import Addresses, Archive
 from terrafair.publishing.delivery import Delivery, plan
@@ -118,16 +119,34 @@ class Publisher:
 
     def diff(self, publication: Publication) -> str:
         """What it changes in the catalogue as that is now."""
-        prepared = self._prepare(self._made(publication.job), read(publication.answers))
+        prepared = self._prepared(publication)
         return prepared.draft.diff() if prepared.draft else ""
+
+    def amended(self, entry: tuple[str, str], fields: Texts, was: Texts) -> Prepared:
+        """What changed fields of an entry lead to, and what the rules say of it; nothing is kept."""
+        services, files = self._services, self._services.catalogue()
+        wrong = faults(fields, Present(files.get))
+        if wrong:
+            return Prepared(Answers(), wrong)
+        try:
+            made = amend(*entry, fields, was, files.get)
+        except TerrafairError as error:
+            return Prepared(Answers(), error.problems)
+        errors, warnings = services.check(files, made.files) if made.files else ([], [])
+        return Prepared(Answers(), tuple(errors), tuple(warnings), made)
+
+    def begin_amendment(self, name: str, answers: Mapping[str, Any]) -> Publication:
+        """The publication of a changed entry: one for each entry, and so one pull request at a time."""
+        return self._services.store.begin(name, dict(answers))
 
     # Steps
 
     def _check(self, publication: Publication, say: Callable[[str], None]) -> Publication:
         del say
-        prepared = self._prepare(self._made(publication.job), read(publication.answers))
+        prepared = self._prepared(publication)
         entries = tuple(path(*entry) for entry in prepared.draft.entries) if prepared.draft else ()
-        happening = Checked(prepared.answers.document(), entries, prepared.problems, prepared.warnings)
+        answers = publication.answers if publication.amends else prepared.answers.document()
+        happening = Checked(answers, entries, prepared.problems, prepared.warnings)
         return self._services.store.apply(publication.id, happening)
 
     def _deliver(self, publication: Publication, say: Callable[[str], None]) -> Publication:
@@ -197,6 +216,11 @@ class Publisher:
         resolution = self._services.resolve(found)
         return made_module.read(self._services.objects, found, resolution)
 
+    def _prepared(self, publication: Publication) -> Prepared:
+        if publication.amends:
+            return self.amended(*_amendment(publication))
+        return self._prepare(self._made(publication.job), read(publication.answers))
+
     def _prepare(self, made: Made, given: Answers) -> Prepared:
         services, files = self._services, self._services.catalogue()
         present = Present(files.get)
@@ -225,6 +249,8 @@ class Publisher:
         return draft(made, answers, place, found.content if found else b"", read_file)
 
     def _proposal(self, publication: Publication) -> Proposal:
+        if publication.amends:
+            return self._amending(publication)
         made, answers = self._made(publication.job), read(publication.answers)
         planned = self._plan(made, answers)
 
@@ -239,6 +265,20 @@ class Publisher:
             publication.name, title, _body(publication, answers), title, author, f"{publication.created[:19]}Z", files
         )
 
+    def _amending(self, publication: Publication) -> Proposal:
+        (kind, identifier), fields, was = _amendment(publication)
+        title = f"Change {path(kind, identifier)}"
+        said = "\n".join(f"- {name.replace('_', ' ')}" for name in fields)
+        body = (
+            f"Changed in `{path(kind, identifier)}`:\n\n{said}\n\n"
+            "All else of the record is as it was. "
+            "All rules of the catalogue's validator have been applied before this was opened.\n"
+        )
+        return Proposal(
+            publication.name, title, body, title, self._services.author, f"{publication.created[:19]}Z",
+            lambda read_file: amend(kind, identifier, fields, was, read_file).files,
+        )  # fmt: skip
+
     def _is_there(self, publication: Publication, read_file: Reader) -> bool:
         """All entries are in the catalogue, and drafting on it changes nothing more or reviewers have merged it."""
         if not publication.entries or any(read_file(entry) is None for entry in publication.entries):
@@ -246,6 +286,9 @@ class Publisher:
         if publication.state is State.MERGED:
             return True
         try:
+            if publication.amends:
+                (kind, identifier), fields, was = _amendment(publication)
+                return not amend(kind, identifier, fields, was, read_file).files
             made, answers = self._made(publication.job), read(publication.answers)
             return not self._draft(made, answers, self._plan(made, answers), read_file).files
         except TerrafairError:
@@ -268,6 +311,15 @@ class Publisher:
             finally:
                 # Not by closing alone: a program that is being started meanwhile has the file open until it runs.
                 fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _amendment(publication: Publication) -> tuple[tuple[str, str], Texts, Texts]:
+    """Entry, changed fields and what they were, of a publication that amends."""
+    entry, answers = entry_of(publication.job), publication.answers
+    if entry is None:
+        raise Conflict(f"{publication.job[:100]!r} is no entry that can be changed.")
+    fields, was = ({name: tuple(each) for name, each in answers.get(part, {}).items()} for part in ("fields", "was"))
+    return entry, fields, was
 
 
 def _uploads(made: Made, objects: ObjectStore) -> Iterator[tuple[str, str]]:
