@@ -5,8 +5,9 @@ The server is one for the whole session; each home gets a copy of a template tha
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .stac.cluster import cluster, missing
@@ -48,6 +49,14 @@ def prepare(url: str) -> None:
     engine.dispose()
     queue.prepare(control)
     prepare_items(items)
+
+
+@contextmanager
+def empty(*names: str) -> Iterator[list[str]]:
+    """Addresses of new databases that hold nothing: on the session's server, else on one of their own."""
+    with ExitStack() as stack:
+        url = os.environ.get(SERVER) or stack.enter_context(cluster())
+        yield [_create(url, f"{name}_{secrets.token_hex(6)}") for name in names]
 
 
 def control_database(home: Path) -> str:

@@ -1,8 +1,12 @@
 """Wires the move of an embedded installation; part of the composition root."""
 
 import fcntl
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+
+import sqlalchemy as sa
 
 from terrafair.app import Parts
 from terrafair.catalogue.items.sqlite.store import SqliteItems
@@ -10,17 +14,20 @@ from terrafair.config import Config
 from terrafair.data.objects import S3Access, S3Objects
 from terrafair.data.seaweedfs import ObjectServer
 from terrafair.database import migrate, open_engine
-from terrafair.errors import Conflict, InvalidInput, NotFound
+from terrafair.errors import Conflict, InvalidInput, NotFound, Refused, Unreachable
 from terrafair.execution import queue
 from terrafair.operations import migration
 from terrafair.operations.migration import Checked, Moved
 from terrafair.operations_parts import bucket_names, client
 
+Say = Callable[[str], None]
 
-def move(config: Config, say: Callable[[str], None]) -> Moved:
+
+def move(config: Config, say: Say) -> Moved:
     """Move what lies in the home folder to where the settings lead.
 
-    Raises `InvalidInput` where they lead nowhere else, `Conflict` while the platform runs or for a place in use.
+    Raises `InvalidInput` where they lead nowhere else, `Conflict` while the platform runs or for a place in use,
+    `Unreachable` or `Refused` for a place that does not let us in. Whether it does is seen before anything is copied.
     """
     if not config.database.startswith("postgresql") and not config.store_url:
         raise InvalidInput(
@@ -29,55 +36,114 @@ def move(config: Config, say: Callable[[str], None]) -> Moved:
         )
     if not (config.home / "platform.db").exists():
         raise NotFound(f"There is no embedded installation at {config.home}.", remedy="Set TERRAFAIR_HOME.")
-    with (config.home / "platform.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict("The platform runs.", "What it writes now would be lost.", "End it first.") from None
+    with _at_rest(config), ExitStack() as stack:
+        engines = _engines(config, stack) if config.database else None
+        _prepare_items(config)
+        if engines:
+            migration.check_tables(*engines)
         objects, size = _objects(config, say) if config.store_url else (0, 0)
         items = _items(config, say) if config.items_database else 0
-        rows, queued = _tables(config, say) if config.database else ({}, 0)
+        rows, queued = _tables(config, engines, say) if engines else ({}, 0)
     return Moved(rows, queued, objects, size, items)
 
 
-def _tables(config: Config, say: Callable[[str], None]) -> tuple[dict[str, int], int]:
+@contextmanager
+def _at_rest(config: Config) -> Iterator[None]:
+    """Nobody writes here meanwhile: neither the platform, nor a worker that a killed one left."""
+    with ExitStack() as stack:
+        for path in (config.home / "platform.lock", *sorted(config.home.glob("worker-*.lock"))):
+            lock = stack.enter_context(path.open("a"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Conflict(
+                    "The platform runs, or another migration does.",
+                    f"{path} is held; what is written now would be lost.",
+                    "End it first.",
+                ) from None
+        yield
+
+
+def _engines(config: Config, stack: ExitStack) -> tuple[sa.Engine, sa.Engine]:
+    """The databases here and there, each with its tables."""
+    engines = open_engine(f"sqlite:///{config.home / 'platform.db'}"), open_engine(config.database)
+    for engine in engines:
+        stack.callback(engine.dispose)
+        migrate(engine)
+    return engines
+
+
+def _tables(config: Config, engines: tuple[sa.Engine, sa.Engine], say: Say) -> tuple[dict[str, int], int]:
     say("Moving the control database ...")
-    source, target = open_engine(f"sqlite:///{config.home / 'platform.db'}"), open_engine(config.database)
+    queue.prepare(config.database)
+    waiting = queue.DurableQueue(config.database)
     try:
-        migrate(source)
-        migrate(target)
-        queue.prepare(config.database)
-        waiting = queue.DurableQueue(config.database)
-        try:
-            found = migration.move_tables(source, target, waiting.enqueue)
-        finally:
-            waiting.close()
+        return migration.move_tables(*engines, waiting.enqueue)
     finally:
-        source.dispose()
-        target.dispose()
-    return found
+        waiting.close()
 
 
-def _objects(config: Config, say: Callable[[str], None]) -> tuple[int, int]:
+def _objects(config: Config, say: Say) -> tuple[int, int]:
     say("Moving the objects ...")
     target = S3Access(config.store_url, config.store_key, config.store_secret, config.store_bucket)
+    with _answers(target):
+        known = set(bucket_names(target))
+    folder = config.home / migration.FOLDER
+    folder.mkdir(exist_ok=True)
+    # Of this target: another one has nothing yet.
+    checked = Checked(folder / f"objects-{hashlib.sha256(target.endpoint.encode()).hexdigest()[:12]}")
     server = ObjectServer(config.home, config.store_bucket, say)
     try:
         server.start()
-        known, count, size = set(bucket_names(target)), 0, 0
-        checked = Checked(config.home / migration.FOLDER / "objects")
+        if server.access.endpoint == target.endpoint.rstrip("/"):
+            raise InvalidInput("`store_url` is the embedded store itself.", remedy="Name another S3.")
+        count, size = 0, 0
         for name in bucket_names(server.access):
             if name not in known:
-                client(target).create_bucket(Bucket=name)
-            there = S3Objects(replace(server.access, bucket=name))
-            more, of = migration.move_objects(there, S3Objects(replace(target, bucket=name)), checked, say)
+                with _answers(target):
+                    client(target).create_bucket(Bucket=name)
+            there, here = S3Objects(replace(server.access, bucket=name)), S3Objects(replace(target, bucket=name))
+            more, of = migration.move_objects(there, here, checked, folder, say)
             count, size = count + more, size + of
     finally:
         server.stop()
     return count, size
 
 
-def _items(config: Config, say: Callable[[str], None]) -> int:
+@contextmanager
+def _answers(target: S3Access) -> Iterator[None]:
+    """The plain client's errors as ours."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as fault:
+        raise Refused(
+            f"The object store at {target.endpoint} refuses us.", str(fault), "See `store_key` and `store_secret`."
+        ) from fault
+    except (BotoCoreError, ValueError) as fault:
+        raise Unreachable(
+            f"The object store at {target.endpoint} does not answer.", str(fault), "See `store_url`."
+        ) from fault
+
+
+def _prepare_items(config: Config) -> None:
+    """The tables of the items there, which `items prepare` makes too."""
+    if not config.items_database:
+        return
+    from terrafair.catalogue.items.pgstac.connections import Connections, prepare
+
+    # pgSTAC's own client tries a dead address for long.
+    connections = Connections(config.items_database)
+    try:
+        with connections.transaction() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connections.close()
+    prepare(config.items_database)
+
+
+def _items(config: Config, say: Say) -> int:
     say("Moving the STAC items ...")
     source, target = SqliteItems(config.home / "catalogue/items.db"), Parts(config).items
     try:

@@ -7,8 +7,8 @@ is removed where it came from.
 
 import hashlib
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,15 +18,19 @@ import orjson
 import sqlalchemy as sa
 
 from terrafair.catalogue.items.search import ItemStore, Stored
-from terrafair.data.objects import ObjectStore, sha256_of
+from terrafair.data.objects import ObjectStore, StoredObject, sha256_of
 from terrafair.database import reading, transaction
-from terrafair.errors import Conflict, Damaged, NotFound
+from terrafair.errors import Conflict, Damaged, Unreachable
 
 Say = Callable[[str], None]
 ROWS = 500
 BORN_FULL = frozenset({"identity_version"})
-"""Tables that have a row from their making."""
+"""Tables that have a row from their making, which triggers of others change."""
 ITEMS = 500
+REPLACES_NOTHING = "A migration replaces nothing that it did not bring."
+EMPTY = "Name an empty one; if it holds an earlier attempt, empty it."
+OURS = "health/"
+"""Objects of the store's own probes; they stay."""
 FOLDER = "migration"
 """In the home folder: what has been moved, and whereto."""
 
@@ -57,20 +61,31 @@ def move_tables(
     """
     tables = _tables(target)
     with reading(source) as there, transaction(target) as here:
-        used = [table.name for table in tables if table.name not in BORN_FULL and _count(here, table)]
-        if used and (other := [table.name for table in tables if _differ(there, here, table)]):
-            raise Conflict(
-                f"The new database is in use: its table {other[0]} is another.",
-                "A migration replaces nothing.",
-                "Name an empty database.",
-            )
+        if here.dialect.name == "postgresql":
+            # It rests for as long as the checksum of the largest table takes on the other side.
+            here.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         waiting = _waiting(there)
-        if not used:
+        if not _moved(there, here, tables):
             for table in tables:
                 _copy(there, here, table)
             for job in waiting:
                 enqueue(here, job)
         return {table.name: _count(here, table) for table in tables}, len(waiting)
+
+
+def check_tables(source: sa.Engine, target: sa.Engine) -> None:
+    """Raise `Conflict` for a target that is in use: before anything large is copied."""
+    with reading(source) as there, reading(target) as here:
+        _moved(there, here, _tables(target))
+
+
+def _moved(there: sa.Connection, here: sa.Connection, tables: Sequence[sa.Table]) -> bool:
+    """Whether it has been done; raises `Conflict` where the target holds something else."""
+    if not any(_count(here, table) for table in tables if table.name not in BORN_FULL):
+        return False
+    if other := next((table.name for table in tables if _differ(there, here, table)), ""):
+        raise Conflict(f"The new database is in use: its table {other} is another.", REPLACES_NOTHING, EMPTY)
+    return True
 
 
 def _waiting(connection: sa.Connection) -> list[str]:
@@ -80,10 +95,11 @@ def _waiting(connection: sa.Connection) -> list[str]:
 
 
 def _tables(engine: sa.Engine) -> list[sa.Table]:
-    """Those of the migrations, what others refer to first."""
+    """Those of the migrations, what others refer to first; what triggers write to last."""
     metadata = sa.MetaData()
     metadata.reflect(engine)
-    return [table for table in metadata.sorted_tables if table.name != "alembic_version"]
+    tables = [table for table in metadata.sorted_tables if table.name != "alembic_version"]
+    return sorted(tables, key=lambda table: table.name in BORN_FULL)
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:
@@ -147,73 +163,134 @@ class Checked:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        self._known: set[str] = set(lines)
+        self._known: dict[str, set[tuple[int, str]]] = {}
+        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+            # An interruption leaves half a line.
+            with suppress(ValueError):
+                url, size, modified = json.loads(line)
+                self._known.setdefault(url, set()).add((size, modified))
 
-    def __contains__(self, line: str) -> bool:
-        return line in self._known
+    def knows(self, url: str, entry: StoredObject) -> bool:
+        """Whether this state of the source's object has been moved."""
+        return (entry.size, entry.modified.isoformat()) in self._known.get(url, ())
 
-    def add(self, line: str) -> None:
+    def brought(self, url: str, size: int) -> bool:
+        """Whether an object of that name and size has been moved, as it is or as it was at an earlier attempt."""
+        return any(size == known for known, _ in self._known.get(url, ()))
+
+    def add(self, url: str, entry: StoredObject) -> None:
         """Remember."""
+        line = (entry.size, entry.modified.isoformat())
         with self._path.open("a", encoding="utf-8") as file:
-            # Before the line too: an interrupted attempt may have left half of one.
-            file.write(f"\n{line}\n")
-        self._known.add(line)
+            file.write(f"\n{json.dumps([url, *line])}\n")
+        self._known.setdefault(url, set()).add(line)
 
 
-def move_objects(source: ObjectStore, target: ObjectStore, checked: Checked, say: Say) -> tuple[int, int]:
-    """Copy a bucket; gives how many objects and bytes are at the new place.
+def move_objects(source: ObjectStore, target: ObjectStore, checked: Checked, folder: Path, say: Say) -> tuple[int, int]:
+    """Copy a bucket by way of a folder; gives how many objects and bytes are at the new place.
 
-    Raises `Damaged` when an object reads differently there.
+    Raises `Conflict` for a bucket with other objects, `Damaged` when one reads differently there.
     """
     count = size = 0
-    with tempfile.TemporaryDirectory(prefix="terrafair-migration-") as folder:
-        for entry in source.list(""):
-            line = json.dumps([source.url(entry.key), entry.size, entry.modified.isoformat()])
-            if line not in checked or not _there(target, entry.key, entry.size):
-                _move_object(source, target, entry.key, Path(folder))
-                checked.add(line)
-            count, size = count + 1, size + entry.size
-            if not count % 500:
-                say(f"{count} objects ...")
+    entries = _entries(source)
+    found = _without_others(source, target, {entry.key for entry in entries}, checked)
+    for entry in entries:
+        url, there = source.url(entry.key), found.get(entry.key)
+        if there is None or not checked.knows(url, entry) or there.size != entry.size:
+            replaces = there is None or checked.brought(url, there.size)
+            _move_object(source, target, entry, folder, replaces=replaces)
+            checked.add(url, entry)
+        count, size = count + 1, size + entry.size
+        if not count % 500:
+            say(f"{count} objects ...")
     return count, size
 
 
-def _there(store: ObjectStore, key: str, size: int) -> bool:
+def _entries(store: ObjectStore) -> list[StoredObject]:
+    return [entry for entry in store.list("") if not entry.key.startswith(OURS)]
+
+
+def _without_others(
+    source: ObjectStore, target: ObjectStore, wanted: set[str], checked: Checked
+) -> dict[str, StoredObject]:
+    """What the target holds of the source; what an earlier attempt brought and the source has no more is removed."""
+    found = {entry.key: entry for entry in _entries(target)}
+    stale = sorted(found.keys() - wanted)
+    for key in stale:
+        if not checked.brought(source.url(key), found[key].size):
+            raise Conflict(f"The new object store is in use: it holds {source.url(key)}.", REPLACES_NOTHING, EMPTY)
+    for key in stale:
+        target.delete(key)
+    # A deletion takes all below a key with it.
+    return {entry.key: entry for entry in _entries(target)} if stale else found
+
+
+def _move_object(
+    source: ObjectStore, target: ObjectStore, entry: StoredObject, folder: Path, *, replaces: bool
+) -> None:
+    near = folder / "object"
     try:
-        return store.head(key)[0] == size
-    except NotFound:
-        return False
+        source.get_file(entry.key, near)
+        wanted = sha256_of(near)
+        if not replaces:
+            if _sha256(target, entry.key) != wanted:
+                url = source.url(entry.key)
+                raise Conflict(f"The new object store is in use: its {url} is another.", REPLACES_NOTHING, EMPTY)
+            return
+        target.put_file(entry.key, near, source.head(entry.key)[1])
+    except OSError as fault:
+        raise Unreachable(
+            f"{source.url(entry.key)} cannot be copied by way of {folder}.",
+            fault.strerror or str(fault),
+            f"Make room for {entry.size} bytes there; then again: it goes on.",
+        ) from fault
+    finally:
+        near.unlink(missing_ok=True)
+    if (size := target.head(entry.key)[0]) != entry.size or _sha256(target, entry.key) != wanted:
+        raise Damaged(
+            f"The object {source.url(entry.key)} reads differently after it was copied.",
+            f"{entry.size} bytes went, {size} came.",
+            "See whether the new store is sound and has room; then again: it goes on.",
+        )
 
 
-def _move_object(source: ObjectStore, target: ObjectStore, key: str, folder: Path) -> None:
-    near, far = folder / "near", folder / "far"
-    source.get_file(key, near)
-    target.put_file(key, near, source.head(key)[1])
-    target.get_file(key, far)
-    if sha256_of(near) != sha256_of(far):
-        raise Damaged(f"The object {source.url(key)} reads differently after it was copied.")
+def _sha256(store: ObjectStore, key: str) -> str:
+    digest = hashlib.sha256()
+    for chunk in store.open(key).chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def move_items(source: ItemStore, target: ItemStore, say: Say) -> int:
     """Copy collections and items; gives how many items are at the new place.
 
-    Raises `Damaged` when a collection reads differently there.
+    Raises `Conflict` for a target with other ones, `Damaged` when a collection reads differently there.
     """
-    total = 0
-    for collection in source.collections():
-        if _sum([collection]) != _sum(filter(None, [target.collection(collection.id)])):
+    total, wanted = 0, {collection.id: collection for collection in source.collections()}
+    for collection in target.collections():
+        if collection.id not in wanted or _sum([collection]) != _sum([wanted[collection.id]]):
+            raise Conflict(f"The new item database is in use: see its {collection.id}.", REPLACES_NOTHING, EMPTY)
+    for collection in wanted.values():
+        if target.collection(collection.id) is None:
             target.put_collection(orjson.loads(collection.document()))
-        wanted = _sum(source.all_items(collection.id))
-        if wanted != _sum(target.all_items(collection.id)):
-            for batch in _batches(source.all_items(collection.id)):
-                target.put_items(collection.id, [orjson.loads(item.document()) for item in batch])
-            found = _sum(target.all_items(collection.id))
-            if wanted != found:
-                raise Damaged(f"The items of {collection.id} differ after they were copied: {wanted} and {found}.")
-        total += wanted[0]
+        total += _move_collection(source, target, collection.id)
         say(f"{total} items ...")
     return total
+
+
+def _move_collection(source: ItemStore, target: ItemStore, collection: str) -> int:
+    wanted = _sum(source.all_items(collection))
+    if wanted == _sum(target.all_items(collection)):
+        return wanted[0]
+    known = {_digest(item) for item in source.all_items(collection)}
+    if other := next((item for item in target.all_items(collection) if _digest(item) not in known), None):
+        item = orjson.loads(other.document())["id"]
+        raise Conflict(f"The new item database is in use: see {item} of {collection}.", REPLACES_NOTHING, EMPTY)
+    for batch in _batches(source.all_items(collection)):
+        target.put_items(collection, [orjson.loads(item.document()) for item in batch])
+    if wanted != (found := _sum(target.all_items(collection))):
+        raise Damaged(f"The items of {collection} differ after they were copied: {wanted[0]} went, {found[0]} came.")
+    return wanted[0]
 
 
 def _batches(items: Iterator[Stored]) -> Iterator[Sequence[Stored]]:
@@ -221,10 +298,14 @@ def _batches(items: Iterator[Stored]) -> Iterator[Sequence[Stored]]:
         yield batch
 
 
-def _sum(documents: Any) -> tuple[int, str]:
+def _sum(documents: Iterable[Stored]) -> tuple[int, str]:
     count, total = 0, 0
     for stored in documents:
-        text = orjson.dumps(orjson.loads(stored.document()), option=orjson.OPT_SORT_KEYS)
-        total += int.from_bytes(hashlib.sha256(text).digest(), "big")
+        total += int.from_bytes(_digest(stored), "big")
         count += 1
     return count, f"{total % 2**256:064x}"
+
+
+def _digest(stored: Stored) -> bytes:
+    text = orjson.dumps(orjson.loads(stored.document()), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).digest()
