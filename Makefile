@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test tests-of-parts tests-of-platforms lint bench docs lock assets bytecode clean help
+.PHONY: run test tests-of-parts tests-of-platforms lint bench docs release lock assets bytecode clean help
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -39,8 +39,12 @@ lint: .venv/develop.stamp  ## format, style, types, layers
 bench: .venv/develop.stamp bytecode  ## print every figure that the documents quote
 	$(BIN)/python benchmarks/run_all.py
 
-docs: .venv/develop.stamp  ## write the generated parts of docs/ anew (settings, commands)
+docs: .venv/develop.stamp  ## write the generated parts of docs/ anew (settings, commands), and all of it as a site
 	$(BIN)/python tools/generated_docs.py
+	$(BIN)/python tools/documents.py
+
+release: .venv/develop.stamp assets docs  ## check that this is a release, and leave wheel, bill of materials, licences, sums in dist/
+	$(BIN)/python tools/release.py all dist
 
 lock: .venv/develop.stamp  ## pin the dependencies of pyproject.toml anew
 	sh tools/lock.sh
@@ -70,4 +74,4 @@ bytecode: .venv/run.stamp
 	@touch $@
 
 clean:           ## remove what make made; the platform's data stays
-	rm -rf .venv src/terrafair/portal/static/vendor
+	rm -rf .venv src/terrafair/portal/static/vendor src/terrafair/portal/documents

@@ -137,6 +137,7 @@ def graph(task: str) -> dict[str, object]:
 
 def engine(task: str, data: Path, out: Path) -> None:
     from terrafair.execution.engines.openeo.child import run as run_task
+    from terrafair.execution.engines.openeo.child import spare
     from terrafair.execution.engines.report import Report
     from terrafair.execution.task import JobFolder, Task
 
@@ -149,6 +150,8 @@ def engine(task: str, data: Path, out: Path) -> None:
         job="bench", type="openeo", application=str(document), entry="", values={}, sources=sources, folder=str(out),
         options={"threads": 2},
     )  # fmt: skip
+    # As the child's own start does.
+    spare()
     sys.stdout, kept = sys.stderr, sys.stdout
     outcome = run_task(told, job, Report())
     sys.stdout = kept

@@ -24,6 +24,7 @@ COMPOSITION = frozenset(
         "local_parts",
         "workspaces_parts",
         "worker_parts",
+        "migration_parts",
     }
 )
 # Each step may import the steps before it; rooms on one step do not import each other.

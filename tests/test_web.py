@@ -1,12 +1,16 @@
 """The one web client, against a real server on loopback and against addresses that it must not touch."""
 
+import gzip
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
 
+import httpx2
 import pytest
 
 from terrafair.errors import InvalidInput, NotFound, Refused, TerrafairError, Unreachable
@@ -18,7 +22,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         if path.startswith("/to/"):
             self.send_response(302)
-            self.send_header("Location", path.removeprefix("/to/").replace("~", "/"))
+            self.send_header("Location", unquote(path.removeprefix("/to/").replace("~", "/")))
             self.end_headers()
             return
         if path == "/drops":
@@ -32,6 +36,16 @@ class Handler(BaseHTTPRequestHandler):
                     return
                 time.sleep(0.05)
             return
+        if path == "/bomb":
+            packed = gzip.compress(bytes(2**20))
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(packed)))
+            self.end_headers()
+            self.wfile.write(packed)
+            return
+        if path == "/slow":
+            time.sleep(0.4)
         if path == "/loop":
             self.send_response(301)
             self.send_header("Location", "/loop")
@@ -162,6 +176,59 @@ def test_a_redirect_into_a_private_network_is_refused(server: str) -> None:
     web = SafeWeb(allow_private=True)
     with pytest.raises(Refused):
         web.get(f"{server}/to/file:~~~etc~passwd")
+
+
+REDIRECTIONS = {
+    "loopback": "http://127.0.0.1:{port}/a", "decimal": "http://2130706433:{port}/a", "octal": "http://0177.0.0.1/a",
+    "hex": "http://0x7f.0.0.1/a", "this host": "http://0.0.0.0:{port}/a", "mapped": "http://[::ffff:127.0.0.1]:{port}/a",
+    "NAT64": "http://[64:ff9b::a9fe:a9fe]/a", "6to4": "http://[2002:a00:1::]/a", "metadata": "http://169.254.169.254/a",
+    "trailing dot": "http://localhost.:{port}/a", "user info": "http://public.example@127.0.0.1:{port}/a",
+    "port": "http://public.example:22/a", "file": "file:///etc/passwd", "scheme": "gopher://public.example/a",
+    "no scheme": "//127.0.0.1:{port}/a", "private": "http://10.0.0.1/a",
+}  # fmt: skip
+"""Where a public server may send somebody."""
+
+
+@pytest.mark.parametrize("hop", [1, 2, 3])
+@pytest.mark.parametrize("place", REDIRECTIONS)
+def test_each_redirect_is_looked_at_like_the_first_address(
+    server: str, place: str, hop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`public.example` is public as far as the check knows, and every hop but the last leads there."""
+    port = int(server.rpartition(":")[2])
+    web, real = SafeWeb(), socket.getaddrinfo
+
+    def resolve(host: str, *more: Any, **options: Any) -> Any:
+        return real("127.0.0.1" if host == "public.example" else host, *more, **options)
+
+    def address(url: httpx2.URL) -> str:
+        return "127.0.0.1" if url.host == "public.example" and url.port == port else checked(url)
+
+    checked = web._address
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(web, "_address", address)
+    target, public = REDIRECTIONS[place].format(port=port), f"http://public.example:{port}"
+    for number in range(hop):
+        target = f"{public}/to/{quote(target, safe='')}?{number}"
+    with pytest.raises((Refused, InvalidInput, Unreachable)) as caught:
+        web.get(target)
+    assert "does not answer" not in str(caught.value)
+
+
+def test_a_packed_answer_is_bounded_by_what_it_unpacks_to(server: str, tmp_path: Path) -> None:
+    """Nobody asked for it packed: a kilobyte on the wire is a megabyte, and counts as one."""
+    web = SafeWeb(allow_private=True)
+    with pytest.raises(InvalidInput, match="larger than 10000 bytes"):
+        web.get(f"{server}/bomb", limit=10_000)
+    with pytest.raises(InvalidInput, match="larger than 10000 bytes"):
+        web.download(f"{server}/bomb", tmp_path / "x", limit=10_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_answer_in_time(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terrafair.web.TIMEOUT", httpx2.Timeout(0.1))
+    with pytest.raises(Unreachable, match="does not answer"):
+        SafeWeb(allow_private=True).get(f"{server}/slow")
 
 
 @pytest.mark.parametrize("url", ["", "no address", "http://", "http://[::1", "https:///path", "http://ex ample.org\n/"])

@@ -2,7 +2,7 @@
 # Pins the dependencies: names, versions and hashes only, so that no file names where a package came from.
 set -eu
 pin() { .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version 3.11 "$@"; }
-pin pyproject.toml --all-extras --group test --group lint --output-file requirements/develop.txt
+pin pyproject.toml --all-extras --group test --group lint --group docs --group release --output-file requirements/develop.txt
 pin pyproject.toml --extra semantic --constraint requirements/develop.txt --output-file requirements/run.txt
 # The client asks for older versions of what the platform runs on, and works with the newer ones.
 pin requirements/clients.in --no-deps --output-file requirements/clients.txt

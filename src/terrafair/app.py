@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from terrafair.catalogue.catalogue import Catalogue
 from terrafair.catalogue.items.search import ItemStore
 from terrafair.catalogue.records import data_reference
 from terrafair.config import Config
+from terrafair.data.bucket_inputs import BEGINNINGS, BucketInputs
 from terrafair.data.objects import ObjectStore, S3Access, S3Objects
+from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.development.images.image import Images
@@ -148,7 +150,16 @@ class Parts:
     @cached_property
     def stager(self) -> Stager:
         """Brings referenced data to jobs."""
-        return Stager(self.objects, self.web, self.roots, self.admit)
+        return Stager(self.objects, self.web, self.roots, self.admit, self.bucket_inputs)
+
+    @cached_property
+    def bucket_inputs(self) -> BucketInputs:
+        """What jobs read of projects' buckets."""
+        return BucketInputs(self.bucket)
+
+    def bucket(self, project: str) -> ObjectStore:
+        """A project's own bucket."""
+        return S3Objects(replace(self.store_access, bucket=bucket_of(project)))
 
     def admit(self, key: str) -> None:
         """Raise for an object that the asker may not read; only the platform itself reads before there are jobs."""
@@ -204,7 +215,7 @@ class Parts:
 
     def only_here(self, reference: str) -> bool:
         """Whether a reference can be read on this platform only."""
-        return self.objects.key_of(reference) is not None or reference.startswith(("/", "file://"))
+        return self.objects.key_of(reference) is not None or reference.startswith(("/", "file://", *BEGINNINGS))
 
     @cached_property
     def resolver(self) -> Resolver:

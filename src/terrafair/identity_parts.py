@@ -4,7 +4,7 @@ import hmac
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,18 +19,19 @@ from terrafair.api import allocations as allocations_api
 from terrafair.api import buckets as buckets_api
 from terrafair.api import projects as projects_api
 from terrafair.api.actors import OPERATOR, VISITOR, Actors
+from terrafair.api.egress import Metered
 from terrafair.api.openeo.signing import secret
 from terrafair.api.rates import Pace
 from terrafair.api.reception import GUESSES, USUAL, Reception
 from terrafair.api.shared import SharedRate
 from terrafair.config import Config
 from terrafair.data.bucket_keys import IamKeys, KeyMaker, StsKeys
-from terrafair.data.objects import S3Objects
-from terrafair.data.project_buckets import ProjectBuckets, bucket_of
+from terrafair.data.project_buckets import ProjectBuckets
 from terrafair.database import transaction
 from terrafair.errors import TerrafairError
 from terrafair.execution.admission import Admission
 from terrafair.execution.budget import Budget
+from terrafair.execution.egress import Egress
 from terrafair.execution.job import Job
 from terrafair.execution.quote import Quotes
 from terrafair.execution.storage import Storage
@@ -103,13 +104,15 @@ def install(
     stack: ExitStack,
 ) -> None:
     """Routes, pages and the layer in front of all of them."""
-    identity = Identity.of(parts.config, engine)
+    identity, egress = Identity.of(parts.config, engine), Egress(engine, budget(parts))
     # Not the key itself: what signs links must not sign reports.
     key = hmac.digest(secret(engine), b"usage report", "sha256")
     app.include_router(account_api.router(identity.personal, parties(parts.config), identity.actors.forget))
     app.include_router(projects_api.router(identity.projects, identity.actors.forget))
     app.include_router(
-        allocations_api.router(identity.allocations, Quotes(engine, budget(parts), identity.allocations), key)
+        allocations_api.router(
+            identity.allocations, Quotes(engine, budget(parts), identity.allocations), key, egress.sent
+        )
     )
     app.include_router(administration_api.router(identity.people, engine))
     buckets = project_buckets(parts, engine, identity.people)
@@ -124,10 +127,12 @@ def install(
     if memory := parts.shared:
         rates = {"usual": SharedRate(memory, 0, *USUAL), "guesses": SharedRate(memory, 1, *GUESSES)}
     keeper = Interrupted(kept, pages)
+    app.add_middleware(Metered, count=egress.count)
     app.add_middleware(Reception, actors=identity.actors, note=partial(note, engine), interrupted=keeper, **rates)
+    beside(stack, "egress", egress.keeping)
     if parts.seat > 0:
         return
-    beside(stack, "days", partial(_keep_days, identity.allocations, storage(parts, engine)))
+    beside(stack, "days", partial(_keep_days, identity.allocations, storage(parts, engine), egress))
     beside(stack, "bucket keys", partial(buckets.sweeping, Version(engine).now))
 
 
@@ -168,25 +173,22 @@ def project_buckets(parts: "Parts", engine: sa.Engine, people: People) -> Projec
 
 def storage(parts: "Parts", engine: sa.Engine) -> Storage:
     """What projects keep."""
-
-    def bucket(project: str) -> S3Objects:
-        return S3Objects(replace(parts.store_access, bucket=bucket_of(project)))
-
-    return Storage(engine, budget(parts), parts.objects, bucket)
+    return Storage(engine, budget(parts), parts.objects, parts.bucket)
 
 
-def _keep_days(allocations: Allocations, kept: Storage, ended: threading.Event) -> None:
-    """Let the periods of allocations begin and end, and charge each day's storage once."""
+def _keep_days(allocations: Allocations, kept: Storage, egress: Egress, ended: threading.Event) -> None:
+    """Let the periods of allocations begin and end, and charge each day's storage and what left on it once."""
     charged: date | None = None
     while True:
         allocations.begin_day()
         today = datetime.now(UTC).date()
         try:
+            egress.charge(today)
             if charged != today:
                 kept.charge(today)
                 charged = today
         except TerrafairError as fault:
-            # The store is away: the next hour may find it well.
-            structlog.get_logger().warning("storage.unmeasured", reason=str(fault)[:500])
+            # The store or the database is away: the next hour may find it well.
+            structlog.get_logger().warning("usage.uncharged", reason=str(fault)[:500])
         if ended.wait(HOUR):
             return

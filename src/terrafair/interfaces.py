@@ -15,7 +15,7 @@ from terrafair.api import catalogue, files, jobs, problems, products, publicatio
 from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
 from terrafair.api.features import openapi as features_openapi
-from terrafair.api.guard import guard
+from terrafair.api.guard import Secured, guard
 from terrafair.api.openeo.capabilities import well_known
 from terrafair.api.runs import Runs
 from terrafair.api.stac import application as stac_application
@@ -76,6 +76,7 @@ def build(
     _openeo(parts, app, services)
     operations_parts.install(app, parts, services.engine, stack, frame)
     app.add_middleware(CrossOrigin)
+    app.add_middleware(Secured)
     app.state.warm = services.verdicts.table
     return app
 
@@ -92,7 +93,8 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     processes = parts.processes(engine)
     locate = _Located(processes)
     pairing = Pairing(parts.objects, parts.sandbox, parts.config.home / "comparisons")
-    runs = Runs(own, parts.resolve, bind, parts.objects, locate, parts.delegation.delegate, pairing, parts.admit)
+    delegate, beside = parts.delegation.delegate, parts.bucket_inputs
+    runs = Runs(own, parts.resolve, bind, parts.objects, locate, delegate, pairing, parts.admit, beside)
     verdicts = Verdicts(parts.table)
     return Services(engine, own, stored, processes, runs, verdicts)
 
@@ -182,7 +184,7 @@ def _standards(parts: "Parts", app: FastAPI, engine: Any, jobs: Any, processes: 
 
     pages, config = Pages(), parts.config
     web: Any = parts.web
-    executions = Executions(processes, jobs, Inputs(web, parts.objects, parts.admit), web.admit)
+    executions = Executions(processes, jobs, Inputs(web, parts.objects, parts.admit, parts.bucket_inputs), web.admit)
     services = routes.Services(processes, executions, parts.objects, web, pages)
     app.include_router(routes.router(services))
     app.include_router(job_routes.router(services))

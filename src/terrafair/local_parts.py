@@ -106,6 +106,13 @@ def restore(config: Config, folder: Path, say: Callable[[str], None]) -> dict[st
     return {"home": str(config.home), "version": manifest.version, "created": manifest.created, "objects": objects}
 
 
+def move(config: Config, say: Callable[[str], None]) -> dict[str, Any]:
+    """Move an embedded installation to where the settings lead: `{rows, queued, objects, bytes, items}`."""
+    from terrafair import migration_parts
+
+    return migration_parts.move(config, say).document()
+
+
 def verify_backup(folder: Path) -> list[str]:
     """The damaged or missing files of a copy."""
     from terrafair.operations.backup import verify

@@ -150,7 +150,7 @@ def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> backup.
     if not config.home.is_dir():
         raise NotFound(f"There is no platform at {config.home}.", remedy="Set TERRAFAIR_HOME.")
     with _store(config, say) as access:
-        buckets = {name: S3Objects(replace(access, bucket=name)) for name in _buckets(access)}
+        buckets = {name: S3Objects(replace(access, bucket=name)) for name in bucket_names(access)}
         return backup.create(backup.Source(config.home, config.database_url, buckets, __version__), folder, say)
 
 
@@ -158,11 +158,11 @@ def restore(config: Config, folder: Path, say: Callable[[str], None]) -> tuple[b
     """Bring a copy into an empty home; gives what it held, and how many objects were placed."""
     manifest = backup.place(folder, config.home, config.database_url, say)
     with _store(config, say) as access:
-        known = set(_buckets(access))
+        known = set(bucket_names(access))
 
         def bucket(name: str) -> S3Objects:
             if name not in known:
-                _client(access).create_bucket(Bucket=name)
+                client(access).create_bucket(Bucket=name)
                 known.add(name)
             return S3Objects(replace(access, bucket=name))
 
@@ -202,11 +202,13 @@ def _store(config: Config, say: Callable[[str], None]) -> Iterator[S3Access]:
             server.stop()
 
 
-def _buckets(access: S3Access) -> list[str]:
-    return [str(entry["Name"]) for entry in _client(access).list_buckets()["Buckets"]]
+def bucket_names(access: S3Access) -> list[str]:
+    """All buckets that a key sees."""
+    return [str(entry["Name"]) for entry in client(access).list_buckets()["Buckets"]]
 
 
-def _client(access: S3Access) -> Any:
+def client(access: S3Access) -> Any:
+    """A plain S3 client, for what is about buckets."""
     import boto3
 
     return boto3.client(

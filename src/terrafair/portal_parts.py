@@ -18,7 +18,7 @@ from terrafair.execution.quote import Quotes
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.projects import Projects
 from terrafair.operations.doctor import Finding, examine
-from terrafair.portal import activity, pages, publish, results_view
+from terrafair.portal import activity, manual, pages, publish, results_view
 from terrafair.portal.administration import Works
 from terrafair.portal.amend_form import Amending
 from terrafair.portal.amending import admitting
@@ -144,6 +144,7 @@ def install(
     app.include_router(activity.router(frame, Activity(services.jobs, Releases(engine), services.processes)))
     identity_parts.install(app, parts, engine, _works(parts, services, sync), frame, kept, stack)
     app.mount("/static", pages.static())
+    manual.mount(app)
     return frame
 
 

@@ -110,7 +110,7 @@ class SafeWeb:
                 raise Unreachable(f"{_public(current)} does not answer.", str(fault) or type(fault).__name__) from None
             try:
                 if reply.is_redirect and reply.headers.get("location"):
-                    current = str(httpx2.URL(current).join(reply.headers["location"]))
+                    current = _followed(current, reply.headers["location"])
                     continue
                 _check_status(reply.status_code, current)
                 try:
@@ -203,6 +203,14 @@ def is_public(address: str) -> bool:
         if hidden is not None:
             return is_public(str(hidden))
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NEVER)
+
+
+def _followed(url: str, location: str) -> str:
+    """Where a redirect leads; what is no address there is the server's fault."""
+    try:
+        return str(httpx2.URL(url).join(location))
+    except (httpx2.InvalidURL, ValueError) as fault:
+        raise Unreachable(f"{_public(url)} redirects to what is no address.", str(fault)[:200]) from None
 
 
 def _check_status(status: int, url: str) -> None:

@@ -9,16 +9,24 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from terrafair import events
+from terrafair.api.processes.inputs import Inputs
+from terrafair.data.bucket_inputs import BucketInputs
+from terrafair.data.objects import MemoryObjects
+from terrafair.data.stage import Stager
 from terrafair.database import reading
-from terrafair.errors import NotFound, TerrafairError
-from terrafair.execution.job import JobRequest, Owner
+from terrafair.errors import InvalidInput, NotFound, Refused, TerrafairError
+from terrafair.execution.job import JobRequest, Owner, Results, Started, Succeeded, Usage
 from terrafair.identity import ledger
+from terrafair.identity.access import Actor
 from terrafair.identity.allocation import Approved
 from terrafair.identity.allocations import Allocations
-from terrafair.identity.asking import asking
+from terrafair.identity.asking import Asker, asking
 from terrafair.identity.credits import MilliCredits
 from terrafair.identity.people import People
 from terrafair.identity.projects import Projects
+from terrafair.identity_parts import budget
+from terrafair.web import PlannedWeb
 
 from .world import World
 
@@ -360,3 +368,95 @@ def test_the_pages_of_publishing_are_the_projects_own(world: World, who: str) ->
     if who != "cy":
         assert job not in client.get("/publish").text
     assert client.post("/admin/sync", follow_redirects=False).status_code in {401, 403}
+
+
+@pytest.mark.parametrize("address", ["s3://p-glaciers/maps/area.txt", "s3://p-glaciers/", "s3://p-none/maps/area.txt"])
+def test_a_job_reads_a_bucket_of_its_authors_projects_alone(world: World, address: str) -> None:
+    """Refused when it is asked for, by both interfaces, in the same words as for a bucket that is not there."""
+    reply = world.client("dee").post("/api/jobs", json={"id": "any", "inputs": {"deep": [{"data": address}]}})
+    assert (reply.status_code, reply.json()["title"]) == (404, f"There is nothing at {address}.")
+    inputs = Inputs(world.parts.web, world.objects, world.parts.admit, world.parts.bucket_inputs)
+    dee = People(world.engine, world.parts.config.operators).actor(world.ids["dee"])
+    with asking(Asker(dee)), pytest.raises(NotFound, match="There is nothing at"):
+        inputs.check_references({"deep": [{"data": address}]})
+    order = {"id": "any", "inputs": {"data": "s3://p-glaciers/maps/area.txt"}}
+    for who in ("ada", "eve"):
+        # Not the bucket is what stops it: there is no such workflow.
+        assert "s3://p-glaciers" not in world.client(who).post("/api/jobs", json=order).text
+
+
+def test_what_a_job_brings_from_buckets(world: World, tmp_path: Path) -> None:
+    """With its author's rights of then, whatever it was written as: a file, a folder, a STAC document."""
+    buckets = {"glaciers": MemoryObjects("p-glaciers"), "forests": MemoryObjects("p-forests")}
+    item = {"type": "Feature", "id": "a", "links": [], "assets": {"data": {"href": "./area.txt", "roles": ["data"]}}}
+    buckets["glaciers"].put("maps/area.txt", b"ice")
+    buckets["glaciers"].put("maps/item.json", json.dumps(item).encode())
+    buckets["forests"].put("tree.txt", b"wood")
+    stager = Stager(world.objects, PlannedWeb({}), (), world.parts.admit, BucketInputs(buckets.__getitem__))
+    people = People(world.engine, world.parts.config.operators)
+
+    def rights(name: str) -> Asker:
+        return Asker(people.actor(world.ids[name]))
+
+    for who in ("ada", "cy", "eve"):
+        with asking(rights(who)):
+            assert stager.file("s3://p-glaciers/maps/area.txt", tmp_path / who).read_bytes() == b"ice"
+            assert (stager.file("s3://p-glaciers/maps/", tmp_path / f"{who}-all") / "area.txt").is_file()
+            found = json.loads(stager.stac("s3://p-glaciers/maps/item.json", tmp_path / f"{who}-stac").read_bytes())
+            assert Path(found["assets"]["data"]["href"]).read_bytes() == b"ice"
+            with pytest.raises(NotFound):
+                stager.file("s3://p-glaciers/none.txt", tmp_path / who)
+    for who, address in (
+        ("dee", "s3://p-glaciers/maps/area.txt"), ("dee", "s3://p-glaciers/m%61ps/area.txt"),
+        ("dee", "s3://p-glaciers"), ("dee", "s3://p-glaciers/"), ("ada", "s3://p-forests/tree.txt"),
+        ("ada", "s3://p-none/tree.txt"), ("ada", "s3://p-/tree.txt"), ("ada", "s3://h-glaciers/maps/area.txt"),
+        ("ada", "s3://p-glaciers/../p-forests/tree.txt"), ("ada", "s3://P-glaciers/maps/area.txt"),
+    ):  # fmt: skip
+        with asking(rights(who)):
+            for bring in (stager.file, stager.stac):
+                with pytest.raises((NotFound, InvalidInput, Refused)):
+                    bring(address, tmp_path / "nothing")
+    buckets["glaciers"].put(
+        "leads.json", json.dumps({**item, "assets": {"d": {"href": "s3://p-forests/tree.txt"}}}).encode()
+    )
+    with asking(rights("ada")), pytest.raises(NotFound):
+        stager.stac("s3://p-glaciers/leads.json", tmp_path / "leads")
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and file.read_bytes() == b"wood"]
+    with asking(Asker(Actor())), pytest.raises(NotFound):
+        stager.file("s3://p-glaciers/maps/area.txt", tmp_path / "nobody")
+
+
+def test_an_exhausted_allocation_stops_new_jobs_and_no_running_ones(world: World) -> None:
+    """The first job spends what it reserved; the second runs on to its end; new ones are told that nothing is left."""
+    eve = People(world.engine, world.parts.config.operators).actor(world.ids["eve"])
+    Projects(world.engine).create(eve, "dunes", "Dunes")
+    today, owner = datetime.now(UTC).date(), Owner("dunes", world.ids["eve"])
+    allocations, request = Allocations(world.engine), JobRequest("dune", timeout=100)
+    with reading(world.engine) as connection:
+        expected = budget(world.parts).estimate(connection, request).cost
+    asked = allocations.request(eve, "dunes", MilliCredits(2 * expected), today, today)
+    allocations.decide(eve, asked.id, Approved("NoR-5"))
+    first, second = (world.jobs.submit(request, owner=owner).id for _ in range(2))
+    results, dear = Results("jobs/none", "jobs/none/collection.json", (), ()), Usage(10.0**9, 100.0, 10**9)
+
+    def warned() -> list[int]:
+        with reading(world.engine) as connection:
+            trail = list(events.trail(connection, 0))
+        return [row["per_cent"] for row in trail if row["kind"] == "Warned" and row["thing"] == asked.id]
+
+    for job in (first, second):
+        world.jobs.apply(job, Started("2026-01-01T00:00:00.000Z"))
+    world.jobs.apply(first, Succeeded("2026-01-01T00:01:00.000Z", results, dear))
+    assert warned() == []
+    with pytest.raises(ledger.OverBudget):
+        world.jobs.submit(request, owner=owner)
+    assert world.jobs.get(second).state.value == "running"
+    world.jobs.apply(second, Succeeded("2026-01-01T00:02:00.000Z", results, dear))
+    assert world.jobs.get(second).state.value == "successful"
+    assert warned() == [80, 95, 100]
+    (account,) = allocations.listing(eve, "dunes")
+    assert (account.allocation.stage.value, account.balance.spent) == ("exhausted", 2 * expected)
+    with pytest.raises(ledger.OverBudget, match="no active allocation"):
+        world.jobs.submit(request, owner=owner)
+    with reading(world.engine) as connection:
+        ledger.verify(connection)

@@ -42,7 +42,7 @@ CLASSIFIED: dict[str, str] = {
 """Beginning of a path -> whose thing its parameters are filled with."""
 PLAIN = {
     "", "/", "/.well-known", "/account", "/admin", "/api", "/capabilities", "/conformance", "/develop", "/docs",
-    "/redoc", "/health", "/status", "/openapi.json", "/openeo", "/patterns", "/static", "/metrics",
+    "/documents", "/redoc", "/health", "/status", "/openapi.json", "/openeo", "/patterns", "/static", "/metrics",
 }  # fmt: skip
 """Parts of the site whose routes take no parameters."""
 NAMED = {

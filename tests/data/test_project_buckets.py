@@ -8,7 +8,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from obstore.store import S3Store
 
 from terrafair.data.bucket_keys import IamKeys, MemoryKeys
+from terrafair.data.objects import S3Objects
 from terrafair.data.project_buckets import Minted, ProjectBuckets, bucket_of, environment
 from terrafair.data.seaweedfs import GRPC, ObjectServer, program
 from terrafair.database import migrate, open_engine
@@ -266,6 +267,14 @@ except rasterio.errors.RasterioIOError as fault:
 
     assert len(obstore.get(store, "made.tif").bytes()) > 64
     obstore.delete(store, "made.tif")
+
+
+def test_a_bucket_that_nobody_has_asked_for_is_not_there(place: Place) -> None:
+    """Not an outage: what is kept in the buckets of all projects is summed up over those without one, too."""
+    absent = S3Objects(replace(place.server.access, bucket=bucket_of("untouched")))
+    for read in (lambda: list(absent.list("")), lambda: absent.get("x"), lambda: absent.head("x")):
+        with pytest.raises(NotFound):
+            read()
 
 
 def test_no_other_way_leads_in(place: Place) -> None:

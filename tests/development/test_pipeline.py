@@ -10,6 +10,7 @@ import pytest
 
 from terrafair.app import Parts
 from terrafair.config import Config
+from terrafair.development import builder
 from terrafair.development.builder import pack, unpack
 from terrafair.development.checks.sources import Sources
 from terrafair.development.manifest import Manifest, read
@@ -103,3 +104,64 @@ def test_hostile_archives_are_refused(name: str, tmp_path: Path) -> None:
         unpack(tmp_path / "s.tar.gz", tmp_path / "out")
     assert not (tmp_path / "outside").exists()
     assert not list((tmp_path / "out").iterdir())
+
+
+def member(name: str, **about: object) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    for attribute, value in about.items():
+        setattr(made, attribute, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        member("a/../../outside", size=1),
+        member("./../outside", size=1),
+        member("..", type=tarfile.DIRTYPE),
+        member("hard", type=tarfile.LNKTYPE, linkname="/etc/passwd"),
+        member("folder", type=tarfile.SYMTYPE, linkname="../.."),
+        member("pipe", type=tarfile.FIFOTYPE),
+        member("disk", type=tarfile.BLKTYPE, devmajor=8),
+        member("null", type=tarfile.CHRTYPE, devmajor=1, devminor=3),
+        member("x", size=1, pax_headers={"path": "../outside"}),
+        member("x", size=1, pax_headers={"path": "/tmp/outside"}),
+        member("x", size=1, pax_headers={"comment": "x" * 2**21}),
+        member("x" * 2**21, size=1),
+        member("large", size=3 * 2**40),
+    ],
+    ids=lambda about: f"{about.name[:20]} {about.type!r} {sorted(about.pax_headers)}",
+)
+def test_no_member_leads_out_or_fills_the_memory(about: tarfile.TarInfo, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "s.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        header = about.tobuf(tarfile.PAX_FORMAT)
+        archive.fileobj.write(header + b"x" * 512 + bytes(1024))  # type: ignore[union-attr]
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InvalidInput):
+        unpack(tmp_path / "s.tar.gz", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "s.tar.gz"]
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_broken_archives_and_rights(tmp_path: Path) -> None:
+    out, packed = tmp_path / "out", tmp_path / "s.tar.gz"
+    out.mkdir()
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.addfile(member("run", size=1, mode=0o6777, uid=0), io.BytesIO(b"x"))
+    whole = packed.read_bytes()
+    unpack(packed, out)
+    assert (out / "run").stat().st_mode & 0o7022 == 0
+    for broken in (b"", b"no archive", whole[:40], whole[:20] + bytes(20) + whole[40:], b"PK\x03\x04" + bytes(30)):
+        packed.write_bytes(broken)
+        with pytest.raises(InvalidInput):
+            unpack(packed, out)
+
+
+def test_more_than_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "ARCHIVE_FILES", 5)
+    with tarfile.open(tmp_path / "s.tar.gz", "w:gz") as archive:
+        for number in range(6):
+            archive.addfile(member(str(number)))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InvalidInput, match="more than 5 files"):
+        unpack(tmp_path / "s.tar.gz", tmp_path / "out")

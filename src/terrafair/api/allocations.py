@@ -1,5 +1,6 @@
 """Routes about credits: allocations, what jobs will cost, and what has been spent."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from terrafair import events
 from terrafair.errors import InvalidInput
+from terrafair.execution.egress import Sent
 from terrafair.execution.quote import Quotes
 from terrafair.identity import report
 from terrafair.identity.allocation import Approved, Happening, Rejected, ToppedUp
@@ -56,8 +58,8 @@ class Question(BaseModel):
     project: str = Field("", max_length=64)
 
 
-def router(allocations: Allocations, quotes: Quotes, key: bytes) -> APIRouter:
-    """`/api/allocations`, `/api/usage`, `/api/estimate`; `key` signs reports."""
+def router(allocations: Allocations, quotes: Quotes, key: bytes, sent: Callable[..., list[Sent]]) -> APIRouter:
+    """`/api/allocations`, `/api/usage`, `/api/estimate`; `key` signs reports, `sent` is `Egress.sent`."""
     routes = APIRouter(prefix="/api", tags=["allocations"])
 
     @routes.get("/allocations")
@@ -87,7 +89,7 @@ def router(allocations: Allocations, quotes: Quotes, key: bytes) -> APIRouter:
 
     @routes.get("/usage", response_model=None)
     def usage(request: Request, month: str = "", format: str = "json") -> Response:  # noqa: A002
-        """What was spent per allocation and month; `format=csv` with the columns of FOCUS."""
+        """What was spent per allocation, month and resource, and the bytes that left; `format=csv` as FOCUS."""
         if month and not (len(month) == 7 and month[4] == "-" and month.replace("-", "").isdecimal()):
             raise InvalidInput(f"{month[:20]!r} is no month.", "A month is YYYY-MM.", where="month")
         rows, place = allocations.usage(actor(), month=month), str(request.base_url).rstrip("/")
@@ -95,7 +97,10 @@ def router(allocations: Allocations, quotes: Quotes, key: bytes) -> APIRouter:
             return Response(report.table(rows, place), media_type="text/csv")
         if format != "json":
             raise InvalidInput(f"There is no format {format[:20]!r}.", "Known: json, csv.", where="format")
-        return JSONResponse(report.report(rows, place, events.now(), key))
+        left = [
+            {"month": each.month, "project": each.project, "bytes": each.size} for each in sent(actor(), month=month)
+        ]
+        return JSONResponse(report.report(rows, place, events.now(), key, left))
 
     return routes
 

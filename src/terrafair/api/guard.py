@@ -43,7 +43,7 @@ def guard(app: FastAPI, host: str) -> None:
 
 
 class Doorkeeper:
-    """Host names, origins, and the headers that tell a browser what it may do."""
+    """Host names and origins."""
 
     def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
         self._app = app
@@ -55,19 +55,11 @@ class Doorkeeper:
             await self._app(scope, receive, send)
             return
 
-        async def secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Content-Security-Policy", PAGE_POLICY)
-            await send(message)
-
         refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         if refusal:
-            await _answer(refusal, scope["path"])(scope, receive, secured)
+            await _answer(refusal, scope["path"])(scope, receive, send)
         else:
-            await self._app(scope, receive, secured)
+            await self._app(scope, receive, send)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> Refused | None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -80,6 +72,26 @@ class Doorkeeper:
         if foreign(headers) and not welcome(method, path, headers) and not path.startswith(f"{OPEN}/"):
             return Refused(f"A page of {origin} may not change things here.")
         return None
+
+
+class Secured:
+    """The headers that tell a browser what it may do; outside of all layers, since each of them answers, too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+            await send(message)
+
+        await self._app(scope, receive, secured if scope["type"] == "http" else send)
 
 
 class Bodies:

@@ -39,10 +39,13 @@ class Runs:
         delegate: Callable[[Resolution, str], Resolution] = lambda resolution, _: resolution,
         pairing: Pairing | None = None,
         admit: Callable[[str], None] = lambda _: None,
+        beside: Callable[[str], object] = lambda _: None,
     ) -> None:
         """Take what names the file of a deployed process, what asks a target whether it would run something, what
-        compares two runs, and what refuses objects that the asker may not read.
+        compares two runs, and what refuses objects (`admit`) and addresses in projects' buckets (`beside`) that the
+        asker may not read.
         """
+        self._beside = beside
         self._pairing = pairing
         self._admit = admit
         self._recent: dict[str, tuple[float, Job, dict[str, str]]] = {}
@@ -119,6 +122,7 @@ class Runs:
         for text in texts([dict(request.inputs), document]):
             if (key := self._objects.key_of(text)) is not None:
                 self._admit(unquote(key))
+            self._beside(text)
 
     def listing(self, *, status: str = "", subject: str = "", limit: int = 100, **more: str) -> list[Document]:
         """Jobs, newest first; `more`: `type`, `project`, `text`, `after` and `until` (dates or instants), `before`."""

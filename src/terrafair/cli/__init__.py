@@ -38,6 +38,7 @@ VERBS = {
     "develop": ("new", "check", "build", "release", "releases"),
     "platform": ("serve", "worker", "web-worker", "doctor"),
     "backup": ("backup",),
+    "migrate": ("migrate",),
 }
 """Module of this folder -> its verbs."""
 

@@ -78,10 +78,11 @@ def usage(month: str, *, as_json: bool) -> None:
         print_json(report)
         return
     rows = [
-        (row["month"], row["project"], row["nor_reference"] or row["allocation"], row["kind"], _credits(row["spent"]))
+        (row["month"], row["project"], row["nor_reference"] or row["allocation"], row["resource"], row["kind"],
+         _credits(row["spent"]))
         for row in report["usage"]
-    ]
-    table(("MONTH", "PROJECT", "ALLOCATION", "KIND", "CREDITS"), rows)
+    ]  # fmt: skip
+    table(("MONTH", "PROJECT", "ALLOCATION", "RESOURCE", "KIND", "CREDITS"), rows)
     click.echo(f"{_credits(report['total'])} credits in all.")
 
 

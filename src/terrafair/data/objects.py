@@ -331,4 +331,6 @@ def _translated(key: str) -> Iterator[None]:
     except (theirs.PermissionDeniedError, theirs.UnauthenticatedError) as fault:
         raise Refused(f"The object store refuses {key!r}.", "The keys are not accepted there.", where=key) from fault
     except theirs.BaseError as fault:
+        if "<Code>NoSuchBucket</Code>" in str(fault):
+            raise NotFound(f"The object store has no bucket for {key!r}.", where=key) from fault
         raise Unreachable(f"The object store does not answer for {key!r}.", str(fault).split(", ")[0][:300]) from fault

@@ -41,13 +41,15 @@ class StagedFile:
 
 @dataclass(slots=True)
 class Stager:
-    """Brings references to local files: http(s), `s3://` of the platform's own bucket, paths below allowed roots."""
+    """Brings references to local files: http(s), `s3://` of the platform's buckets, paths below allowed roots."""
 
     objects: ObjectStore
     web: Web
     roots: Sequence[Path]
     admit: Callable[[str], None] = lambda _: None
     """Raises for the key of an object that the asker may not read; asked with the very key that is read."""
+    beside: Callable[[str], tuple[ObjectStore, str] | None] = lambda _: None
+    """Another store of the platform's that an address lies in, with the key; raises where the asker may not read it."""
     files: list[StagedFile] = field(default_factory=list)
     """Everything staged so far, in the order asked."""
 
@@ -135,10 +137,9 @@ class Stager:
         return document
 
     def _bytes(self, reference: str) -> bytes:
-        if (key := self.objects.key_of(reference)) is not None:
-            key = unquote(key)
-            self.admit(key)
-            return self.objects.get(key)
+        if (stored := self._stored(reference)) is not None:
+            store, key = stored
+            return store.get(key)
         if local := self._local(reference):
             if not local.is_file():
                 raise NotFound(f"There is no file {reference}.", where=reference)
@@ -213,22 +214,30 @@ class Stager:
             return _checked(local, reference)
         name = _flat(PurePosixPath(unquote(urlsplit(reference).path)).name) or "file"
         target = into / name
-        if (key := self.objects.key_of(reference)) is not None:
-            key = unquote(key).rstrip("/")
-            self.admit(key)
-            below = list(self.objects.list(key))
+        if (stored := self._stored(reference.rstrip("/"))) is not None:
+            store, key = stored
+            below = list(store.list(key))
             if not below:
-                self.objects.get_file(key, target)
+                store.get_file(key, target)
                 return _checked(target, reference)
-            for folder in {"/".join(entry.key.split("/")[:2]) for entry in below}:
-                self.admit(folder)
+            if store is self.objects:
+                for folder in {"/".join(entry.key.split("/")[:2]) for entry in below}:
+                    self.admit(folder)
             for entry in below:
                 part = target / entry.key.removeprefix(f"{key}/")
                 part.parent.mkdir(parents=True, exist_ok=True)
-                self.objects.get_file(entry.key, part)
+                store.get_file(entry.key, part)
             return target
         self.web.download(reference, target)
         return _checked(target, reference)
+
+    def _stored(self, reference: str) -> tuple[ObjectStore, str] | None:
+        """The store and the key of an object that the asker may read; None: the reference is of no store of ours."""
+        if (key := self.objects.key_of(reference)) is not None:
+            self.admit(unquote(key))
+            return self.objects, unquote(key)
+        found = self.beside(reference)
+        return (found[0], unquote(found[1])) if found else None
 
     def _local(self, reference: str) -> Path | None:
         """The path that a reference names, if it names one below an allowed root."""
@@ -237,12 +246,12 @@ class Stager:
             path = Path(unquote(parts.path))
         elif parts.scheme == "" and reference.startswith("/"):
             path = Path(reference)
-        elif parts.scheme in {"http", "https"} or self.objects.key_of(reference) is not None:
+        elif parts.scheme in {"http", "https"} or self._stored(reference) is not None:
             return None
         else:
             raise Refused(
                 f"The reference {reference[:200]!r} is of no kind that is read here.",
-                "Known: https://, s3:// of this platform's own bucket, and files below its data folders.",
+                "Known: https://, s3:// of this platform and of your projects, and files below its data folders.",
                 "Upload the file (`--input NAME=@FILE`) or give its https address.",
             )
         resolved = path.resolve()

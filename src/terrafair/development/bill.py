@@ -1,8 +1,10 @@
-"""What an image consists of, as a CycloneDX bill of materials: packages with versions, hashes and licences."""
+"""What an image or a release consists of, as a CycloneDX bill of materials: packages, versions, hashes, licences."""
 
+import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,52 @@ from packaging.utils import canonicalize_name
 from terrafair.development.manifest import Manifest
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the bill is of."""
+
+    name: str
+    version: str
+    licence: str
+    """SPDX expression."""
+    digest: str
+    """`sha256:` and 64 hexadecimal digits."""
+    type: str = "container"
+    """As CycloneDX names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One package in it."""
+
+    name: str
+    version: str
+    hashes: tuple[tuple[str, str], ...] = ()
+    """(`SHA-256` or `SHA-512`, hexadecimal digits)."""
+    licence: str = ""
+    """Empty: it does not say."""
+    index: str = "pypi"
+    """As package URLs name it; `npm` is the other."""
+
+
 def bill(manifest: Manifest, lock: str, prefix: Path, digest: str, python: str) -> bytes:
-    """The JSON document (CycloneDX 1.6); the same bytes for the same image."""
-    from cyclonedx.factory.license import LicenseFactory
+    """The JSON document of an image."""
+    subject = Subject(manifest.name, manifest.version, manifest.license, digest)
+    return document(subject, parts(lock, prefix), python)
+
+
+def parts(lock: str, prefix: Path) -> list[Part]:
+    """Each locked package, with the licence that the installed one says."""
+    said = licences_of(prefix)
+    return [
+        Part(name, version, tuple(("SHA-256", each) for each in hashes), said.get(name, ""))
+        for name, version, hashes in packages(lock)
+    ]
+
+
+def document(subject: Subject, packed: Iterable[Part], python: str) -> bytes:
+    """The JSON document (CycloneDX 1.6); the same bytes for the same contents."""
+    from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component, ComponentType
@@ -28,37 +73,41 @@ def bill(manifest: Manifest, lock: str, prefix: Path, digest: str, python: str) 
         return [factory.make_from_string(text)] if text else []
 
     main = Component(
-        name=manifest.name,
-        version=manifest.version,
-        type=ComponentType.CONTAINER,
-        bom_ref=manifest.name,
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest.removeprefix("sha256:"))],
-        licenses=licences(manifest.license),
+        name=subject.name,
+        version=subject.version,
+        type=ComponentType(subject.type),
+        bom_ref=subject.name,
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=subject.digest.removeprefix("sha256:"))],
+        licenses=licences(subject.licence),
     )
-    document = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, digest))
-    document.metadata.component = main
-    said = licences_of(prefix)
-    parts = [Component(name="python", version=python, type=ComponentType.PLATFORM, bom_ref="python")]
-    for name, version, hashes in packages(lock):
-        parts.append(
+    found = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, subject.digest))
+    found.metadata.component = main
+    components = [Component(name="python", version=python, type=ComponentType.PLATFORM, bom_ref="python")]
+    for part in packed:
+        space, _, plain = part.name.rpartition("/")
+        components.append(
             Component(
-                name=name,
-                version=version,
+                group=space or None,
+                name=plain,
+                version=part.version,
                 type=ComponentType.LIBRARY,
-                bom_ref=f"{name}@{version}",
-                purl=PackageURL("pypi", name=name, version=version),
-                hashes=[HashType(alg=HashAlgorithm.SHA_256, content=each) for each in hashes],
-                licenses=licences(said.get(canonicalize_name(name), "")),
+                bom_ref=f"{part.name}@{part.version}" if part.index == "pypi" else f"npm:{part.name}@{part.version}",
+                purl=PackageURL(part.index, space or None, plain, part.version),
+                hashes=[HashType(alg=HashAlgorithm(name), content=each) for name, each in part.hashes],
+                licenses=licences(part.licence),
             )
         )
-    for part in parts:
-        document.components.add(part)
-    document.register_dependency(main, parts)
-    for part in parts:
-        document.register_dependency(part)
-    text = make_outputter(document, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=1)
+    for component in components:
+        found.components.add(component)
+    found.register_dependency(main, components)
+    for component in components:
+        found.register_dependency(component)
+    written: dict[str, Any] = json.loads(
+        make_outputter(found, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
+    )
     # The time of writing would be the one thing that differs.
-    return re.sub(r'^\s*"timestamp": "[^"]*",?\n', "", text, flags=re.MULTILINE).encode()
+    written["metadata"].pop("timestamp", None)
+    return json.dumps(written, indent=1).encode()
 
 
 def packages(lock: str) -> Iterator[tuple[str, str, list[str]]]:

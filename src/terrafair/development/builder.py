@@ -1,10 +1,12 @@
 """Builds and releases as jobs: sources in, pipeline, results into the object store, the version into the register."""
 
+import gzip
 import hashlib
 import json
 import mimetypes
 import shutil
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from terrafair.execution.job import Asset, Job, Results
 from terrafair.workflows.package import CWL_YAML, Package
 
 ARCHIVE_BYTES, ARCHIVE_FILES = 2 * 2**30, 20_000
+HEADER_BYTES = 2**20
 
 
 class Processes(Protocol):
@@ -160,6 +163,16 @@ class Builder:
         say(f"Released {made.name} {made.version} ({made.digest[7:19]}); run it: terrafair run {process}", "info")
 
 
+class _Unpacked(gzip.GzipFile):
+    """Files are copied in small pieces; only a header is read in one, and one of gigabytes would fill the memory."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """At most `HEADER_BYTES` at once."""
+        if size is None or not 0 <= size <= HEADER_BYTES:
+            raise tarfile.ReadError("a header is too large")
+        return super().read(size)
+
+
 def unpack(archive: Path, target: Path) -> None:
     """Unpack somebody's archive: plain files and folders only, none outside, within bounds.
 
@@ -167,7 +180,7 @@ def unpack(archive: Path, target: Path) -> None:
     """
     total = count = 0
     try:
-        with tarfile.open(archive, "r:gz") as packed:
+        with _Unpacked(archive) as plain, tarfile.open(fileobj=plain, mode="r:") as packed:
             for member in packed:
                 count, total = count + 1, total + member.size
                 if count > ARCHIVE_FILES or total > ARCHIVE_BYTES:
@@ -176,7 +189,7 @@ def unpack(archive: Path, target: Path) -> None:
                 if not (member.isfile() or member.isdir()) or member.name.startswith("/"):
                     raise InvalidInput(f"The sources hold {member.name[:100]!r}, which is no plain file.")
                 packed.extract(member, target, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as fault:
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as fault:
         raise InvalidInput(f"The sources cannot be unpacked: {fault}.", remedy="Send a .tar.gz.") from None
 
 

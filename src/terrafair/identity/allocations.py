@@ -28,6 +28,10 @@ TABLE = sa.table(
     ),
     *(sa.column(name, sa.BigInteger) for name in ("credits", "reserved", "spent")),
 )  # fmt: skip
+_RESOURCE = sa.case(
+    (LEDGER.c.kind != "charge", "jobs"), (LEDGER.c.job.like("egress-%"), "egress"), else_="storage"
+).label("resource")
+"""What is charged without a reservation says by its word `once` what it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class MonthlyUsage:
     project: str
     kind: str
     """`settle`, `charge` or `refund`."""
+    resource: str
+    """`jobs`, `storage` or `egress`."""
     entries: int
     spent: MilliCredits
 
@@ -131,17 +137,17 @@ class Allocations:
         return told
 
     def usage(self, actor: Actor, *, month: str = "") -> list[MonthlyUsage]:
-        """Per allocation, month and kind, of what the actor may see."""
+        """Per allocation, month, kind and resource, of what the actor may see."""
         label = sa.func.substr(LEDGER.c.time, 1, 7).label("month")
         query = (
             sa.select(
-                label, LEDGER.c.allocation, TABLE.c.reference, LEDGER.c.project, LEDGER.c.kind,
+                label, LEDGER.c.allocation, TABLE.c.reference, LEDGER.c.project, LEDGER.c.kind, _RESOURCE,
                 sa.func.count().label("entries"), sa.func.sum(LEDGER.c.spent).label("spent"),
             )
             .join(TABLE, TABLE.c.id == LEDGER.c.allocation)
             .where(LEDGER.c.kind != "reserve")
-            .group_by(label, LEDGER.c.allocation, TABLE.c.reference, LEDGER.c.project, LEDGER.c.kind)
-            .order_by(label, LEDGER.c.allocation, LEDGER.c.kind)
+            .group_by(label, LEDGER.c.allocation, TABLE.c.reference, LEDGER.c.project, LEDGER.c.kind, _RESOURCE)
+            .order_by(label, LEDGER.c.allocation, LEDGER.c.kind, _RESOURCE)
         )  # fmt: skip
         query = query.where(label == month) if month else query
         with reading(self._engine) as connection:
@@ -153,6 +159,7 @@ class Allocations:
                 row.reference,
                 row.project,
                 row.kind,
+                row.resource,
                 row.entries,
                 MilliCredits(int(row.spent)),
             )

@@ -13,7 +13,7 @@ from typing import Any
 
 from terrafair.identity.allocations import MonthlyUsage
 
-SCHEMA = "terrafair-usage-1"
+SCHEMA = "terrafair-usage-2"
 COLUMNS = (
     "BillingPeriodStart",
     "ProviderName",
@@ -24,12 +24,21 @@ COLUMNS = (
     "BilledCost",
     "BillingCurrency",
     "x_NorReference",
+    "ServiceCategory",
+    "ServiceName",
 )
 _CATEGORIES = {"settle": "Usage", "charge": "Usage", "refund": "Credit"}
+_SERVICES = {"jobs": "Compute", "storage": "Storage", "egress": "Networking"}
+"""A resource of ours -> the category that FOCUS has for it."""
 
 
-def report(rows: Sequence[MonthlyUsage], platform: str, made: str, key: bytes) -> dict[str, Any]:
-    """The JSON form; `signature` is an HMAC-SHA256 over everything else, keys sorted, without white space."""
+def report(
+    rows: Sequence[MonthlyUsage], platform: str, made: str, key: bytes, egress: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """The JSON form; `egress` are the bytes that left, per month and project.
+
+    `signature` is an HMAC-SHA256 over everything else, keys sorted, without white space.
+    """
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "platform": platform,
@@ -43,11 +52,13 @@ def report(rows: Sequence[MonthlyUsage], platform: str, made: str, key: bytes) -
                 "allocation": row.allocation,
                 "nor_reference": row.reference,
                 "kind": row.kind,
+                "resource": row.resource,
                 "entries": row.entries,
                 "spent": row.spent,
             }
             for row in rows
         ],
+        "egress": list(egress),
     }
     return {**document, "signature": _signature(document, key)}
 
@@ -68,10 +79,9 @@ def table(rows: Sequence[MonthlyUsage], platform: str) -> str:
     for row in rows:
         cost = f"{row.spent / 1000:.3f}"
         category = _CATEGORIES.get(row.kind, "Usage")
-        start = f"{row.month}-01T00:00:00Z"
-        writer.writerow(
-            [start, platform, row.project, row.allocation, category, row.entries, cost, "credits", row.reference]
-        )
+        start, service = f"{row.month}-01T00:00:00Z", _SERVICES[row.resource]
+        about = [row.reference, service, row.resource]
+        writer.writerow([start, platform, row.project, row.allocation, category, row.entries, cost, "credits", *about])
     return out.getvalue()
 
 

@@ -92,6 +92,7 @@ class Pages:
             "asset": address,
             "version": __version__,
             "live": (STATIC / "vendor/htmx.min.js").exists(),
+            "documents": (HERE / "documents/index.html").is_file(),
             "maps": (STATIC / "vendor/eox-map.js").exists(),
         }
 

@@ -45,6 +45,8 @@ class Inputs:
     objects: ObjectStore
     permit: Callable[[str], None] = lambda _: None
     """Raises for the key of an object that the asker may not read."""
+    beside: Callable[[str], object] = lambda _: None
+    """The same for an address in a project's bucket."""
 
     def read(self, process: Process, resolution: Resolution, given: Mapping[str, Any]) -> dict[str, Any]:
         """The values to run with; raises `InvalidInputs` with everything that is wrong with any of them."""
@@ -68,6 +70,7 @@ class Inputs:
         for text in texts(values):
             if (key := self.objects.key_of(text)) is not None:
                 self.permit(unquote(key))
+            self.beside(text)
 
     def keep(self, content: bytes, media_type: str, name: str) -> str:
         """Store data that came with a request; gives its reference."""

@@ -11,8 +11,9 @@ import xarray as xr
 
 from terrafair.errors import InvalidInput, TerrafairError
 from terrafair.execution.engines.openeo import rasters, sources
-from terrafair.execution.engines.openeo.evaluate import Definitions, compute
+from terrafair.execution.engines.openeo.evaluate import compute
 from terrafair.execution.engines.openeo.graph import parse
+from terrafair.execution.engines.openeo.udps import Definitions
 from terrafair.execution.engines.openeo.validation import Context, validate
 
 from .conftest import call, node, parameter, reducer

@@ -12,9 +12,10 @@ import xarray as xr
 
 from terrafair.errors import TerrafairError
 from terrafair.execution.engines.openeo.blocks import silent
-from terrafair.execution.engines.openeo.evaluate import Definitions, Evaluator
+from terrafair.execution.engines.openeo.evaluate import Evaluator
 from terrafair.execution.engines.openeo.graph import parse
 from terrafair.execution.engines.openeo.save import Saved
+from terrafair.execution.engines.openeo.udps import Definitions
 from terrafair.workflows.openeo import free_parameters, process_of
 
 from . import synthetic

@@ -10,9 +10,10 @@ import xarray as xr
 from rasterio.transform import Affine
 
 from terrafair.execution.engines.openeo import pushdown, sources
-from terrafair.execution.engines.openeo.evaluate import Definitions, Environment, Evaluator
+from terrafair.execution.engines.openeo.evaluate import Environment, Evaluator
 from terrafair.execution.engines.openeo.graph import parse
 from terrafair.execution.engines.openeo.registry import processes
+from terrafair.execution.engines.openeo.udps import Definitions
 
 from .conftest import call, node, parameter, reducer
 from .rasters import collection

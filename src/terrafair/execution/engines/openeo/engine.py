@@ -12,9 +12,10 @@ from terrafair.execution.engines.checkout import application_of, file_name
 from terrafair.execution.engines.engine import Say
 from terrafair.execution.engines.launch import child_command
 from terrafair.execution.engines.openeo import sources
-from terrafair.execution.engines.openeo.evaluate import Definitions, bind_parameters, unknown_process
+from terrafair.execution.engines.openeo.evaluate import bind_parameters, unknown_process
 from terrafair.execution.engines.openeo.graph import Graph, Node, read
 from terrafair.execution.engines.openeo.sources import Need
+from terrafair.execution.engines.openeo.udps import Definitions
 from terrafair.execution.engines.references import Staged, complete
 from terrafair.execution.task import JobFolder, Task
 from terrafair.workflows.workflow import Resolution, WorkflowType

@@ -3,8 +3,8 @@
 import collections
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from terrafair.errors import InvalidInput, InvalidInputs, Problem, TerrafairError, WorkflowFailed
@@ -19,8 +19,8 @@ from terrafair.execution.engines.openeo.graph import (
     needs,
     parse,
 )
+from terrafair.execution.engines.openeo.udps import Definitions
 from terrafair.execution.engines.openeo.values import Stack, bounded, describe, is_block, json_type
-from terrafair.workflows.openeo import free_parameters, process_of
 
 CALL_LIMIT = 20
 IGNORED = frozenset({"featureflags", "context"})
@@ -86,42 +86,6 @@ class Environment:
     """The bounding box that all use of the next loader's data is cut to; None: unknown."""
 
 
-class Definitions:
-    """User-defined processes, by name or by the URL of their namespace; parsed once."""
-
-    def __init__(self, documents: Mapping[str, Any]) -> None:
-        self._documents = documents
-        self._graphs: dict[str, Graph] = {}
-
-    def find(self, process: str, namespace: str) -> Graph | None:
-        """The graph behind a call, if it is a user-defined process."""
-        address = namespace.rstrip("/")
-        keys = (namespace, address, f"{address}/{process}", process) if "://" in namespace else (process,)
-        if namespace == "backend":
-            return None
-        for key in keys:
-            if key in self._documents:
-                if key not in self._graphs:
-                    self._graphs[key] = self._parse(key)
-                return self._graphs[key]
-        return None
-
-    def _parse(self, key: str) -> Graph:
-        document = self._documents[key]
-        try:
-            # Published processes often use parameters that they do not declare.
-            free = free_parameters(process_of(document)["process_graph"]) if isinstance(document, Mapping) else ()
-            return parse(document, tuple(free))
-        except InvalidInputs as fault:
-            raise InvalidInputs([replace(p, where=f"{key}: {p.where}") for p in fault.problems]) from fault
-        except InvalidInput as fault:
-            problem = fault.problem
-            raise InvalidInput(problem.what, problem.why, problem.remedy, key, problem.code) from fault
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._documents
-
-
 @dataclass(slots=True)
 class Scope:
     """One evaluation of one graph; its results live and die with it."""
@@ -138,14 +102,21 @@ class Callback:
 
     def __init__(self, evaluator: "Evaluator", graph: Graph, outer: Scope, where: str) -> None:
         self._evaluator = evaluator
-        self._outer = outer
-        self._where = where
+        # Not the scope: its results are cubes, and one of them is what the callback is being applied to.
+        self._parameters = outer.parameters
+        self._path = (*outer.path, where)
         self.graph = graph
 
     def __call__(self, **arguments: Any) -> Any:
         """Evaluate with these parameters over those of the surrounding scope."""
-        scope = Scope(self.graph, {**self._outer.parameters, **arguments}, {}, (*self._outer.path, self._where))
+        scope = Scope(self.graph, {**self._parameters, **arguments}, {}, self._path)
         return self._evaluator.value(scope, self.graph.results[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """To other processes go the parameters that it names: others may be whole cubes."""
+        named = set(_parameters_of(self.graph))
+        kept = {name: value for name, value in self._parameters.items() if name in named}
+        return {"_evaluator": self._evaluator, "_parameters": kept, "_path": self._path, "graph": self.graph}
 
     def uses(self, process: str) -> bool:
         """Tell whether the process is called anywhere in it."""
@@ -271,6 +242,21 @@ class Evaluator:
         if isinstance(value, dict):
             return {key: self._argument(scope, each, where) for key, each in value.items()}
         return value
+
+
+def _parameters_of(value: Any) -> Iterator[str]:
+    """Names of the parameters that a graph refers to, at any depth."""
+    if isinstance(value, ParameterReference):
+        yield value.name
+    elif isinstance(value, Graph):
+        for node in value.nodes.values():
+            yield from _parameters_of(node.arguments)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _parameters_of(each)
+    elif isinstance(value, list) and not is_plain(value):
+        for each in value:
+            yield from _parameters_of(each)
 
 
 def _elementwise(process: Process, bound: dict[str, Any]) -> Any:

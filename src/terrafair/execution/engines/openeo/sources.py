@@ -7,7 +7,7 @@ from typing import Any
 from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.execution.engines.openeo import instants, pushdown
 from terrafair.execution.engines.openeo.area import Box
-from terrafair.execution.engines.openeo.evaluate import CALL_LIMIT, Definitions
+from terrafair.execution.engines.openeo.evaluate import CALL_LIMIT
 from terrafair.execution.engines.openeo.graph import (
     CALLBACKS,
     Graph,
@@ -17,6 +17,7 @@ from terrafair.execution.engines.openeo.graph import (
     check_calls,
     is_plain,
 )
+from terrafair.execution.engines.openeo.udps import Definitions
 
 LOADERS: Mapping[str, tuple[str, str]] = {
     "load_collection": ("id", "collection"),

@@ -17,7 +17,6 @@ from terrafair.execution.engines.openeo.evaluate import (
     CALL_LIMIT,
     IGNORED,
     OLD_NAMES,
-    Definitions,
     Process,
     bind_parameters,
     unknown_process,
@@ -38,6 +37,7 @@ from terrafair.execution.engines.openeo.processes.udfs import RUNTIMES
 from terrafair.execution.engines.openeo.registry import elementwise, processes
 from terrafair.execution.engines.openeo.save import FORMATS, NAMES
 from terrafair.execution.engines.openeo.sizes import with_sizes
+from terrafair.execution.engines.openeo.udps import Definitions
 
 LOADED_LIMIT = 2 * 2**40
 """Bytes that one graph may load by default."""
