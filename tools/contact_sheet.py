@@ -30,12 +30,16 @@ def pages(url: str) -> list[str]:
     found = ["/find", "/find?text=ndvi", "/find/theme/none"]
     entries = _json(f"{url}/api/experiments")
     found += [f"/find/{row['kind']}/{row['id']}" for row in entries[:1]]
-    found += [f"/find/product/{hit['id']}" for hit in _json(f"{url}/api/find?kind=product&limit=1")["items"]]
-    found += ["/develop", "/run"]
+    products = [hit["id"] for hit in _json(f"{url}/api/find?kind=product&limit=1")["items"]]
+    found += [f"/find/product/{id_}" for id_ in products]
+    found += ["/develop", "/develop/activity"]
+    found += [f"/develop/workflows/{each['name']}" for each in _json(f"{url}/api/releases")[:1]]
+    found += ["/develop/workspaces", "/run"]
     for runs in (True, False):
         chosen = [row for row in entries if row["executable"] is runs]
         found += [f"/run/{row['kind']}/{row['id']}" for row in chosen[:1]]
     found += ["/results", *_of_a_job(url), "/publish", *_of_a_publication(url)]
+    found += [f"/publish/edit/product/{id_}" for id_ in products]
     return [*found, "/projects", "/account/sign-in", "/admin", "/status", "/patterns"]
 
 

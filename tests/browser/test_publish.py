@@ -337,6 +337,7 @@ def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, job: str) ->
         "/patterns",
     ]
     paths += ["/account/sign-in", "/find/product/none", "/status"]
+    paths += ["/develop/activity", "/develop/workspaces"]
     page, heavy, titles = ada.page, {}, {}
     sizes: list[int] = []
     page.on("response", lambda reply: sizes.append(_size(reply)))
