@@ -103,7 +103,9 @@ class Pages:
         about: dict[str, Any] = {"warning": self._surroundings.warning, "commit": self._surroundings.commit()[:12]}
         about |= {"url": str(request.base_url).rstrip("/")}
         # Workspaces are another part of the platform, which may not be there.
-        about |= {"notebooks": getattr(request.app.state, "notebooks", False)}
+        # A layer in front of the application answers, too.
+        application = request.scope.get("app")
+        about |= {"notebooks": application is not None and getattr(application.state, "notebooks", False)}
         # Whoever is signed in stands on it: no cache between may keep it, and ours only to go back to.
         headers = {"Cache-Control": "private, no-cache"} | ({"Content-Security-Policy": MAP_POLICY} if drawn else {})
         return self._templates.TemplateResponse(
