@@ -71,10 +71,16 @@ def write(
         else:
             whole = tuple(slice(0, size) for size in moved.shape)
             _Sink(opened)[whole] = np.asarray(moved.values)
+    if compress == "NONE" or not files:
+        more: dict[str, Any] = {}
+    else:
+        # One look for all: the files of a cube hold values of one kind.
+        predicted = moved.dtype.itemsize > 1 and _predictable(folder / f"{files[0][1]}.part", moved.dtype)
+        more = {"predictor": "YES" if predicted else "NO"} | ({"level": 1} if compress in _LEVELLED else {})
     with ThreadPoolExecutor(AT_WORK) as pool:
         # File by file on a thread each; threads within a file cost a third more.
         threads = AT_WORK if len(files) == 1 else 1
-        list(pool.map(lambda file: _optimised(folder, file[1], compress, moved.dtype, threads), files))
+        list(pool.map(lambda file: _optimised(folder, file[1], compress, moved.dtype, threads, more), files))
 
 
 def _halves(moved: xr.DataArray) -> bool:
@@ -169,14 +175,14 @@ def _rough(
         yield opened
 
 
-def _optimised(folder: Path, own: str, compress: str, kind: np.dtype[Any], threads: int) -> None:
+def _optimised(
+    folder: Path, own: str, compress: str, kind: np.dtype[Any], threads: int, given: Mapping[str, Any]
+) -> None:
     import rasterio
     from rasterio.shutil import copy
 
     rough = folder / f"{own}.part"
-    more: dict[str, Any] = {"level": 1} if compress in _LEVELLED else {}
-    if compress != "NONE":
-        more["predictor"] = "YES" if kind.itemsize > 1 and _predictable(rough, kind) else "NO"
+    more = dict(given)
     half = folder / f"{own}.part.ovr"
     if _overviews(half if half.exists() else rough, kind) or half.exists():
         # Made here they cost a third of what the COG driver's own cost.
@@ -188,7 +194,7 @@ def _optimised(folder: Path, own: str, compress: str, kind: np.dtype[Any], threa
 
 
 def _predictable(rough: Path, kind: np.dtype[Any]) -> bool:
-    """Whether differences of neighbours compress better than the values, seen at the middle of the picture."""
+    """Whether differences of neighbours compress better than the values, seen at the middle of a picture."""
     import rasterio
     from rasterio.windows import Window
 
