@@ -15,18 +15,13 @@ from terrafair.errors import Problem, WorkflowFailed
 from terrafair.execution import tracked, trees
 from terrafair.execution.engines.launch import search_path
 from terrafair.execution.engines.report import Report, Tail, ended
+from terrafair.execution.engines.working import work_off
 from terrafair.execution.task import JobFolder, Outcome, Task
 
 
 def main(path: str) -> int:
     """Work off the task and write the outcome."""
-    task = Task.read(Path(path))
-    folder, report = JobFolder(Path(task.folder)), Report()
-    outcome = run(task, folder, report)
-    for problem in outcome.problems:
-        report.say(str(problem), "error")
-    outcome.write(folder.outcome)
-    return 0 if outcome.successful else 1
+    return work_off(path, run)
 
 
 def run(task: Task, folder: JobFolder, report: Report) -> Outcome:

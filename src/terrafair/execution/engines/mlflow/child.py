@@ -26,6 +26,7 @@ from rasterio.windows import Window
 from terrafair.errors import InvalidInput, TerrafairError, WorkflowFailed
 from terrafair.execution.engines.mlflow import images, predictor
 from terrafair.execution.engines.report import Report
+from terrafair.execution.engines.working import work_off
 from terrafair.execution.task import JobFolder, Outcome, Task
 from terrafair.workflows.content import decode, load
 from terrafair.workflows.mlflow import Model, read
@@ -39,13 +40,7 @@ Array = np.ndarray[Any, Any]
 
 def main(path: str) -> int:
     """Work off the task and write the outcome."""
-    task = Task.read(Path(path))
-    folder, report = JobFolder(Path(task.folder)), Report()
-    outcome = run(task, folder, report)
-    for problem in outcome.problems:
-        report.say(str(problem), "error")
-    outcome.write(folder.outcome)
-    return 0 if outcome.successful else 1
+    return work_off(path, run)
 
 
 def run(task: Task, folder: JobFolder, report: Report) -> Outcome:

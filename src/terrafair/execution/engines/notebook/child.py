@@ -18,6 +18,7 @@ from terrafair.execution.engines.launch import search_path
 from terrafair.execution.engines.notebook import document
 from terrafair.execution.engines.notebook.cells import Cells, execute
 from terrafair.execution.engines.report import Report
+from terrafair.execution.engines.working import work_off
 from terrafair.execution.task import JobFolder, Outcome, Task
 
 _LEFT_OUT = frozenset({"__pycache__", ".ipynb_checkpoints"})
@@ -25,13 +26,7 @@ _LEFT_OUT = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
 def main(path: str) -> int:
     """Work off the task and write the outcome."""
-    task = Task.read(Path(path))
-    folder, report = JobFolder(Path(task.folder)), Report()
-    outcome = run(task, folder, report)
-    for problem in outcome.problems:
-        report.say(str(problem), "error")
-    outcome.write(folder.outcome)
-    return 0 if outcome.successful else 1
+    return work_off(path, run)
 
 
 def run(task: Task, folder: JobFolder, report: Report) -> Outcome:

@@ -13,6 +13,7 @@ from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.execution.engines.openeo.graph import Graph, read
 from terrafair.execution.engines.openeo.save import Results
 from terrafair.execution.engines.report import Report
+from terrafair.execution.engines.working import work_off
 from terrafair.execution.task import JobFolder, Outcome, Task
 
 THREADS = 4
@@ -20,13 +21,7 @@ THREADS = 4
 
 def main(path: str) -> int:
     """Work off the task and write the outcome, whatever happens."""
-    task = Task.read(Path(path))
-    folder, report = JobFolder(Path(task.folder)), Report()
-    outcome = run(task, folder, report)
-    for problem in outcome.problems:
-        report.say(str(problem), "error")
-    outcome.write(folder.outcome)
-    return 0 if outcome.successful else 1
+    return work_off(path, run)
 
 
 def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
