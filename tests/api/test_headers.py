@@ -70,3 +70,11 @@ def test_the_audit_trail_is_exported_with_who_what_and_when(world: World) -> Non
     assert asked["request"] == given and asked["time"]
     for who in ("ada", ""):
         assert world.client(who).get("/api/audit").status_code in {401, 403, 404}
+
+
+@pytest.mark.parametrize(("path", "status"), [("/admin", 403), ("/projects/none", 404), ("/status?month=x", 400)])
+def test_refusals_of_pages_are_pages(world: World, path: str, status: int) -> None:
+    reply = world.client("ada").get(path, headers={"Accept": "text/html"}, follow_redirects=False)
+    assert reply.status_code == status
+    assert reply.headers["content-type"].startswith("text/html"), reply.text[:200]
+    assert "<h1" in reply.text and "<title>" in reply.text

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from terrafair.data.project_buckets import ProjectBuckets, bucket_of, environment
 from terrafair.errors import TerrafairError, Unreachable
@@ -39,7 +39,7 @@ class Signing:
 
 def router(desk: Desk, signing: Signing, tokens: PersonalTokens, buckets: ProjectBuckets, kept: Kept) -> APIRouter:
     """The pages; `kept` has the forms that were sent after a session had ended."""
-    routes = APIRouter(prefix="/account", include_in_schema=False, default_response_class=HTMLResponse)
+    routes = desk.pages.router("/account")
     _coming(routes, desk, signing)
     _going(routes, signing)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from terrafair import events
 from terrafair.database import reading
@@ -46,7 +46,7 @@ class Works:
 
 def router(desk: Desk, people: People, allocations: Allocations, engine: sa.Engine, works: Works) -> APIRouter:
     """The page and its buttons."""
-    routes = APIRouter(prefix="/admin", include_in_schema=False, default_response_class=HTMLResponse)
+    routes = desk.pages.router("/admin")
 
     @routes.get("")
     def overview(request: Request) -> Response:

@@ -117,7 +117,7 @@ class Pages:
         status = self._surroundings.status(error)
         return self.show(request, "problem.html", {"problems": error.problems, "code": status}, status=status)
 
-    def router(self) -> APIRouter:
+    def router(self, prefix: str = "") -> APIRouter:
         """Routes whose errors are pages, too."""
         pages = self
 
@@ -142,7 +142,8 @@ class Pages:
 
                 return handle
 
-        return APIRouter(include_in_schema=False, default_response_class=HTMLResponse, route_class=PageRoute)
+        options: dict[str, Any] = {"include_in_schema": False, "default_response_class": HTMLResponse}
+        return APIRouter(prefix=prefix, route_class=PageRoute, **options)
 
 
 def size(count: float) -> str:

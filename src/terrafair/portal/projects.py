@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from terrafair.errors import TerrafairError
 from terrafair.identity.access import Action, Kind, Role, Thing, may
@@ -66,7 +66,7 @@ class Rooms:
 
 def router(desk: Desk, projects: Projects, allocations: Allocations, changed: Callable[[], None]) -> APIRouter:
     """The pages; `changed` is called when roles have."""
-    routes = APIRouter(prefix="/projects", include_in_schema=False, default_response_class=HTMLResponse)
+    routes = desk.pages.router("/projects")
     rooms = Rooms(desk, projects, allocations, changed)
     _joining(routes, rooms)
     _managing(routes, rooms)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 
 from terrafair.errors import TerrafairError
 from terrafair.portal.desk import Desk
@@ -12,7 +12,7 @@ from terrafair.portal.desk import Desk
 
 def router(desk: Desk, parts: Callable[[], Mapping[str, bool]], report: Callable[[str], dict[str, Any]]) -> APIRouter:
     """`parts` gives each part and whether it works; `report` a month's document."""
-    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    routes = desk.pages.router()
 
     @routes.get("/status")
     def status(request: Request, month: str = "") -> Response:
