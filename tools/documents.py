@@ -15,6 +15,17 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "src/terrafair/portal/documents"
 REPOSITORY = "https://github.com/terrafair/terrafair/blob/main/"
 NAVIGATION: dict[str, list[str]] = {
+    "Guide": [
+        "guide/index",
+        "guide/find",
+        "guide/run",
+        "guide/results",
+        "guide/develop",
+        "guide/publish",
+        "guide/people",
+        "guide/interfaces",
+        "guide/join",
+    ],
     "Use": ["portal", "reproduce", "develop", "publishing", "conversion", "provenance", "not-executable", "faq"],
     "Interfaces": [
         "commands",
@@ -40,18 +51,22 @@ def sources(folder: Path) -> None:
             target = folder / path.relative_to(ROOT / "docs")
             target.parent.mkdir(parents=True, exist_ok=True)
             if path.suffix == ".md":
-                target.write_text(_outward(path.read_text("utf-8")), "utf-8")
+                target.write_text(_outward(path.read_text("utf-8"), path.relative_to(ROOT).parent), "utf-8")
             else:
                 shutil.copy(path, target)
     front = (ROOT / "README.md").read_text("utf-8").replace("](docs/", "](")
-    (folder / "index.md").write_text(_outward(front), "utf-8")
+    (folder / "index.md").write_text(front, "utf-8")
     (folder / "own").mkdir()
     (folder / "own/terrafair.css").write_text(STYLE, "utf-8")
     shutil.copy(ROOT / "src/terrafair/portal/static/terrafair.svg", folder / "own/terrafair.svg")
 
 
-def _outward(text: str) -> str:
-    return re.sub(r"\]\(\.\./([^)]+)\)", rf"]({REPOSITORY}\1)", text)
+def _outward(text: str, folder: Path) -> str:
+    """Links of a page in `folder` (from the repository's top) that leave docs/; the README is the site's first page."""
+    up = "/".join(".." for _ in folder.parts)
+    front = "/".join([".."] * (len(folder.parts) - 1) + ["index.md"])
+    text = text.replace(f"]({up}/README.md)", f"]({front})")
+    return re.sub(rf"\]\({re.escape(up)}/(?!\.\.)([^)]+)\)", rf"]({REPOSITORY}\1)", text)
 
 
 STYLE = """:root {

@@ -198,10 +198,10 @@ class Client:
         return self._json("GET", f"/api/jobs/{_segment(id)}/log", params=params, timeout=30 + wait)
 
     def follow(self, id: str, since: int = 0) -> Iterator[Document]:  # noqa: A002
-        """Log lines as they come, until the job has ended."""
+        """Log lines as they come, until the job has ended; those without words, which only tell progress, are left out."""
         while True:
             page = self.log(id, since, wait=10)
-            yield from page["lines"]
+            yield from (line for line in page["lines"] if line["message"])
             since = page["next"]
             if page["job"]["status"] in ENDED and not page["lines"]:
                 return

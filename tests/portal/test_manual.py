@@ -53,8 +53,9 @@ def pages(site: Path) -> Iterator[tuple[Path, Tags]]:
 
 
 def test_every_document_is_a_page(site: Path) -> None:
-    for path in ROOT.glob("docs/*.md"):
-        assert (site / path.stem / "index.html").exists(), path.name
+    for path in (ROOT / "docs").rglob("*.md"):
+        page = path.relative_to(ROOT / "docs").with_suffix("")
+        assert (site / (page.parent if page.name == "index" else page) / "index.html").exists(), path.name
 
 
 def test_pages_load_nothing_from_elsewhere(site: Path) -> None:

@@ -36,9 +36,7 @@ def _wait(client: "Client", id: str) -> dict[str, Any]:  # noqa: A002
 
 def _lines(client: "Client", id: str) -> dict[str, Any]:  # noqa: A002
     for line in client.follow(id):
-        # A line without words only moves the progress.
-        if line["message"]:
-            click.echo(f"{line['time'][11:19]}  {line['level']:7}  {line['message']}", err=True)
+        click.echo(f"{line['time'][11:19]}  {line['level']:7}  {line['message']}", err=True)
     return client.job(id)
 
 

@@ -218,7 +218,8 @@ def log(job: str, *, since: int, live: bool, as_json: bool) -> None:
         lines = client.follow(job, since) if live else client.log(job, since, limit=100_000)["lines"]
         for line in lines:
             text = f"{line['line']:>5}  {line['time'][11:19]}  {line['level']:7}  {line['message']}"
-            click.echo(json.dumps(line) if as_json else text)
+            if as_json or line["message"]:
+                click.echo(json.dumps(line) if as_json else text)
 
 
 @click.command("cancel")
