@@ -124,6 +124,6 @@ def test_every_picture_of_the_guide_is_shown() -> None:
     assert [each.name for each in DOCS.glob("guide/pictures/*") if f"pictures/{each.name})" not in text] == []
 
 
-@pytest.mark.parametrize("word", ("find", "develop", "run", "results", "publish"))
+@pytest.mark.parametrize("word", ["find", "develop", "run", "results", "publish"])
 def test_the_portal_helps_with_a_page_for_each_of_its_words(word: str) -> None:
     assert (DOCS / f"guide/{word}.md").is_file()

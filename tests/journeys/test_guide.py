@@ -67,7 +67,9 @@ def test_blocks_do_what_they_say(reader: Reader, page: str) -> None:
     assert blocks, page
     for language, block in blocks:
         if language == "python":
-            pytest.importorskip(re.findall(r"^import (\w+)", block, re.M)[-1], reason="a client of the guide is not here")
+            pytest.importorskip(
+                re.findall(r"^import (\w+)", block, re.M)[-1], reason="a client of the guide is not here"
+            )
         reader.does(block, language)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response
 
 from terrafair.api.runs import Runs
+from terrafair.api.sending import sent
 from terrafair.errors import InvalidInput
 
 UPLOAD_LIMIT = 20 * 1024**3
@@ -31,17 +32,20 @@ def router(runs: Runs) -> APIRouter:
         return runs.reproduction(id)
 
     @routes.get("/jobs/{id}/files/{name:path}")
-    def file(id: str, name: str) -> StreamingResponse:  # noqa: A002
-        """One file of the results."""
-        content = runs.file(id, name)
+    def file(id: str, name: str, request: Request) -> Response:  # noqa: A002
+        """One file of the results, or a range of its bytes."""
+        objects, key = runs.stored(id, name)
         headers = {
-            "Content-Length": str(content.size),
             "X-Content-Type-Options": "nosniff",
             # User content must not run as a page of this origin.
             "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
             "Content-Disposition": f"inline; filename*=UTF-8''{quote(PurePosixPath(name).name)}",
         }
-        return StreamingResponse(content.chunks, media_type=content.media_type, headers=headers)
+        wanted = request.headers.get("range", "")
+        return sent(objects, key, headers, wanted=wanted, only_head=request.method == "HEAD")
+
+    # Readers of COGs ask for the headers first.
+    routes.add_api_route("/jobs/{id}/files/{name:path}", file, methods=["HEAD"], include_in_schema=False)
 
     @routes.post("/uploads", status_code=201)
     async def upload(request: Request, name: str) -> dict[str, Any]:

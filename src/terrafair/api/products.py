@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response
 
+from terrafair.api.sending import sent
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import NotFound
 
@@ -55,21 +56,22 @@ def router(
         return {"id": id, "title": title, "reference": reference, "files": rows[:LIMIT], "all": len(rows) <= LIMIT}
 
     @routes.get("/{id}/files/{name:path}")
-    def file(id: str, name: str) -> StreamingResponse:  # noqa: A002
-        """One file of a product whose data lies in the platform's object store."""
+    def file(id: str, name: str, request: Request) -> Response:  # noqa: A002
+        """One file of a product whose data lies in the platform's object store, or a range of its bytes."""
         folder = _folder(objects, find(id)[1])
         if not folder or any(part in {"", ".", ".."} for part in name.split("/")):
             raise NotFound(f"The product {id} has no file {name[:200]!r} here.", where="name")
         admit(folder + name)
-        content = objects.open(folder + name)
         headers = {
-            "Content-Length": str(content.size),
             "X-Content-Type-Options": "nosniff",
             # Published by anybody: it must not run as a page of this origin.
             "Content-Security-Policy": "sandbox; default-src 'none'",
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(PurePosixPath(name).name)}",
         }
-        return StreamingResponse(content.chunks, media_type=content.media_type, headers=headers)
+        wanted = request.headers.get("range", "")
+        return sent(objects, folder + name, headers, wanted=wanted, only_head=request.method == "HEAD")
+
+    routes.add_api_route("/{id}/files/{name:path}", file, methods=["HEAD"], include_in_schema=False)
 
     return routes
 

@@ -202,10 +202,15 @@ class Runs:
 
     def file(self, id: str, name: str) -> Content:  # noqa: A002
         """One file of the results, as a stream."""
+        objects, key = self.stored(id, name)
+        return objects.open(key)
+
+    def stored(self, id: str, name: str) -> tuple[ObjectStore, str]:  # noqa: A002
+        """The store and the key of one file of the results."""
         results = self._jobs.get(id).results
         if not results.prefix:
             raise NotFound(f"Job {id} has no results.", where="job")
-        return self._objects.open(f"{results.prefix.rstrip('/')}/{name}")
+        return self._objects, f"{results.prefix.rstrip('/')}/{name}"
 
     def located(self, id: str, name: str) -> tuple[str, str]:  # noqa: A002
         """Object key and version of one file of the results; a file's version is its checksum, where it has one."""

@@ -1,7 +1,6 @@
 """Sends results as files: one as it is, several as a tar archive with their STAC."""
 
 import io
-import re
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -9,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 from urllib.parse import quote
-
-from fastapi.responses import Response, StreamingResponse
 
 from terrafair.api.openeo.faults import OpenEOFault
 from terrafair.data.objects import Content, ObjectStore
@@ -20,8 +17,6 @@ TAR = "application/x-tar"
 MEMORY = 32 * 2**20
 """Larger archives are put together on disk."""
 CHUNK = 2**20
-PART = 8 * 2**20
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +46,9 @@ def data_of(job: Job) -> list[Asset]:
     return [asset for asset in job.results.assets if asset.role != "metadata"]
 
 
-def sent(objects: ObjectStore, key: str, name: str, wanted: str = "") -> Response:
-    """An object as an answer; `wanted` is the header `Range`: readers of COGs take parts only (RFC 9110).
-
-    Several ranges at once, and what is no range of bytes, get the whole. Raises `NotFound`.
-    """
-    size, media_type = objects.head(key)
-    headers = {**streamed(name, size), "Accept-Ranges": "bytes"}
-    found = _RANGE.fullmatch(wanted.strip()) if wanted else None
-    if found is None or not (found[1] or found[2]):
-        content = objects.open(key)
-        headers["Content-Length"] = str(content.size)
-        return StreamingResponse(content.chunks, media_type=media_type, headers=headers)
-    start = int(found[1]) if found[1] else max(size - int(found[2]), 0)
-    end = min(int(found[2]), size - 1) if found[1] and found[2] else size - 1
-    if start > end:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-    headers |= {"Content-Length": str(end - start + 1), "Content-Range": f"bytes {start}-{end}/{size}"}
-    parts = (objects.part(key, place, min(PART, end - place + 1)) for place in range(start, end + 1, PART))
-    return StreamingResponse(parts, 206, media_type=media_type, headers=headers)
-
-
-def streamed(name: str, size: int) -> dict[str, str]:
+def streamed(name: str) -> dict[str, str]:
     """The headers of a file that people made."""
     return {
-        "Content-Length": str(size),
         "X-Content-Type-Options": "nosniff",
         # User content must not run as a page of this origin.
         "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",

@@ -33,7 +33,7 @@ def router(files: UserFiles, authenticator: Authenticator) -> APIRouter:
     def download(path: str, who: Who) -> Response:
         """One file's bytes."""
         content = files.open(who, path)
-        headers = {**streamed(path, content.size), "Content-Disposition": "attachment"}
+        headers = {**streamed(path), "Content-Length": str(content.size), "Content-Disposition": "attachment"}
         return StreamingResponse(content.chunks, media_type="application/octet-stream", headers=headers)
 
     @routes.put("/files/{path:path}")

@@ -9,9 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from terrafair.api.openeo import job_log
 from terrafair.api.openeo.asking import Document, base, signed_in
 from terrafair.api.openeo.batch import BatchJobs
-from terrafair.api.openeo.delivery import sent
+from terrafair.api.openeo.delivery import streamed
 from terrafair.api.openeo.faults import OpenEOFault, code_of
 from terrafair.api.openeo.results import JobResults, thing
+from terrafair.api.sending import sent
 from terrafair.execution.job import Job
 from terrafair.identity.person import Authenticator, Person
 
@@ -58,8 +59,14 @@ def router(batch: BatchJobs, results: JobResults, authenticator: Authenticator) 
         if name == "collection.json":
             # With the same absolute links as the person was given.
             return JSONResponse(await run_in_threadpool(results.collection, found, base(request)))
-        wanted = request.headers.get("range", "")
-        return await run_in_threadpool(sent, results.objects, results.key(found, name), name, wanted)
+        return await run_in_threadpool(
+            sent,
+            results.objects,
+            results.key(found, name),
+            streamed(name),
+            wanted=request.headers.get("range", ""),
+            only_head=request.method == "HEAD",
+        )
 
     return routes
 

@@ -86,7 +86,7 @@ def router(synchronous: Synchronous, authenticator: Authenticator) -> APIRouter:
         if job.state is not State.SUCCESSFUL:
             return failed(job)
         sent = await run_in_threadpool(deliver, synchronous.batch.objects, job)
-        headers = {**streamed(sent.name, sent.content.size), "OpenEO-Costs": "0"}
+        headers = {**streamed(sent.name), "Content-Length": str(sent.content.size), "OpenEO-Costs": "0"}
         return StreamingResponse(sent.content.chunks, media_type=sent.content.media_type, headers=headers)
 
     return routes
