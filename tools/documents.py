@@ -75,6 +75,12 @@ STYLE = """:root {
   --md-text-font: system-ui, "Segoe UI", "DejaVu Sans"; --md-code-font: ui-monospace, "DejaVu Sans Mono";
 }
 .md-grid { max-width: 76rem; }
+.md-tabs__link { opacity: 1; }
+.md-typeset a { text-decoration: underline; }
+.md-typeset img { border: 1px solid var(--md-default-fg-color--lightest); border-radius: 4px; }
+[data-md-color-scheme="slate"] {
+  --md-primary-fg-color: #08503f; --md-accent-fg-color: #7fd6c4; --md-typeset-a-color: #7fd6c4;
+}
 """
 
 
@@ -92,7 +98,10 @@ def settings(pages: Path, target: Path) -> dict[str, Any]:
             "logo": "own/terrafair.svg",
             "favicon": "own/terrafair.svg",
             "features": ["navigation.tabs", "navigation.top", "search.highlight", "content.code.copy"],
-            "palette": [{"scheme": "default", "primary": "custom", "accent": "custom"}],
+            "palette": [
+                {"media": f"(prefers-color-scheme: {name})", "scheme": scheme, "primary": "custom", "accent": "custom"}
+                for name, scheme in (("light", "default"), ("dark", "slate"))
+            ],
         },
         "plugins": ["search"],
         "extra": {"generator": False},

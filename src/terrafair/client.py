@@ -198,7 +198,7 @@ class Client:
         return self._json("GET", f"/api/jobs/{_segment(id)}/log", params=params, timeout=30 + wait)
 
     def follow(self, id: str, since: int = 0) -> Iterator[Document]:  # noqa: A002
-        """Log lines as they come, until the job has ended; those without words, which only tell progress, are left out."""
+        """Log lines as they come, until the job has ended; not those that only tell progress."""
         while True:
             page = self.log(id, since, wait=10)
             yield from (line for line in page["lines"] if line["message"])

@@ -332,5 +332,6 @@ def _translated(key: str) -> Iterator[None]:
         raise Refused(f"The object store refuses {key!r}.", "The keys are not accepted there.", where=key) from fault
     except theirs.BaseError as fault:
         if "<Code>NoSuchBucket</Code>" in str(fault):
-            raise NotFound(f"The object store has no bucket for {key!r}.", where=key) from fault
+            remedy = "Make it there first: with `store_url`, the one that the setting `store_bucket` names."
+            raise NotFound(f"The object store has no bucket for {key!r}.", remedy=remedy, where=key) from fault
         raise Unreachable(f"The object store does not answer for {key!r}.", str(fault).split(", ")[0][:300]) from fault

@@ -233,7 +233,7 @@ def require(actor: Actor, action: Action, thing: Thing) -> None:
         scopes = ", ".join(sorted(actor.scopes)) or "nothing"
         raise Refused(what, f"The token allows {scopes}.", f"Make one with the scope '{_SCOPES[action]}'.")
     if not actor.person and not actor.operator:
-        raise NotSignedIn(what, "Nobody is signed in.", "Sign in first.")
+        raise NotSignedIn(what, "Nobody is signed in.", "Sign in first, here or with `terrafair login`.")
     close = needed(action, thing)
     why = f"It takes {_WORDS[close]}; you are {_WORDS[standing(actor, thing)]}."
     raise Refused(what, why, "Ask an owner of the project." if close < Standing.OPERATOR else "Ask the operator.")

@@ -8,7 +8,7 @@ from typing import Any
 from terrafair.catalogue.items.pgstac.dialect import PREPARATION
 from terrafair.catalogue.items.queryables import INDEXED
 from terrafair.catalogue.items.search import SECONDS
-from terrafair.errors import Conflict, InvalidInput, TerrafairError, TimedOut, Unreachable
+from terrafair.errors import Conflict, InvalidInput, Refused, TerrafairError, TimedOut, Unreachable
 
 
 class Connections:
@@ -55,9 +55,16 @@ def plain_url(url: str) -> str:
 
 
 def prepare(url: str) -> None:
-    """Install or update pgSTAC, our functions and indexes; may run again and again."""
-    from pypgstac.db import PgstacDB
-    from pypgstac.migrate import Migrate
+    """Install or update pgSTAC, our functions and indexes; may run again and again. Raises `Refused` without pypgstac."""
+    try:
+        from pypgstac.db import PgstacDB
+        from pypgstac.migrate import Migrate
+    except ImportError as fault:
+        raise Refused(
+            "pgSTAC cannot be installed into the database from here.",
+            f"The Python package {fault.name} is missing.",
+            "pip install 'terrafair[pgstac]', or pip install pypgstac into the platform's environment.",
+        ) from fault
 
     with PgstacDB(dsn=plain_url(url)) as database:
         Migrate(database).run_migration()
