@@ -131,7 +131,9 @@ def test_the_portal_helps_with_a_page_for_each_of_its_words(word: str) -> None:
 
 def test_every_room_and_module_stands_in_the_architecture() -> None:
     text = (DOCS / "architecture.md").read_text("utf-8")
-    places = [path for path in (ROOT / "src/terrafair").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    places = [
+        path for path in (ROOT / "src/terrafair").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    ]
     names = [path.name + "/" * path.is_dir() for path in places if not path.name.startswith("_")]
     assert len(names) > 20
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []

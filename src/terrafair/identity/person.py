@@ -43,7 +43,11 @@ class Authenticator(Protocol):
 
 def absent() -> NotSignedIn:
     """The request carries no credentials."""
-    return NotSignedIn("Nobody is signed in.", "This needs a bearer token.", "Sign in first: `terrafair login`, or a personal token from the page /account.")
+    return NotSignedIn(
+        "Nobody is signed in.",
+        "This needs a bearer token.",
+        "Sign in first: `terrafair login`, or a personal token from the page /account.",
+    )
 
 
 def invalid(why: str = "") -> NotSignedIn:

@@ -55,7 +55,7 @@ def plain_url(url: str) -> str:
 
 
 def prepare(url: str) -> None:
-    """Install or update pgSTAC, our functions and indexes; may run again and again. Raises `Refused` without pypgstac."""
+    """Install or update pgSTAC, our functions and indexes; may run again. Raises `Refused` without pypgstac."""
     try:
         from pypgstac.db import PgstacDB
         from pypgstac.migrate import Migrate
