@@ -35,7 +35,7 @@ class NoQueue:
 
 def plant(platform: Platform, folder: Path) -> str:
     """Make everything below `folder` the results of a new job; gives its id."""
-    parts = Parts(load({"TERRAFAIR_HOME": str(platform.home)}))
+    parts = Parts(load(platform.environment))
     engine = open_engine(parts.config.database_url)
     jobs = Jobs(engine, NoQueue(), platform.home / "jobs")  # type: ignore[arg-type]
     job = jobs.submit(JobRequest("planted", "workflow")).id

@@ -11,6 +11,8 @@ from terrafair import events
 from terrafair.database import MIGRATIONS, NEWEST, migrate, open_engine, reading, transaction
 from terrafair.errors import InvalidInput
 
+from .databases import control_database
+
 
 def test_migrations_once_and_from_many_at_once(tmp_path: Path) -> None:
     engines = [open_engine(f"sqlite:///{tmp_path}/deep/x.db") for _ in range(4)]
@@ -52,3 +54,15 @@ def _record_and_fail(engine: sa.Engine) -> None:
 def test_wrong_database_urls(url: str) -> None:
     with pytest.raises(InvalidInput):
         open_engine(url)
+
+
+def test_a_character_that_postgresql_does_not_hold(tmp_path: Path) -> None:
+    engine = open_engine(control_database(tmp_path))
+    migrate(engine)
+    with transaction(engine) as connection:
+        events.record(connection, events.Asked("/jobs/a\0b", "POST", 404))
+    with reading(engine) as connection:
+        [kept] = events.since(connection, 0)
+        assert kept[2].replace("\ufffd", "\0") == "/jobs/a\0b"
+        assert events.since(connection, kept[0]) == []
+    engine.dispose()

@@ -36,9 +36,10 @@ def open_engine(url: str) -> sa.Engine:
     if backend == "postgresql":
         # A host that is cut off in the middle of a transaction must not hold up the others.
         options = {"options": f"-c idle_in_transaction_session_timeout={IDLE_MILLISECONDS}", "connect_timeout": 10}
-        return sa.create_engine(
-            address.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=10, connect_args=options
-        )
+        address = address.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(address, pool_pre_ping=True, pool_size=10, connect_args=options)
+        event.listen(engine, "before_cursor_execute", _without_nul, retval=True)
+        return engine
     if address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     # One writer at a time: threads that wait here lose less than in SQLite, which sleeps and tries again.
@@ -64,6 +65,19 @@ def _begin_immediately(connection: sa.Connection) -> None:
     # Straight to the driver, which is five times as quick; its errors are made SQLAlchemy's where transactions begin.
     driver: Any = connection.connection.driver_connection
     driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _without_nul(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+    """PostgreSQL's texts hold no NUL, SQLite's do: what is asked for with one is not found, what is kept is marked."""
+    return statement, _marked(parameters)
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd") if "\0" in value else value
+    if isinstance(value, dict):
+        return {name: _marked(each) for name, each in value.items()}
+    return [_marked(each) for each in value] if isinstance(value, list) else value
 
 
 _ONE_WRITER = sa.text(f"SELECT pg_advisory_xact_lock({WRITERS})")

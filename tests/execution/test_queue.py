@@ -120,6 +120,20 @@ def test_each_job_is_run_once_by_one_of_two(
     assert [taken(tmp_path, name) for name in names] == [1] * len(names)
 
 
+def test_the_end_of_a_job_begins_the_next(
+    engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
+) -> None:
+    """With a bell the queue is looked at rarely; whoever waits does not notice."""
+    names = ["held", *(f"job-{number}" for number in range(20))]
+    put(engine, waiting, *names)
+    consume(workers=1, bell=True)
+    wait_for(lambda: taken(tmp_path, "held"))
+    begun = time.monotonic()
+    (tmp_path / "go").touch()
+    wait_for(lambda: done(tmp_path, *names))
+    assert time.monotonic() - begun < 20 * queue.RUNG_SECONDS["sqlite"] / 2
+
+
 def test_projects_take_turns(engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path) -> None:
     """One job of another project starts before the many that have waited for longer."""
     names = ["held-many", *(f"many-{number:03}" for number in range(100)), "one"]

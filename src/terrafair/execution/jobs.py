@@ -215,9 +215,10 @@ class Jobs:
             last = sa.select(TABLE.c.number).where(TABLE.c.id == before).scalar_subquery()
             query = query.where(TABLE.c.number < last)
         found: list[Job] = []
-        with reading(self._engine) as connection:
-            # How long a job took is no column: rows are looked at until enough of them fit.
-            for row in connection.execute(query.execution_options(yield_per=200)):
+        # How long a job took is no column: rows are looked at until enough of them fit.
+        rows = query.execution_options(yield_per=200)
+        with reading(self._engine) as connection, connection.execute(rows) as result:
+            for row in result:
                 job = _job(row)
                 if _took(job, wanted.seconds):
                     found.append(job)
