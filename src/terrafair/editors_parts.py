@@ -79,7 +79,8 @@ class Graphs:
 
     def collections(self) -> list[tuple[str, str]]:
         """What `load_collection` takes here."""
-        return [(str(each["id"]), str(each.get("title") or each["id"])) for each in self.datasets.listing()]
+        ids = self.datasets.ids()[:LISTED]
+        return [(str(each["id"]), str(each.get("title") or each["id"])) for each in self.datasets.listed(ids)]
 
     def _perhaps(self) -> Person | None:
         who = asker()
@@ -105,13 +106,15 @@ def install(app: "FastAPI", parts: "Parts", services: "Services", frame: Pages) 
         wanted = package.read(text.encode(), package.CWL_YAML, web)
         processes = services.processes
         if processes.deployed(wanted.id):
-            owner = Thing(Kind.WORKFLOW, *processes.owner(wanted.id), Visibility.PUBLIC)
-            require(asker().actor, Action.CHANGE, owner)
+            project, author = processes.owner(wanted.id)
+            require(asker().actor, Action.CHANGE, Thing(Kind.WORKFLOW, project, author, Visibility.PUBLIC))
             return str(processes.replace(wanted).id)
         return str(processes.deploy(wanted, mine.project, mine.author).id)
 
     quotes = Quotes(engine, identity_parts.budget(parts), Allocations(engine))
-    graphs = Graphs(batch_jobs(parts, engine, services.all_jobs, services.runs, services.verdicts.table), parts.datasets)
+    graphs = Graphs(
+        batch_jobs(parts, engine, services.all_jobs, services.runs, services.verdicts.table), parts.datasets
+    )
     rows = services.verdicts.table
     app.include_router(text_editor.router(frame, shelf, parts.web, register, rows))
     app.include_router(graph_editor.router(frame, graphs, shelf, quotes.ask, rows))

@@ -48,7 +48,9 @@ def words() -> dict[str, Any]:
         "objects": objects,
         "inside": {name: dict(found) for name, found in _INSIDE.items()},
         "requirements": requirements,
-        "processes": [name for name in _INSIDE if name in {"Workflow", "CommandLineTool", "ExpressionTool", "Operation"}],
+        "processes": [
+            name for name in _INSIDE if name in {"Workflow", "CommandLineTool", "ExpressionTool", "Operation"}
+        ],
         "types": types,
         "specification": SPECIFICATION,
     }
@@ -67,7 +69,9 @@ def _fields(name: str, records: Mapping[str, Mapping[str, Any]]) -> Iterator[tup
     """Inherited fields first; a record's own take their place."""
     record = records.get(_bare(name))
     if record is None:
-        yield from ((field, {"doc": doc, "type": "", "required": False}) for field, doc in _SALAD.get(_bare(name), {}).items())
+        yield from (
+            (field, {"doc": doc, "type": "", "required": False}) for field, doc in _SALAD.get(_bare(name), {}).items()
+        )
         return
     parents = record.get("extends") or ()
     for parent in [parents] if isinstance(parents, str) else parents:
@@ -77,11 +81,15 @@ def _fields(name: str, records: Mapping[str, Mapping[str, Any]]) -> Iterator[tup
     for field in listed:
         kinds = field.get("type")
         kinds = kinds if isinstance(kinds, list) else [kinds]
-        yield _bare(field["name"]), {
-            "doc": _short(field.get("doc")),
-            "type": " or ".join(dict.fromkeys(_kind(each) for each in kinds if each != "null")),
-            "required": "null" not in kinds and not any(isinstance(each, str) and each.endswith("?") for each in kinds),
-        }
+        yield (
+            _bare(field["name"]),
+            {
+                "doc": _short(field.get("doc")),
+                "type": " or ".join(dict.fromkeys(_kind(each) for each in kinds if each != "null")),
+                "required": "null" not in kinds
+                and not any(isinstance(each, str) and each.endswith("?") for each in kinds),
+            },
+        )
 
 
 def _said(said: Any) -> Mapping[str, Any]:

@@ -68,9 +68,9 @@ def _boxes(document: Mapping[str, Any], entry: str) -> Iterator[Box]:
     for name, said in _entries(process.get("inputs")):
         yield Box(f"in/{name}", "input", name, _type(said))
     for name, said in _entries(process.get("steps")):
-        said = said if isinstance(said, Mapping) else {}
-        found = [source for _, port in _entries(said.get("in")) for source in _sources(port, "source", names)]
-        yield Box(f"step/{name}", "step", name, _runs(said), tuple(dict.fromkeys(found)))
+        step = said if isinstance(said, Mapping) else {}
+        found = [source for _, port in _entries(step.get("in")) for source in _sources(port, "source", names)]
+        yield Box(f"step/{name}", "step", name, _runs(step), tuple(dict.fromkeys(found)))
     for name, said in _entries(process.get("outputs")):
         found = _sources(said if isinstance(said, Mapping) else {}, "outputSource", names)
         yield Box(f"out/{name}", "output", name, _type(said), tuple(dict.fromkeys(found)))
@@ -88,7 +88,9 @@ def _entries(given: Any) -> list[tuple[str, Any]]:
     if isinstance(given, Mapping):
         return [(str(name), said) for name, said in given.items()]
     found = given if isinstance(given, list) else []
-    return [(_bare(each["id"]).rpartition("/")[2], each) for each in found if isinstance(each, Mapping) and "id" in each]
+    return [
+        (_bare(each["id"]).rpartition("/")[2], each) for each in found if isinstance(each, Mapping) and "id" in each
+    ]
 
 
 def _bare(identifier: Any) -> str:

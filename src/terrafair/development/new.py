@@ -64,7 +64,7 @@ KINDS: Mapping[str, Kind] = {
 def create(kind: str, name: str, into: Path, author: str = "", licence: str = LICENCES[0]) -> Path:
     """Write the repository `into/NAME`, as a git repository where git is installed.
 
-    Raises `InvalidInput` for a type, name or licence that cannot be, `Conflict` where the folder holds something already.
+    Raises `InvalidInput` for a type, name or licence that cannot be, `Conflict` for a folder that holds something.
     """
     check(kind, name, licence)
     folder = into / name

@@ -1,4 +1,4 @@
-"""Texts that are opened to be edited: of templates, published entries, processes, and repositories of one's projects."""
+"""Texts that are opened to be edited: of templates, entries, processes, and repositories of one's projects."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ from terrafair.workflows.processes import Processes
 from terrafair.workflows.resolve import Resolver
 
 ORIGINS = ("template", "workflow", "experiment", "process", "source")
-SUFFIXES = frozenset({".cwl", ".yaml", ".yml", ".json", ".ipynb", ".py", ".toml", ".txt", ".md", ".cff", ".lock", ".cfg"})
+SUFFIXES = frozenset(
+    {".cwl", ".yaml", ".yml", ".json", ".ipynb", ".py", ".toml", ".txt", ".md", ".cff", ".lock", ".cfg"}
+)
 PLAIN = frozenset({"LICENSE", "MLmodel", "Containerfile", "Dockerfile", ".gitignore"})
 FILES, BESIDE_FILES, BESIDE_BYTES = 2000, 300, 2**20
 _NAMES = {"cwl": "workflow.cwl", "openeo": "graph.json", "notebook": "notebook.ipynb", "mlflow": "MLmodel"}
@@ -89,8 +91,7 @@ class Texts:
             why = str(found.reasons[0]) if found.reasons else "It is a whole repository."
             raise NotFound(f"The {place.origin} {place.id[:80]} has no document.", why)
         name = PurePosixPath(application.location.path).name or _NAMES.get(application.type.value, "workflow.txt")
-        opened = Opened(_text(application.content, place.id), name, found.title, application.location.commit)
-        return opened
+        return Opened(_text(application.content, place.id), name, found.title, application.location.commit)
 
     def beside(self, place: Place) -> Callable[[Path], None] | None:
         """What writes the other files of the repository, so that references are followed as they will be."""

@@ -122,7 +122,9 @@ def read(text: str) -> Mapping[str, Any]:
     """The process in a text; raises `InvalidInput` with the line for what is none."""
     if len(text) > LARGEST:
         what = f"The graph has {len(text):,} characters."
-        raise InvalidInput(what, f"At most {LARGEST:,} are edited here.", "Send it to /openeo/jobs.", "text", "too-large")
+        raise InvalidInput(
+            what, f"At most {LARGEST:,} are edited here.", "Send it to /openeo/jobs.", "text", "too-large"
+        )
     try:
         document = json.loads(text)
     except ValueError as fault:
@@ -163,14 +165,16 @@ def _signed(graphs: Graphs) -> bool:
 def _looked(graphs: Graphs, text: str, base: str) -> Document:
     """Problems with their nodes, and what it will load, as JSON."""
     about: Document = {"loaded": None, "results": None}
+    process: Mapping[str, Any] = {}
+    warnings: list[Problem] = []
     try:
         process = read(text)
         if not process["process_graph"]:
-            wrong, warnings = [Problem("The graph has no nodes yet.", "", "Add a process.", "", "graph-empty")], []
+            wrong = [Problem("The graph has no nodes yet.", "", "Add a process.", "", "graph-empty")]
         else:
             wrong, warnings, about = graphs.check(process, f"{base}/openeo")
     except TerrafairError as fault:
-        wrong, warnings, process = list(fault.problems), [], {}
+        wrong = list(fault.problems)
     nodes = process.get("process_graph", {})
     told = [("error", each) for each in wrong] + [("warning", each) for each in warnings]
     return {"findings": [_told(weight, problem, nodes) for weight, problem in told], **about}

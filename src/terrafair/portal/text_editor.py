@@ -1,4 +1,4 @@
-"""Develop: texts of workflows - CWL, YAML, JSON, Python, notebooks - edited, checked line by line, drawn, registered."""
+"""Develop: texts of workflows - CWL, YAML, JSON, Python, notebooks - edited, checked, drawn, registered."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from terrafair.data.views.notebook import cells
 from terrafair.development import new, single
 from terrafair.development.cwl_words import words
 from terrafair.development.drawing import draw
-from terrafair.development.findings import Report
+from terrafair.development.findings import Finding, Report
 from terrafair.development.texts import Opened, Place
 from terrafair.errors import InvalidInput, TerrafairError
 from terrafair.portal import results_notebook
@@ -134,7 +134,7 @@ def _looked(text: str, file: str, web: Web, beside: Callable[[Path], None] | Non
     try:
         report = single.check(text, file, web, beside)
     except TerrafairError as fault:
-        found = [single.Finding.of(problem, file[:80]) for problem in fault.problems]
+        found = [Finding.of(problem, file[:80]) for problem in fault.problems]
         return {"report": Report.of(found, file[:80]), "kind": "text", "svg": "", "words": ()}
     kind, about = single.kind_of(text, file), Document(svg="", words=())
     if kind == "cwl":

@@ -1,4 +1,4 @@
-"""An area, a time and a collection for a process graph: into its parameters where it has some, else into what it loads."""
+"""An area, a time and a collection for a process graph: into its parameters, else into what it loads."""
 
 import copy
 from collections.abc import Iterator, Mapping
