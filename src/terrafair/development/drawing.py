@@ -1,7 +1,7 @@
 """A CWL workflow as a picture: inputs, steps and outputs in layers, each line one that data goes along."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -48,8 +48,9 @@ def draw(document: Any, entry: str = "") -> Drawing:
     if len(boxes) > MOST:
         what = f"The workflow has {len(boxes)} inputs, steps and outputs."
         raise InvalidInput(what, f"At most {MOST} are drawn.", code="too-large")
-    layers = _ordered(_layers(boxes), boxes)
-    ordered = [box for layer in layers for box in layer]
+    first = _layers(boxes)
+    layers = _ordered(_threaded(first))
+    ordered = [box for layer in first for box in layer]
     return Drawing(_svg(layers), tuple(_words(box, boxes) for box in ordered))
 
 
@@ -161,10 +162,31 @@ def _layers(boxes: Sequence[Box]) -> list[list[Box]]:
     return layers
 
 
-def _ordered(layers: list[list[Box]], boxes: Sequence[Box]) -> list[list[Box]]:
+def _threaded(layers: list[list[Box]]) -> list[list[Box]]:
+    """With a place in each layer that a line passes, so that none goes behind a box."""
+    depth = {box.id: number for number, layer in enumerate(layers) for box in layer}
+    found: list[list[Box]] = [[] for _ in layers]
+    made: dict[tuple[str, int], str] = {}
+    for number, layer in enumerate(layers):
+        for box in layer:
+            near = []
+            for source in box.sources:
+                last = source
+                for between in range(depth.get(source, number) + 1, number):
+                    name = made.get((source, between), "")
+                    if not name:
+                        name = made[source, between] = f"via/{between}/{source}"
+                        found[between].append(Box(name, "via", "", "", (last,)))
+                    last = name
+                near.append(last)
+            found[number].append(replace(box, sources=tuple(near)))
+    return found
+
+
+def _ordered(layers: list[list[Box]]) -> list[list[Box]]:
     """With each box near the middle of its neighbours, so that few lines cross."""
     targets: dict[str, list[str]] = {}
-    for box in boxes:
+    for box in (each for layer in layers for each in layer):
         for source in box.sources:
             targets.setdefault(source, []).append(box.id)
     for sweep in range(SWEEPS):
@@ -198,13 +220,12 @@ class _Canvas:
             + "</g>"
         )
 
-    def line(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+    def line(self, start: tuple[float, float], end: tuple[float, float], *, ends: bool) -> None:
         """From the bottom of one box to the top of another."""
         bend = max(abs(end[1] - start[1]) / 2, 14)
         (x0, y0), (x1, y1) = start, end
-        self.shapes.append(
-            f'<path d="M{x0:g} {y0:g}C{x0:g} {y0 + bend:g} {x1:g} {y1 - bend:g} {x1:g} {y1:g}" marker-end="url(#tip)"/>'
-        )
+        tip = ' marker-end="url(#tip)"' if ends else ""
+        self.shapes.append(f'<path d="M{x0:g} {y0:g}C{x0:g} {y0 + bend:g} {x1:g} {y1 - bend:g} {x1:g} {y1:g}"{tip}/>')
 
 
 def _svg(layers: Sequence[Sequence[Box]]) -> str:
@@ -221,8 +242,11 @@ def _svg(layers: Sequence[Sequence[Box]]) -> str:
         x, y = place[box.id]
         for source in box.sources:
             if source in place:
-                canvas.line((place[source][0] + WIDTH / 2, place[source][1] + HEIGHT), (x + WIDTH / 2, y - 5))
-    for box in (each for layer in layers for each in layer):
+                start = (place[source][0] + WIDTH / 2, place[source][1] + HEIGHT)
+                canvas.line(start, (x + WIDTH / 2, y - 5), ends=box.kind != "via")
+        if box.kind == "via":
+            canvas.line((x + WIDTH / 2, y - 5), (x + WIDTH / 2, y + HEIGHT), ends=False)
+    for box in (each for layer in layers for each in layer if each.kind != "via"):
         canvas.box(box, *place[box.id])
     tip = '<marker id="tip" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     count = sum(box.kind == "step" for layer in layers for box in layer)

@@ -25,7 +25,7 @@ from terrafair.workflows.content import load
 
 PAGE = "/develop/text"
 PARTS = ("origin", "id", "file", "ref", "name", "license", "author")
-FORM = 4 * 2**20
+FORM = 12 * 2**20
 Document = dict[str, Any]
 
 

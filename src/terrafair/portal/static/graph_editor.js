@@ -98,7 +98,8 @@ function control(parameter, value, others) {
     list.setAttribute("list", "collections");
     return [list, () => list.value || undefined];
   }
-  if (kinds.some((kind) => ["datacube", "raster-cube", "vector-cube"].includes(kind)) || value?.from_node !== undefined) {
+  const cube = ["datacube", "raster-cube", "vector-cube"];
+  if (value?.from_node !== undefined || (value === undefined && kinds.length && kinds.every((kind) => cube.includes(kind)))) {
     const from = make("select", {});
     from.append(new Option("none", ""), ...others.map((name) => new Option(`from ${name}`, name, false, value?.from_node === name)));
     return [from, () => (from.value ? { from_node: from.value } : undefined)];
@@ -194,7 +195,6 @@ async function start() {
   $("#processes").append(...listed.map((each) => new Option(each.summary ?? "", each.id)));
   model = document.createElement("openeo-model-builder");
   model.id = "builder";
-  Object.assign(model, { editable: true, explicitZoom: true, height: "100%", processes: listed, collections, value: parsed() ?? { process_graph: {} } });
   model.addEventListener("input", (event) => {
     const [process] = event.detail ?? [];
     if (!process?.process_graph) return;
@@ -215,7 +215,14 @@ async function start() {
   });
   $("#blocks").hidden = false;
   $("#model").append(model);
-  for (let tries = 0; !model.vueComponent?.isMounted && tries < 200; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+  // The element takes what it is given only once its parts have come.
+  const until = async (ready) => {
+    for (let tries = 0; !ready() && tries < 200; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  await until(() => model.vueComponent?.isMounted);
+  Object.assign(model, { editable: true, explicitZoom: true, height: "100%", processes: listed, collections });
+  await until(() => model.vueComponent?.allMounted);
+  drawn();
   const inside = model.vueComponent;
   if (inside) {
     // Our own form stands in for the element's viewer, and what goes wrong is told on the page.
