@@ -103,7 +103,7 @@ def router(
                 job = graphs.run(selected(process, selection(typed)), typed["title"], base)
                 return RedirectResponse(f"/results/{quote(job)}", 303)
         except TerrafairError as error:
-            return page(request, text[:LARGEST], typed, list(error.problems))
+            return page(request, text if len(text) <= LARGEST else EMPTY, typed, list(error.problems))
         return page(request, text, typed)
 
     @routes.post(f"{PAGE}/check")

@@ -10,6 +10,11 @@ export function draft(form, read, write) {
     says.textContent = "This is your draft, as you left it in this browser.";
     over.hidden = false;
   }
+  form.addEventListener("submit", (event) => {
+    if (read().length <= 400_000) return;
+    event.preventDefault();
+    says.textContent = `The text has ${read().length.toLocaleString("en-GB")} characters. At most 400,000 are edited here.`;
+  });
   over.addEventListener("click", () => {
     localStorage.removeItem(key);
     location.reload();
