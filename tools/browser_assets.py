@@ -52,7 +52,8 @@ def _take(archive: Path, spec: str, asset: dict[str, Any]) -> None:
             member = package.extractfile(f"package/{path}")
             if member is None:
                 raise ValueError(f"{spec} has no file {path}")
-            (TARGET / Path(path).name).write_bytes(_local(member.read(), asset))
+            name = Path(path).name
+            (TARGET / asset.get("rename", {}).get(name, name)).write_bytes(_local(member.read(), asset))
 
 
 def _local(content: bytes, asset: dict[str, Any]) -> bytes:

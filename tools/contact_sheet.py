@@ -34,6 +34,8 @@ def pages(url: str) -> list[str]:
     found += [f"/find/product/{id_}" for id_ in products]
     found += ["/develop", "/develop/activity"]
     found += [f"/develop/workflows/{each['name']}" for each in _json(f"{url}/api/releases")[:1]]
+    found += ["/develop/new", "/develop/text", "/develop/text?origin=template&id=cwl"]
+    found += ["/develop/graph?origin=template&id=openeo", "/develop/notebook?origin=template&id=notebook"]
     found += ["/develop/workspaces", "/run"]
     for runs in (True, False):
         chosen = [row for row in entries if row["executable"] is runs]

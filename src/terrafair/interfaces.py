@@ -10,7 +10,15 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from terrafair import __version__, development_parts, identity_parts, operations_parts, portal_parts, workspaces_parts
+from terrafair import (
+    __version__,
+    development_parts,
+    editors_parts,
+    identity_parts,
+    operations_parts,
+    portal_parts,
+    workspaces_parts,
+)
 from terrafair.api import catalogue, files, jobs, problems, products, publications, targets, tiles
 from terrafair.api.cross_origin import CrossOrigin
 from terrafair.api.features import application as features
@@ -73,6 +81,7 @@ def build(
     _stac(parts, app, stack)
     frame = portal_parts.install(app, parts, services, publisher, forge, stack)
     workspaces_parts.install(app, parts, services, frame, stack)
+    editors_parts.install(app, parts, services, frame)
     _openeo(parts, app, services)
     operations_parts.install(app, parts, services.engine, stack, frame)
     app.add_middleware(CrossOrigin)

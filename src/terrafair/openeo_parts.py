@@ -40,27 +40,35 @@ def openeo(
 ) -> "FastAPI":
     """The application for `/openeo`."""
     config, objects, datasets = parts.config, parts.objects, parts.datasets
+    batch = batch_jobs(parts, engine, jobs, runs, table)
     signer = Signer(secret(engine))
-    files = UserFiles(objects, signer.folder, config.user_quota)
-    published = Published(parts.catalogue, parts.resolver, table)
-    predefined = frozenset(str(each["id"]) for each in offer.definitions())
-    shelf = Shelf(engine, "openeo_jobs", "JobNotFound", "j-")
-    results = OwnResults(shelf, jobs, objects, signer)
-    assembly = Assembly(UserProcesses(engine), published, files, predefined, results.reference)
-    batch = BatchJobs(shelf, jobs, runs, objects, assembly, validation(datasets))
     return application(
         Services(
             authenticator=authenticator(config, engine),
             datasets=datasets,
             batch=batch,
             results=JobResults(objects, signer),
-            files=files,
+            files=batch.assembly.files,
             shelf=Shelf(engine, "openeo_services", "ServiceNotFound", "s-"),
             tiles=Tiles(batch, parts.sandbox, config.home / "tiles", config.synchronous_seconds),
             synchronous_seconds=config.synchronous_seconds,
             job_seconds=config.job_seconds,
         )
     )
+
+
+def batch_jobs(
+    parts: "Parts", engine: sa.Engine, jobs: Jobs, runs: Runs, table: Callable[[], list[dict[str, Any]]]
+) -> BatchJobs:
+    """What checks, keeps and starts process graphs; the pages ask it, too."""
+    signer = Signer(secret(engine))
+    files = UserFiles(parts.objects, signer.folder, parts.config.user_quota)
+    published = Published(parts.catalogue, parts.resolver, table)
+    predefined = frozenset(str(each["id"]) for each in offer.definitions())
+    shelf = Shelf(engine, "openeo_jobs", "JobNotFound", "j-")
+    results = OwnResults(shelf, jobs, parts.objects, signer)
+    assembly = Assembly(UserProcesses(engine), published, files, predefined, results.reference)
+    return BatchJobs(shelf, jobs, runs, parts.objects, assembly, validation(parts.datasets))
 
 
 def authenticator(config: Config, engine: sa.Engine) -> EmbeddedAuthenticator:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from terrafair.development.findings import Report
 
 COLOURS = {"error": "red", "change": "yellow", "warning": "blue"}
+LICENCES = ("MIT", "Apache-2.0", "BSD-3-Clause")
 TYPES = ("cwl", "openeo", "notebook", "mlflow", "python")
 
 
@@ -28,8 +29,9 @@ TYPES = ("cwl", "openeo", "notebook", "mlflow", "python")
     "--into", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Parent of the new folder."
 )
 @click.option("--author", default="", help="Name in licence and citation; else git's user.name.")
+@click.option("--license", "licence", type=click.Choice(LICENCES), default="MIT", help="Whose text goes along.")
 @json_option
-def new(type: str, name: str, into: Path, author: str, *, as_json: bool) -> None:  # noqa: A002
+def new(type: str, name: str, into: Path, author: str, licence: str, *, as_json: bool) -> None:  # noqa: A002
     """Make the repository of a new workflow: it passes its own checks and runs on the demo data at once.
 
     \b
@@ -38,7 +40,7 @@ def new(type: str, name: str, into: Path, author: str, *, as_json: bool) -> None
     """
     from terrafair.development.new import create
 
-    folder = create(type, name, into, author)
+    folder = create(type, name, into, author, licence)
     if as_json:
         print_json({"folder": str(folder), "type": type})
     else:

@@ -1,8 +1,11 @@
 """Makes the repository of a new workflow from templates; what it makes passes its own checks and runs at once."""
 
+import io
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +17,7 @@ from terrafair.development.manifest import NAME, TYPES
 from terrafair.errors import Conflict, InvalidInput
 
 TEMPLATES = Path(__file__).with_name("templates")
+LICENCES = ("MIT", "Apache-2.0", "BSD-3-Clause")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +61,60 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def create(kind: str, name: str, into: Path, author: str = "") -> Path:
+def create(kind: str, name: str, into: Path, author: str = "", licence: str = LICENCES[0]) -> Path:
     """Write the repository `into/NAME`, as a git repository where git is installed.
 
-    Raises `InvalidInput` for a type or name that cannot be, `Conflict` where the folder holds something already.
+    Raises `InvalidInput` for a type, name or licence that cannot be, `Conflict` for a folder that holds something.
     """
-    if kind not in TYPES:
-        raise InvalidInput(f"There is no template {kind!r}.", remedy=f"Known: {', '.join(TYPES)}.", where="type")
-    if not NAME.fullmatch(name):
-        why = "A name has lower-case letters, digits and `-`, and begins with a letter: it names the image too."
-        raise InvalidInput(f"{name!r} cannot be the name of a workflow.", why, where="name")
+    check(kind, name, licence)
     folder = into / name
     if folder.exists() and any(folder.iterdir()):
         raise Conflict(f"{folder} holds something already.", remedy="Choose another name, or --into another folder.")
-    values = _values(kind, name, author or _author())
-    for relative, content in _files(kind, values):
+    for relative, content in files(kind, name, author or _author(), licence).items():
         target = folder / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    tiny.write(folder / "tests/data")
     _commit(folder)
     return folder
 
 
-def _values(kind: str, name: str, author: str) -> dict[str, Any]:
+def check(kind: str, name: str, licence: str = LICENCES[0]) -> None:
+    """Raise `InvalidInput` for what no repository can be made of."""
+    if kind not in TYPES:
+        raise InvalidInput(f"There is no template {kind[:40]!r}.", remedy=f"Known: {', '.join(TYPES)}.", where="type")
+    if not NAME.fullmatch(name):
+        why = "A name has lower-case letters, digits and `-`, and begins with a letter: it names the image too."
+        raise InvalidInput(f"{name[:80]!r} cannot be the name of a workflow.", why, where="name")
+    if licence not in LICENCES:
+        what = f"There is no text of the licence {licence[:40]!r} here."
+        raise InvalidInput(what, remedy=f"Known: {', '.join(LICENCES)}; write another one yourself.", where="license")
+
+
+def files(kind: str, name: str, author: str, licence: str = LICENCES[0]) -> dict[str, bytes]:
+    """All files of the repository, path -> content; raises as `check` does."""
+    check(kind, name, licence)
+    found = dict(_files(kind, _values(kind, name, author, licence)))
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        tiny.write(data)
+        for path in sorted(each for each in data.rglob("*") if each.is_file()):
+            found[f"tests/data/{path.relative_to(data).as_posix()}"] = path.read_bytes()
+    return found
+
+
+def zipped(name: str, contents: Mapping[str, bytes]) -> bytes:
+    """The repository as an archive with one folder; the same bytes for the same contents."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in sorted(contents.items()):
+            about = zipfile.ZipInfo(f"{name}/{path}", (2020, 1, 1, 0, 0, 0))
+            about.external_attr = 0o644 << 16
+            about.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(about, content)
+    return out.getvalue()
+
+
+def _values(kind: str, name: str, author: str, licence: str) -> dict[str, Any]:
     about, package = KINDS[kind], name.replace("-", "_")
     title = name.replace("-", " ").capitalize()
     today = datetime.now(UTC)
@@ -98,7 +132,8 @@ def _values(kind: str, name: str, author: str) -> dict[str, Any]:
         "requirements": about.requirements,
         "python": minor,
         "minor": minor,
-        "author": author.replace('"', "'"),
+        "author": " ".join(author.replace('"', "'").replace("\\", "/").split())[:200] or "The authors",
+        "license": licence,
         "year": today.year,
         "date": today.date().isoformat(),
         "bands": (("B03", "green"), ("B08", "nir")),
@@ -129,6 +164,7 @@ def _files(kind: str, values: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
         root = TEMPLATES / name
         for path in sorted(each for each in root.rglob("*") if each.is_file()):
             found[path.relative_to(root).as_posix().replace("__package__", values["package"])] = path
+    found["LICENSE.j2"] = TEMPLATES / f"licences/{values['license']}.j2"
     for relative, path in sorted(found.items()):
         if path.suffix == ".j2":
             text = environment.from_string(path.read_text("utf-8")).render(values)

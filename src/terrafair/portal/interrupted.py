@@ -12,7 +12,7 @@ from terrafair.errors import InvalidInput, TerrafairError
 from terrafair.portal.kept import Draft, Kept
 from terrafair.portal.page import Pages
 
-WORDS = ("run", "publish", "projects", "admin", "results")
+WORDS = ("run", "publish", "projects", "admin", "results", "develop")
 SIGN_IN = "/account/sign-in"
 KEPT = "/account/kept"
 COOKIE = "terrafair_kept"

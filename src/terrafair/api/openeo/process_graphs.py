@@ -54,14 +54,7 @@ def router(assembly: Assembly, validate: Check, authenticator: Authenticator) ->
         process_graph_id: str, who: Annotated[Person, Depends(person)], document: Annotated[Document, Depends(body)]
     ) -> Response:
         """Store one, in place of what had its name."""
-        _check_name(process_graph_id, assembly)
-        public = document.get("public", False)
-        if not isinstance(public, bool):
-            raise OpenEOFault("RequestInvalid", reason="`public` is neither true nor false.")
-        kept = {name: value for name, value in process_of(document).items() if name != "public" and value is not None}
-        _check_metadata(kept)
-        kept["parameters"] = [{"description": "", "schema": {}, **each} for each in kept.get("parameters") or ()]
-        processes.put(who, process_graph_id, kept, public=public)
+        keep(assembly, who, process_graph_id, document)
         return Response(status_code=200)
 
     @routes.delete("/process_graphs/{process_graph_id}", status_code=204)
@@ -81,6 +74,18 @@ def router(assembly: Assembly, validate: Check, authenticator: Authenticator) ->
         return {"errors": await run_in_threadpool(errors_of, document, who, here, assembly, validate)}
 
     return routes
+
+
+def keep(assembly: Assembly, who: Person, name: str, document: Mapping[str, Any]) -> None:
+    """Store a process of somebody's, in place of what had its name; raises `OpenEOFault`."""
+    _check_name(name, assembly)
+    public = document.get("public", False)
+    if not isinstance(public, bool):
+        raise OpenEOFault("RequestInvalid", reason="`public` is neither true nor false.")
+    kept = {key: value for key, value in process_of(document).items() if key != "public" and value is not None}
+    _check_metadata(kept)
+    kept["parameters"] = [{"description": "", "schema": {}, **each} for each in kept.get("parameters") or ()]
+    assembly.processes.put(who, name, kept, public=public)
 
 
 def errors_of(

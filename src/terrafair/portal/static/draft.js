@@ -1,0 +1,63 @@
+// What is written stays in this browser at each change, under the page it was opened from, until one starts over.
+export function draft(form, read, write) {
+  const key = `terrafair ${form.dataset.key}`;
+  const says = document.querySelector("#kept");
+  const original = read();
+  const over = document.querySelector("#over");
+  const kept = localStorage.getItem(key);
+  if (kept !== null && kept !== original) {
+    write(kept);
+    says.textContent = "This is your draft, as you left it in this browser.";
+    over.hidden = false;
+  }
+  form.addEventListener("submit", (event) => {
+    if (read().length <= 400_000) return;
+    event.preventDefault();
+    says.textContent = `The text has ${read().length.toLocaleString("en-GB")} characters. At most 400,000 are edited here.`;
+  });
+  over.addEventListener("click", () => {
+    localStorage.removeItem(key);
+    location.reload();
+  });
+  return () => {
+    try {
+      localStorage.setItem(key, read());
+      says.textContent = `Kept in this browser at ${new Date().toLocaleTimeString("en-GB")}.`;
+      over.hidden = false;
+    } catch {
+      says.textContent = "Not kept: this browser has no room left. Download it.";
+    }
+  };
+}
+
+// Asks the platform a moment after the last change; only the newest answer counts.
+export function checking(form, path, show) {
+  let timer = 0;
+  let number = 0;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const mine = ++number;
+      const body = new FormData(form);
+      body.delete("file-handed");
+      if (form.elements.file?.type === "file") body.delete("file");
+      try {
+        const reply = await fetch(path, { method: "POST", body, headers: { Accept: "application/json", "X-CSRF-Token": form.elements.csrf?.value ?? "" } });
+        if (mine !== number) return;
+        if (reply.ok) show(await reply.json());
+        else if (reply.status === 401) document.querySelector("#kept").textContent = "You are signed in no more: sign in in another tab. Your text stays in this browser.";
+      } catch {
+        document.querySelector("#kept").textContent = "The platform does not answer. Your text stays in this browser.";
+      }
+    }, 500);
+  };
+}
+
+export function finding(severity, link, text, attributes) {
+  const item = Object.assign(document.createElement("li"), { className: severity });
+  const anchor = Object.assign(document.createElement("a"), { href: "#text", textContent: link });
+  Object.assign(anchor.dataset, attributes);
+  const weight = Object.assign(document.createElement("span"), { className: "weight", textContent: severity });
+  item.append(anchor, " ", weight, ` ${text}`);
+  return item;
+}
