@@ -22,6 +22,7 @@ from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.development.images.image import Images
+from terrafair.development.releases import Releases
 from terrafair.errors import NotFound, Problem, Unreachable
 from terrafair.execution.admission import Admission
 from terrafair.execution.builtin import Builtin
@@ -361,7 +362,7 @@ class Parts:
             store=Store(engine),
             objects=self.objects,
             job=job,
-            resolve=self.resolve_job,
+            resolve=lambda done: Releases(engine).traced(self.resolve_job(done)),
             catalogue=self.catalogue_files,
             check=self.rules,
             archive=functools.cache(lambda: self._archive(archive)),

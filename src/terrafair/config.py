@@ -161,6 +161,8 @@ class Config:
     """A workspace in which nothing happens for so many seconds is closed; its files stay."""
     workspace_network: str = "public"
     """What programs in workspaces reach beside the platform: `public`, the internet; `platform`, nothing."""
+    workspace_hosts: frozenset[str] = frozenset()
+    """HOST:PORT of private networks that workspaces reach all the same, e.g. the site's own git server."""
     workspace_spawner: str = ""
     """JupyterHub spawner that starts workspaces, e.g. `kubespawner.KubeSpawner`; empty: the platform's sandbox."""
     workspace_options: Mapping[str, Any] = field(default_factory=dict)

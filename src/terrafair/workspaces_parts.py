@@ -15,7 +15,7 @@ from terrafair import identity_parts
 from terrafair.api import workspaces as routes
 from terrafair.api.passing import PREFIX, Passing
 from terrafair.data.project_buckets import ProjectBuckets, environment
-from terrafair.errors import NotFound, TerrafairError
+from terrafair.errors import InvalidInput, NotFound, TerrafairError
 from terrafair.execution.engines.checkout import open_commit
 from terrafair.identity.credits import Prices
 from terrafair.identity.people import People
@@ -167,7 +167,7 @@ class Equipment:
             str(hub): ("127.0.0.1", hub, ""),
             str(port): ("127.0.0.1", port, SOURCE),
         }
-        admitted = []
+        admitted = [_host(each) for each in sorted(config.workspace_hosts)]
         store = urlsplit(config.store_public_url or self.parts.store_access.endpoint)
         if store.hostname in {"127.0.0.1", "localhost"} and store.port:
             ways[str(store.port)] = ("127.0.0.1", store.port, "")
@@ -190,11 +190,20 @@ class Equipment:
         )  # fmt: skip
 
 
+def _host(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise InvalidInput(f"{text!r} is no HOST:PORT.", remedy="Mend the setting workspace_hosts.")
+    return host, int(port)
+
+
 def install(app: "FastAPI", parts: "Parts", services: "Services", frame: Pages, stack: ExitStack) -> None:
     """`/workspaces`, `/api/workspaces`, the pages about them, and what keeps them."""
     config, engine = parts.config, services.engine
     lacking = ("the setting workspaces",) if config.workspaces == "no" else missing()
     folder = config.home / "workspaces"
+    for each in config.workspace_hosts:
+        _host(each)  # a mistake shows at the start, not with the first workspace
     offer = Offer(profiles(config.workspace_profiles), Prices.read(config.prices), config.workspace_hours)
     seeds = Seeds(parts, services.runs, folder / "homes")
     workspaces = Workspaces(engine, offer, seeds.told, seeds.plant, lacking)

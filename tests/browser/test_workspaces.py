@@ -1,12 +1,16 @@
 """Workspaces in a browser: one session, the notebook reads the product; two people apart."""
 
+import hashlib
+import hmac
 import json
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from terrafair.identity.oidc_provider import LocalProvider, available
@@ -14,6 +18,7 @@ from terrafair.workspaces.hub import missing
 
 from ..conftest import Platform
 from .conftest import watched
+from .forge import BACKEND, Forge, serving
 from .test_sign_in import sign_in
 
 pytestmark = [
@@ -21,16 +26,25 @@ pytestmark = [
     pytest.mark.skipif(bool(missing()), reason="the extra `workspaces` is not installed"),
     pytest.mark.skipif(not available(), reason="the local identity provider is not installed: make assets"),
 ]
+REPOSITORY = "https://git.example.org/ada/journey-water"
 PRODUCT = "/develop/workspaces?kind=product&id=demo-ndvi-composite"
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    with serving(tmp_path_factory.mktemp("forge")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, forge: Forge) -> Iterator[Platform]:
     with LocalProvider() as provider:
         settings = {
             "TERRAFAIR_ISSUERS": f"local={provider.issuer}",
             "TERRAFAIR_CLIENTS": f"local={provider.client}",
             "TERRAFAIR_WORKSPACE_IDLE": "40",
+            "TERRAFAIR_REPOSITORIES": json.dumps({REPOSITORY: str(forge.repository)}),
+            "TERRAFAIR_WORKSPACE_HOSTS": forge.host,
         }
         platform = Platform(tmp_path_factory.mktemp("lab") / "home", settings)
         try:
@@ -149,3 +163,96 @@ def _homes(lab: Platform, name: str) -> list[Path]:
     found = list((lab.home / "workspaces/homes").rglob(name))
     assert len(found) == 2
     return found
+
+
+CHANGE = """
+import subprocess
+def sh(line): return subprocess.getoutput(line)
+print(sh('''git clone -q http://ada:s3cret@{host}/water.git water && cd water &&
+sed -i 's/Map water:/Map open water:/' src/journey_water/__main__.py && terrafair check . --offline &&
+git commit -qam "Say what water" && git tag v1.1.0 && git push -q origin HEAD:main v1.1.0 && git rev-parse HEAD'''))
+"""
+RUN = """
+inputs = {"stac": "s3://terrafair/datasets/demo-s2-l2a/collection.json"}
+import terrafair
+print(terrafair.connect().run("journey-water-1.1.0", kind="", inputs=inputs)["id"])
+"""
+ANSWERS = {
+    "product_title": "Open water of the lake",
+    "product_description": "Where open water stands in the scenes of 2024.",
+    "experiment_title": "Open water of the lake, 2024",
+    "experiment_description": "The water index of each scene, above a threshold.",
+    "workflow": "journey-water",
+    "workflow_title": "Open water by a water index",
+    "workflow_description": "Water of each scene by the normalised difference water index.",
+    "licence": "CC-BY-4.0",
+    "workflow_licence": "MIT",
+    "contact_name": "Ada",
+    "contact_email": "ada@example.org",
+    "organization": "Example",
+    "project": "terrafair-demo",
+    "themes": "land",
+    "variables": "total-surface-water",
+    "missions": "sentinel-2",
+    "parameters": "surface_water_area_fraction",
+}
+
+
+@pytest.mark.skipif(not Path(BACKEND).exists(), reason="git http-backend is not installed")
+def test_from_a_notebook_to_the_catalogue(browser: Any, lab: Platform, forge: Forge) -> None:
+    """Changed and pushed in a notebook, built and released by the forge's call, run by its id, published."""
+    ada = opened(browser, lab, "Ada")
+    ada.page.locator(".jp-Notebook").first.click()
+    said = execute(ada.page, CHANGE.format(host=forge.host))
+    commit = said.splitlines()[-1]
+    assert len(commit) == 40, said
+    project = execute(ada.page, "import os; print(os.environ['TERRAFAIR_PROJECT'])")
+    body = {"repository": REPOSITORY, "project": project}
+    link = httpx2.post(f"{lab.url}/api/sources", json=body, trust_env=False).json()
+    build = _called(lab, link, commit)
+    log = lab.cli("log", build).stdout.splitlines() if _ended(lab, build) != "successful" else []
+    if any("index does not answer" in line for line in log):
+        pytest.skip("the package index does not answer")
+    assert not log, log[-5:]
+    release = httpx2.get(f"{lab.url}/api/releases/journey-water/1.1.0", trust_env=False).json()
+    assert release["revision"] == commit and release["digest"].startswith("sha256:")
+    badge = httpx2.get(f"{lab.url}/api/builds/journey-water/badge.svg", trust_env=False).text
+    assert "build: successful" in badge
+    job = execute(ada.page, RUN).splitlines()[-1]
+    assert _ended(lab, job) == "successful", job
+    _published(lab, job, commit, release["about"]["image"])
+    ada.page.context.close()
+
+
+def _called(lab: Platform, link: Any, commit: str) -> str:
+    """The forge tells of the tag; gives the build. Only its signature counts, and a second call builds nothing."""
+    call = json.dumps({"ref": "refs/tags/v1.1.0", "after": commit}).encode()
+    signed = "sha256=" + hmac.new(link["secret"].encode(), call, hashlib.sha256).hexdigest()
+
+    def tell(signature: str) -> httpx2.Response:
+        headers = {"X-Hub-Signature-256": signature}
+        return httpx2.post(lab.url + link["hook"], content=call, headers=headers, trust_env=False)
+
+    assert tell(signed[:-1] + ("0" if signed[-1] != "0" else "1")).status_code == 403
+    build = str(tell(signed).json()["build"])
+    assert tell(signed).json() == {"build": None}
+    return build
+
+
+def _ended(lab: Platform, job: str) -> str:
+    until(lambda: lab.json("job", job)["status"] in {"successful", "failed", "dismissed"}, job, 300)
+    return str(lab.json("job", job)["status"])
+
+
+def _published(lab: Platform, job: str, commit: str, image: str) -> None:
+    """The test catalogue has the workflow's record, which leads to the code at its commit and to the image."""
+    asked = [text for name, value in ANSWERS.items() for text in ("--set", f"{name}={value}")]
+    found = lab.json("publish", job, *asked)
+    assert (found["state"], found["problems"]) == ("proposed", []), found
+    assert found["testing"]["verdict"] == "green"
+    lab.json("publications", job, "--merge")
+    git = ["git", "-c", "safe.directory=*", "-C", str(lab.home / "demo/catalogue.git")]
+    record = json.loads(subprocess.check_output([*git, "show", "HEAD:workflows/journey-water/record.json"]))
+    links = {each["rel"]: each["href"] for each in record["links"]}
+    assert links["application"] == f"{REPOSITORY}/blob/{commit}/workflow.cwl"
+    assert links["container"] == f"docker://{image}" and "@sha256:" in image

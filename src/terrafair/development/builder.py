@@ -22,6 +22,7 @@ from terrafair.development.releases import Release, Releases
 from terrafair.errors import InvalidInput, InvalidInputs, NotFound
 from terrafair.execution.engines.checkout import Repositories
 from terrafair.execution.job import Asset, Job, Results
+from terrafair.repositories.address import plain
 from terrafair.workflows.package import CWL_YAML, Package
 
 ARCHIVE_BYTES, ARCHIVE_FILES = 2 * 2**30, 20_000
@@ -137,6 +138,10 @@ class Builder:
             "image": made.image,
             "environment": made.environment,
             "outputs": made.outputs,
+            # From these a published record leads to the code, whatever id the version has run under.
+            "repository": plain(str(job.request.inputs.get("repository") or "")),
+            "path": manifest.runs,
+            "document": hashlib.sha256(document).hexdigest(),
         }
         release = Release(
             made.name,

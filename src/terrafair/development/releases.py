@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from terrafair import events
 from terrafair.database import reading, transaction
 from terrafair.errors import Conflict, NotFound, Refused
+from terrafair.workflows.workflow import Resolution
 
 TABLE = sa.table(
     "releases",
@@ -76,6 +77,23 @@ class Releases:
         query = query.where(TABLE.c.name == name) if name else query
         with reading(self._engine) as connection:
             return [_release(row) for row in connection.execute(query)]
+
+    def traced(self, resolution: Resolution) -> Resolution:
+        """What ran, with the place in its repository where a release's code lies; anything else as it was."""
+        application = resolution.application
+        if application is None or application.location.repository or not application.digest:
+            return resolution
+        name = application.location.path.rpartition("/")[2].rpartition(".")[0]
+        query = sa.select(TABLE).where(sa.or_(TABLE.c.name == name, TABLE.c.process == name), TABLE.c.revision != "")
+        with reading(self._engine) as connection:
+            found = [{**_release(row).about, "commit": row.revision} for row in connection.execute(query)]
+        for about in found:
+            if about.get("document") == application.digest and about.get("repository"):
+                place = replace(
+                    application.location, repository=about["repository"], commit=about["commit"], path=about["path"]
+                )
+                return replace(resolution, application=replace(application, location=place))
+        return resolution
 
     def _admit(self, connection: sa.Connection, name: str, version: str, project: str) -> None:
         rows = connection.execute(sa.select(TABLE.c.version, TABLE.c.project).where(TABLE.c.name == name)).all()

@@ -8,7 +8,9 @@ from typing import Any
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import Conflict, NotFound
 from terrafair.execution.job import Job, State
-from terrafair.workflows.workflow import Resolution
+from terrafair.workflows import cwl
+from terrafair.workflows.content import decode, load
+from terrafair.workflows.workflow import Resolution, WorkflowType
 
 Document = dict[str, Any]
 APPLICATION = "application/"
@@ -76,7 +78,7 @@ def read(objects: ObjectStore, job: Job, resolution: Resolution) -> Made:
         items=tuple(json.loads(objects.get(key)) for key in job.results.items),
         files=files,
         lock=lock,
-        images=_images(crate),
+        images=_images(crate, resolution),
         application=application,
     )
 
@@ -98,12 +100,26 @@ def _check_application(
         )
 
 
-def _images(crate: Mapping[str, Any]) -> dict[str, str]:
-    """Container images that the crate names, with the digest where one is known."""
-    found: dict[str, str] = {}
+def _images(crate: Mapping[str, Any], resolution: Resolution) -> dict[str, str]:
+    """Container images -> digest where one is known: those that the application names, else those of the crate.
+
+    The crate alone does not do: it leaves out what ran in an environment that stands in for the image.
+    """
+    ran: dict[str, str] = {}
     for entity in crate.get("@graph") or ():
         kinds = entity.get("@type")
         if "ContainerImage" in (kinds if isinstance(kinds, list) else [kinds]):
             name = ":".join(str(entity[part]) for part in ("name", "tag") if entity.get(part))
-            found[name or str(entity.get("@id"))] = str(entity.get("sha256") or "")
-    return found
+            ran[name or str(entity.get("@id"))] = str(entity.get("sha256") or "")
+    application = resolution.application
+    if application is None or application.type is not WorkflowType.CWL or not application.content:
+        return ran
+    named = cwl.images(cwl_document(application.content))
+    parts = [image.partition("@sha256:") for image in named]
+    return {name: digest or ran.get(name, "") for name, _, digest in parts} or ran
+
+
+def cwl_document(content: bytes) -> Document:
+    """A CWL document that has run already."""
+    found = load(decode(content))
+    return found if isinstance(found, dict) else {}

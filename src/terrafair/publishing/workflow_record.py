@@ -14,6 +14,7 @@ TYPES = {
     WorkflowType.NOTEBOOK: ("jupyter-notebook", "application/x-ipynb+json", "Jupyter Notebook"),
     WorkflowType.COMMAND: ("script", "text/html", "Program"),
 }
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _FORMATS = {
     "image/tiff": "GeoTIFF",
     "application/vnd+zarr": "Zarr",
@@ -80,6 +81,10 @@ def _code(facts: Facts) -> list[Link]:
     if found:
         vcs: Link = {"rel": "vcs", "title": "Git source repository", "href": found[1], "vcs:type": "git"}
         links.append(vcs)
+    for image, digest in made.images.items():
+        if digest:
+            href = f"docker://{image}@sha256:{digest.removeprefix('sha256:')}"
+            links.append(link("container", href, "Container image by its digest", OCI_MANIFEST))
     return links
 
 
