@@ -107,7 +107,7 @@ def router(publisher: Publisher, store: Store, forge: Forge | None, admit: Admit
     def begin(body: Request) -> JSONResponse:
         """Begin to publish a job's result, or add answers; with `dry_run` only show what it would be."""
         if body.job.startswith(PREFIX):
-            way = "Describe it on the page of the entry, under /publish/edit; what is handed in there is walked on here, too."
+            way = "Describe it under /publish/edit; what is handed in there goes on here, too."
             raise InvalidInput("A change of an entry does not begin with a job.", remedy=way, where="job")
         admit(body.job, Action.READ if body.dry_run else Action.PUBLISH)
         if body.dry_run:
