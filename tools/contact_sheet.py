@@ -53,7 +53,9 @@ def _of_a_job(url: str) -> list[str]:
 
 
 def _of_a_publication(url: str) -> list[str]:
-    begun = [row["job"] for row in _json(f"{url}/api/publications") if row["state"] != "draft"]
+    begun = [
+        row["job"] for row in _json(f"{url}/api/publications") if row["state"] != "draft" and row["kind"] == "result"
+    ]
     return [f"/publish/{job}{step}" for job in begun[:1] for step in ("", "/review", "/follow")]
 
 

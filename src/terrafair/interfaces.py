@@ -75,7 +75,12 @@ def build(
     _standards(parts, app, services.engine, services.jobs, services.processes, stack)
     publisher = parts.publisher(services.engine, services.jobs.get, forge, archive)
     app.include_router(
-        publications.router(publisher, Store(services.engine), forge.forge if forge else None, services.jobs.admit)
+        publications.router(
+            publisher,
+            Store(services.engine),
+            forge.forge if forge else None,
+            portal_parts.admits(parts, services, publisher),
+        )
     )
     development_parts.install(app, parts, services.engine, services.jobs, services.all_jobs, stack)
     _stac(parts, app, stack)

@@ -15,10 +15,11 @@ from terrafair.development.releases import Releases
 from terrafair.execution.job import State
 from terrafair.execution.levels import Ran, levels, ran
 from terrafair.execution.quote import Quotes
+from terrafair.identity.access import Action
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.projects import Projects
 from terrafair.operations.doctor import Finding, examine
-from terrafair.portal import activity, manual, pages, publish, results_view
+from terrafair.portal import activity, manual, pages, publish, readable, results_view
 from terrafair.portal.administration import Works
 from terrafair.portal.amend_form import Amending
 from terrafair.portal.amending import admitting
@@ -129,7 +130,7 @@ def install(
         parts.catalogue.sync(parts.catalogue.source, parts.catalogue.branch)
         publisher.seen(parts.catalogue_files())
 
-    amending = Amending(publisher, Store(engine), kept, parts.catalogue_files)
+    amending = _amending(parts, services, publisher)
     publishing = publish.Publishing(
         Describing(publisher, Store(engine), kept),
         Form(lambda: parts.rules.store, parts.catalogue_files),
@@ -145,7 +146,17 @@ def install(
     identity_parts.install(app, parts, engine, _works(parts, services, sync), frame, kept, stack)
     app.mount("/static", pages.static())
     manual.mount(app)
+    readable.install(app, frame)
     return frame
+
+
+def _amending(parts: "Parts", services: "Services", publisher: "Publisher") -> Amending:
+    return Amending(publisher, Store(services.engine), Kept(services.engine), parts.catalogue_files)
+
+
+def admits(parts: "Parts", services: "Services", publisher: "Publisher") -> Callable[[str, Action], None]:
+    """The rights to publications of jobs, and to changes of entries."""
+    return admitting(services.jobs.admit, _amending(parts, services, publisher))
 
 
 def _works(parts: "Parts", services: "Services", sync: Callable[[], None]) -> Works:

@@ -78,3 +78,13 @@ def test_refusals_of_pages_are_pages(world: World, path: str, status: int) -> No
     assert reply.status_code == status
     assert reply.headers["content-type"].startswith("text/html"), reply.text[:200]
     assert "<h1" in reply.text and "<title>" in reply.text
+
+
+@pytest.mark.parametrize("path", ["/none", "/products/none", "/api/jobs/none/files/x"])
+def test_a_browser_that_is_lost_gets_a_page_and_a_program_a_problem(world: World, path: str) -> None:
+    ada = world.client("ada")
+    page = ada.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, follow_redirects=False)
+    assert page.status_code == 404 and page.headers["content-type"].startswith("text/html")
+    assert 'role="search"' in page.text and 'href="/account"' in page.text
+    told = ada.get(path, headers={"Accept": "application/json"}, follow_redirects=False)
+    assert told.status_code == 404 and told.headers["content-type"] == "application/problem+json"

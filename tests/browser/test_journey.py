@@ -86,3 +86,37 @@ def test_every_page_is_complete_without_javascript(plain: Any, path: str) -> Non
         assert page.get_by_role("navigation", name="Breadcrumbs").count() == 1
     assert page.get_by_role("navigation", name="Main").get_by_role("link").count() == 5
     assert page.locator("button:visible").evaluate_all("all => all.filter((each) => !each.form).length") == 0
+
+
+def reach(page: Any, words: str) -> None:
+    """Move on by the Tab key alone until something of that name has the focus, and shows it."""
+    name = "(() => { const at = document.activeElement; return (at.labels?.[0] ?? at).textContent.trim(); })()"
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if str(page.evaluate(name)).startswith(words):
+            shown = "(() => { const it = getComputedStyle(document.activeElement); return it.outlineStyle; })()"
+            assert page.evaluate(shown) != "none", f"{words}: the focus is not seen"
+            return
+    raise AssertionError(f"{words} is not reached by keyboard at {page.url}")
+
+
+def test_from_find_to_reproduce_by_keyboard_alone(seen: Any) -> None:
+    page = seen.page
+    seen.open("/find")
+    reach(page, "Words")
+    page.keyboard.type("ndvi composite growing season")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**text=ndvi*")
+    reach(page, "NDVI composite of the growing season 2024")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/find/experiment/demo-ndvi")
+    reach(page, "Run this experiment")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/run/experiment/demo-ndvi")
+    reach(page, "Compare the result with the published product")
+    page.keyboard.press("Space")
+    assert page.get_by_label("Compare the result with the published product").is_checked()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/results/*")
+    page.locator("#job[data-ended=yes]").wait_for(timeout=200_000)
+    assert page.locator(".status").first.inner_text() == "successful"

@@ -234,6 +234,11 @@ def test_a_change_of_an_entry_that_was_not_published_here(ada: Seen, browser: "B
     page.get_by_role("button", name="Open the pull request").click()
     page.get_by_role("button", name="Play the reviewer").wait_for(timeout=200_000)
     assert "green" in page.locator("table").inner_text()
+    # Nothing is archived where an entry is changed, and programs find the change as well.
+    steps = page.locator(".steps")
+    assert "Archive" not in steps.inner_text() and "Review" in steps.locator("[aria-current=step]").inner_text()
+    rows = page.request.get(f"{ada.url}/api/publications").json()
+    assert [row["kind"] for row in rows if row["job"] == "edit:products:demo-surface-water"] == ["change"]
     page.get_by_role("button", name="Play the reviewer").click()
     page.get_by_role("button", name="Bring the catalogue up to date").click()
     page.get_by_role("link", name="See it in the catalogue").click()

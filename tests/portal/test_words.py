@@ -1,6 +1,7 @@
 """The pages' English stands in the templates and in `words`; no other module of the portal holds a sentence of them."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,50 @@ def test_a_module_holds_no_sentence(module: Path) -> None:
 def test_a_sentence_would_be_found() -> None:
     assert sentences('x = {"a": "The end is excluded."}') == ["The end is excluded."]
     assert sentences('"""A module it is."""\nraise NotFound("There is no such.")') == []
+
+
+STATIC = HERE / "static"
+SCRIPTS = sorted(path for path in STATIC.glob("*.js") if path.name != "words.js")
+NOT_SHOWN = re.compile(
+    r"(?:querySelector(?:All)?|closest|createElement)\((?:[^()]|\([^()]*\))*\)"
+    r"|cssText = .*|className: \"[^\"]*\"|^\s*//.*$",
+    re.MULTILINE,
+)
+"""What finds or draws elements, and remarks."""
+NAMES = {
+    "Accept", "Content-Type", "Enter", "Escape", "Feature", "Image", "Polygon", "Vector", "Zoom",
+}  # fmt: skip
+"""Of events, headers, and shapes: single capitalised words that nobody reads."""
+
+
+def shown(source: str) -> list[str]:
+    """Texts of a script that look like words for people: several of them, or one that begins as a sentence does."""
+    literals = re.findall(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`', NOT_SHOWN.sub("", source))
+    texts = [re.sub(r"\$\{[^}]*\}", "", one or other).strip() for one, other in literals]
+    several = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
+    return [
+        text
+        for text in texts
+        if several.search(text) or (re.fullmatch(r"[A-Z][a-z]+( …)?", text) and text not in NAMES)
+    ]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_holds_no_words(script: Path) -> None:
+    assert shown(script.read_text("utf-8")) == []
+
+
+def test_words_of_scripts_would_be_found() -> None:
+    assert shown('say("Reading …"); other.textContent = `${count} values found`; x = "no data";') == [
+        "Reading …",
+        "values found",
+        "no data",
+    ]
+    assert shown('box.querySelector(".whole img"); make({ className: "quiet small" });') == []
+
+
+def test_each_word_of_the_scripts_is_used() -> None:
+    words = (STATIC / "words.js").read_text("utf-8")
+    groups = re.findall(r"^export const (\w+) =", words, re.MULTILINE)
+    used = "".join(path.read_text("utf-8") for path in SCRIPTS)
+    assert len(groups) >= 8 and [group for group in groups if f"{group}." not in used] == []

@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from terrafair.errors import Conflict, NotFound, Refused
+from terrafair.errors import Conflict, InvalidInput, NotFound, Refused
 from terrafair.identity.access import Action, Kind, Thing, require
 from terrafair.identity.asking import actor
-from terrafair.publishing.publication import Publication
+from terrafair.publishing.publication import PREFIX, Publication
 from terrafair.publishing.publisher import Prepared, Publisher
 from terrafair.publishing.store import Store
 
@@ -42,6 +42,7 @@ def shape(publication: Publication) -> Document:
     return {
         "id": publication.id,
         "job": publication.job,
+        "kind": "change" if publication.amends else "result",
         "state": publication.state.value,
         "next": publication.next.value,
         "waiting": publication.waiting,
@@ -90,7 +91,7 @@ class Gate:
         """Whether the asker may look at it."""
         try:
             self.admit(publication.job, Action.READ)
-        except NotFound:
+        except (NotFound, Refused):
             return False
         return True
 
@@ -105,6 +106,9 @@ def router(publisher: Publisher, store: Store, forge: Forge | None, admit: Admit
     @routes.post("/publications", status_code=201)
     def begin(body: Request) -> JSONResponse:
         """Begin to publish a job's result, or add answers; with `dry_run` only show what it would be."""
+        if body.job.startswith(PREFIX):
+            way = "Describe it under /publish/edit; what is handed in there goes on here, too."
+            raise InvalidInput("A change of an entry does not begin with a job.", remedy=way, where="job")
         admit(body.job, Action.READ if body.dry_run else Action.PUBLISH)
         if body.dry_run:
             return JSONResponse(preview(body.job, publisher.preview(body.job, body.answers)), 200)
@@ -113,7 +117,7 @@ def router(publisher: Publisher, store: Store, forge: Forge | None, admit: Admit
 
     @routes.get("/publications")
     def listing(state: str = "", limit: int = 100) -> list[Document]:
-        """Publications, newest first."""
+        """Publications of results and changes of entries, each with its kind, newest first."""
         return [shape(publication) for publication in store.listing(state=state, limit=limit) if gate.seen(publication)]
 
     @routes.get("/publications/{id}")

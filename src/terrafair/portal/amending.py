@@ -17,7 +17,7 @@ from terrafair.portal.interrupted import left
 from terrafair.portal.page import Pages
 from terrafair.portal.publish_form import Texts
 from terrafair.portal.publish_walk import Walks
-from terrafair.portal.words import PUBLISH_STEPS
+from terrafair.portal.words import AMEND_STEPS
 from terrafair.publishing import amendment, form
 from terrafair.publishing.links import path
 from terrafair.publishing.publication import PREFIX
@@ -185,7 +185,7 @@ def _form(
         "came_back": came_back,
         "sent": status == 400,
         "jobs": editing.jobs() if amended.kind != "workflows" else [],
-        "steps": PUBLISH_STEPS,
+        "steps": AMEND_STEPS,
         "at": 1,
     }
     return pages.show(request, "publish/edit.html", content, status=status)
@@ -215,7 +215,7 @@ def _reviewing(routes: APIRouter, pages: Pages, editing: Editing) -> None:
             "files": sum(line.startswith("+++ ") for line in lines),
             "begins": publication.next.value in {"check", "test"},
             "follow": f"/publish/{quote(publication.job, safe='')}/follow",
-            "steps": PUBLISH_STEPS,
+            "steps": AMEND_STEPS,
             "at": 2,
         }
         return pages.show(request, "publish/amended.html", content)

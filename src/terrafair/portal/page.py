@@ -1,6 +1,6 @@
 """What all pages share: templates, the frame around the content, and errors as pages."""
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from terrafair import __version__
-from terrafair.errors import InvalidInput, TerrafairError
+from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.identity.asking import asker
 from terrafair.identity.credits import shown
 
@@ -114,8 +114,11 @@ class Pages:
 
     def problem(self, request: Request, error: TerrafairError) -> Response:
         """An error as a page."""
-        status = self._surroundings.status(error)
-        return self.show(request, "problem.html", {"problems": error.problems, "code": status}, status=status)
+        return self.problems(request, error.problems, self._surroundings.status(error))
+
+    def problems(self, request: Request, problems: Sequence[Problem], status: int) -> Response:
+        """What is wrong as a page, with ways on."""
+        return self.show(request, "problem.html", {"problems": problems, "code": status}, status=status)
 
     def router(self, prefix: str = "") -> APIRouter:
         """Routes whose errors are pages, too."""

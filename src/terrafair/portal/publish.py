@@ -18,7 +18,7 @@ from terrafair.portal.interrupted import left
 from terrafair.portal.page import Pages
 from terrafair.portal.publish_form import Described, Describing, differing, place
 from terrafair.portal.publish_walk import Walks
-from terrafair.portal.words import PUBLISH_STEPS
+from terrafair.portal.words import AMEND_STEPS, PUBLISH_STEPS
 from terrafair.publishing import form
 from terrafair.publishing.amendment import entry_of
 from terrafair.publishing.links import path
@@ -276,6 +276,12 @@ def _reviewing(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
         return RedirectResponse(f"/publish/{quote(job)}/follow", 303)
 
 
+def _reached(publication: Publication) -> int:
+    """The step that it stands at; a change of an entry archives nothing."""
+    at = REACHED[publication.state]
+    return at - 1 if publication.amends and at > PUBLISH_STEPS.index("Archive") else at
+
+
 def _tone(line: str) -> str:
     """How a line of a diff is shown."""
     if line.startswith(("--- ", "+++ ")):
@@ -299,8 +305,8 @@ def _following(routes: APIRouter, pages: Pages, publishing: Publishing) -> None:
             "merges": merges,
             "syncs": may(actor(), Action.CHANGE, Thing(Kind.PLATFORM)),
             "pages": [_page(entry) for entry in publication.entries],
-            "steps": PUBLISH_STEPS,
-            "at": REACHED[publication.state],
+            "steps": AMEND_STEPS if publication.amends else PUBLISH_STEPS,
+            "at": _reached(publication),
         }
         return pages.show(request, "publish/follow.html", content)
 

@@ -6,6 +6,8 @@ Errors say what happened, why, and the way out, where they are raised.
 from collections.abc import Mapping
 
 PUBLISH_STEPS = ("Choose a result", "Describe", "Check", "Archive", "Pull request", "Review", "In the catalogue")
+AMEND_STEPS = ("Choose an entry", "Describe", "Check", "Pull request", "Review", "In the catalogue")
+"""A change of an entry has no result to archive."""
 QGIS = "QGIS, as XYZ layer"
 EXAMPLE_INPUT = "Highest cloud cover"
 REFERENCES: Mapping[str, str] = {
@@ -23,3 +25,6 @@ HINTS: Mapping[str, str] = {
     "moment": "With its time zone, e.g. 2024-06-01T00:00:00Z.",
 }
 """What is typed into other inputs, by their control."""
+NO_PAGE = ("Nothing is at {path}.", "The address may be mistyped, or what it named has gone.", "Look for it by words.")
+NO_SUCH_METHOD = ("{path} does not take {method}.", "It was not reached by its own button or link.", "Go back, and on.")
+"""What happened, why, and the way out, where the router itself refuses."""

@@ -1,5 +1,6 @@
 // Small maps beside the four sides of an area.
 import { mapIn, polygon, vector, draw, outline, shape, extent, style, rounded } from "./basemap.js";
+import { AREA } from "./words.js";
 
 for (const box of document.querySelectorAll("[data-draws]")) {
   const group = box.closest("fieldset");
@@ -14,7 +15,7 @@ for (const box of document.querySelectorAll("[data-draws]")) {
   const start = async () => {
     const now = area();
     const map = await mapIn(box, now ? [vector("area", [polygon(now)], style("--accent"), 2)] : [], now);
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: "Draw the area" });
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: AREA.draw });
     box.after(button);
     const paint = (drawn) => map.addOrUpdateLayer(vector("area", [polygon(drawn)], style("--accent"), 2));
     button.addEventListener("click", () =>
@@ -47,7 +48,7 @@ for (const box of document.querySelectorAll("[data-polygon]")) {
   const start = async () => {
     const now = read();
     const map = await mapIn(box, now ? [vector("area", [now], style("--accent"), 2)] : [], now && extent(now));
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: "Draw a polygon" });
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: AREA.polygon });
     const about = Object.assign(document.createElement("span"), { className: "about" });
     about.setAttribute("role", "status");
     const row = Object.assign(document.createElement("p"), { className: "row" });
@@ -60,12 +61,12 @@ for (const box of document.querySelectorAll("[data-polygon]")) {
         end();
         return;
       }
-      button.textContent = "Finish";
-      about.textContent = "Each click sets a corner.";
+      button.textContent = AREA.finish;
+      about.textContent = AREA.how;
       end = outline(map, paint, (ring) => {
         end = null;
-        button.textContent = "Draw a polygon";
-        about.textContent = ring ? `${ring.length - 1} corners.` : "A polygon has three corners at least.";
+        button.textContent = AREA.polygon;
+        about.textContent = ring ? AREA.corners(ring.length - 1) : AREA.few;
         if (!ring) return;
         text.value = JSON.stringify({ type: "Polygon", coordinates: [ring] });
         text.dispatchEvent(new Event("change", { bubbles: true }));

@@ -1,4 +1,6 @@
 // The description of a publication: kept and checked at each change, words of the catalogue offered while one types.
+import { KEPT } from "./words.js";
+
 const form = document.querySelector("#description");
 const say = (text) => (document.querySelector("#kept").textContent = text);
 let timer = 0;
@@ -24,9 +26,9 @@ function show(found) {
   list(warnings.querySelector("ul"), found.warnings);
   const verdict = document.createElement("span");
   verdict.className = found.count ? "no" : "yes";
-  verdict.textContent = found.count ? `${found.count} thing${found.count > 1 ? "s" : ""} to mend` : "Nothing to mend";
+  verdict.textContent = found.count ? KEPT.mend(found.count) : KEPT.fine;
   document.querySelector("#verdict").replaceChildren(verdict);
-  say(`Kept at ${new Date().toLocaleTimeString("en-GB")}.`);
+  say(KEPT.at(new Date().toLocaleTimeString("en-GB")));
 }
 
 async function keep() {
@@ -42,14 +44,13 @@ async function keep() {
       headers: { Accept: "application/json", "X-CSRF-Token": form.elements.csrf?.value ?? "" },
     });
     if (reply.ok) show(await reply.json());
-    else if (reply.status === 401) say("You are signed in no more. Send the form: it is kept, and shown again after the sign-in.");
+    else if (reply.status === 401) say(KEPT.ended);
     else {
       const found = await reply.json().catch(() => ({}));
-      const first = found.problems?.[0];
-      say(`Not kept: ${[first?.what, first?.why, first?.remedy].filter(Boolean).join(" ") || reply.statusText}`);
+      say(KEPT.not(found.problems?.[0], reply.statusText));
     }
   } catch {
-    say("Not kept: the platform does not answer. Your text stays in this form.");
+    say(KEPT.away);
   }
   running = false;
   if (again) {
@@ -70,7 +71,7 @@ form.addEventListener("input", (event) => {
     box.append(next);
   }
 });
-say("What you type is kept at each change.");
+say(KEPT.begin);
 
 // The vocabularies are fetched when a field of theirs is first entered.
 const known = new Map();

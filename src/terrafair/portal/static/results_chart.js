@@ -1,4 +1,6 @@
 // Small charts as SVG: a series with its spread, and a histogram.
+import { CHART } from "./words.js";
+
 const space = "http://www.w3.org/2000/svg";
 const node = (name, attributes, text) => {
   const made = document.createElementNS(space, name);
@@ -36,10 +38,10 @@ export function series(found) {
   const points = found.values
     .map((value, at) => ({ value, when: found.times.length ? Date.parse(found.times[at] + "Z") || at : at, at, spread: found.deviations?.[at] ?? 0 }))
     .filter((point) => point.value !== null);
-  const label = `${found.title || found.variable}${found.unit ? " in " + found.unit : ""}: ${points.length} of ${found.values.length} instants have a value`;
+  const label = CHART.series(found.title || found.variable, found.unit, points.length, found.values.length);
   const chart = frame(label, width, height);
   if (!points.length) {
-    chart.append(node("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "No data here."));
+    chart.append(node("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, CHART.none));
     return chart;
   }
   let [low, high] = [Infinity, -Infinity];
@@ -75,7 +77,7 @@ export function series(found) {
 
 export function histogram(found) {
   const [width, height] = [260, 84];
-  const chart = frame(`Histogram from ${short(found.minimum)} to ${short(found.maximum)}, mean ${short(found.mean)}`, width, height);
+  const chart = frame(CHART.histogram(short(found.minimum), short(found.maximum), short(found.mean)), width, height);
   const most = Math.max(1, ...found.counts);
   const step = width / Math.max(1, found.counts.length);
   found.counts.forEach((count, at) => {

@@ -1,6 +1,7 @@
 // One layer and its card: what is shown, in which colours, between which values, at which time.
 import { histogram, short } from "./results_chart.js";
 import { asked } from "./results_map.js";
+import { CHART, LAYER } from "./words.js";
 
 const make = (name, attributes = {}, ...children) => {
   const made = Object.assign(document.createElement(name), attributes);
@@ -11,16 +12,16 @@ const labelled = (text, control) => make("label", {}, text, control);
 
 export function makeCard(state, layer) {
   const tick = make("input", { type: "checkbox" });
-  const up = make("button", { type: "button", textContent: "↑", title: "Raise" });
-  const down = make("button", { type: "button", textContent: "↓", title: "Lower" });
-  up.setAttribute("aria-label", `Raise ${layer.name}`);
-  down.setAttribute("aria-label", `Lower ${layer.name}`);
+  const up = make("button", { type: "button", textContent: "↑", title: LAYER.raise });
+  const down = make("button", { type: "button", textContent: "↓", title: LAYER.lower });
+  up.setAttribute("aria-label", LAYER.raised(layer.name));
+  down.setAttribute("aria-label", LAYER.lowered(layer.name));
   const body = make("div", { className: "body", hidden: true });
   const said = make("p", { className: "said" });
   said.setAttribute("role", "status");
   const head = make("div", { className: "head" }, make("label", {}, tick, make("span", { textContent: layer.name })), make("span", { className: "order" }, up, down));
   const card = { state, layer, tick, body, said, element: make("section", { className: "card" }, head, body, said), shown: false, bounds: null, variable: "", map: null, height: 0, dimensions: [] };
-  card.element.setAttribute("aria-label", `Layer ${layer.name}`);
+  card.element.setAttribute("aria-label", LAYER.label(layer.name));
   card.raise = (height) => {
     card.height = height;
     card.map?.setZIndex(height);
@@ -49,7 +50,7 @@ async function show(card, on) {
   card.said.classList.remove("wrong");
   try {
     if (on && !card.map) {
-      card.said.textContent = "Looking …";
+      card.said.textContent = LAYER.looking;
       await (card.layer.view === "features" ? vector(card) : pictured(card));
       card.state.clip(card.map, () => card.swiped);
       card.state.map.addLayer(card.map);
@@ -73,8 +74,8 @@ function opacity(card) {
     card.swiped = swipe.checked;
     card.state.swiping();
   });
-  const tick = make("label", { className: "flat" }, swipe, "Swipe: show left of the divider only");
-  return [labelled("Opacity", slider), tick];
+  const tick = make("label", { className: "flat" }, swipe, LAYER.swipe);
+  return [labelled(LAYER.opacity, slider), tick];
 }
 
 async function vector(card) {
@@ -88,8 +89,7 @@ async function vector(card) {
   card.map = new ol.layer.Vector({ source: new ol.source.Vector({ features }), style: new ol.style.Style({ stroke, fill, image }) });
   card.map.set("popup", true);
   card.bounds = found.bounds;
-  const some = found.total === null || found.total === found.shown ? "" : ` of ${found.total}; the others are left out here`;
-  card.said.textContent = `${found.shown} ${found.shown === 1 ? "feature" : "features"}${some}. Click one for its attributes.`;
+  card.said.textContent = LAYER.features(found.shown, found.total);
   card.body.append(...opacity(card));
 }
 
@@ -113,7 +113,7 @@ async function pictured(card) {
   const about = await asked(`${card.layer.tiles}/about`);
   card.variable = about.variable ?? "";
   card.bounds = about.bounds;
-  if (!about.bounds) throw new Error("It does not say where it lies; its own page shows it.");
+  if (!about.bounds) throw new Error(LAYER.nowhere);
   card.map = new ol.layer.Tile({ source: new ol.source.XYZ({ url: "", maxZoom: 20, transition: 0 }) });
   controls(card, about);
   told(card, about);
@@ -145,7 +145,7 @@ function told(card, about) {
   card.shapes.replaceChildren();
   for (const each of (about.histograms ?? []).filter((found) => found.counts.length).slice(0, 3)) {
     const numbers = make("dl", { className: "numbers" });
-    for (const [word, key] of [["least", "minimum"], ["greatest", "maximum"], ["mean", "mean"], ["deviation", "deviation"]])
+    for (const [key, word] of Object.entries(CHART.numbers))
       numbers.append(make("dt", { textContent: word }), make("dd", { textContent: short(each[key]) }));
     card.shapes.append(histogram(each), numbers);
   }
@@ -172,36 +172,36 @@ function controls(card, about) {
   if ((about.variables ?? []).length > 1) {
     const variables = choice(about.variables.map((name) => [name, name]), card.variable);
     variables.addEventListener("change", () => changed(card, variables.value));
-    parts.push(labelled("Variable", variables));
+    parts.push(labelled(LAYER.variable, variables));
   }
   if ((about.bands ?? []).length > 1) {
-    const bands = choice([["", "as stored"], ...about.bands.map((each) => [String(each.band), each.name])], "");
+    const bands = choice([["", LAYER.stored], ...about.bands.map((each) => [String(each.band), each.name])], "");
     bands.addEventListener("change", () => {
       card.bands = bands.value;
       card.range = null;
       again(card);
     });
-    parts.push(labelled("Band", bands));
+    parts.push(labelled(LAYER.band, bands));
   }
   card.sliders = make("div", { className: "body" });
   dimensions(card, about);
-  const ramps = choice([["", "its own"], ...card.state.config.ramps.map((name) => [name, name])], "");
+  const ramps = choice([["", LAYER.own], ...card.state.config.ramps.map((name) => [name, name])], "");
   ramps.addEventListener("change", () => {
     card.ramp = ramps.value;
     again(card);
   });
-  card.low = make("input", { inputMode: "decimal", ariaLabel: "Lowest value shown" });
-  card.high = make("input", { inputMode: "decimal", ariaLabel: "Highest value shown" });
+  card.low = make("input", { inputMode: "decimal", ariaLabel: LAYER.lowest });
+  card.high = make("input", { inputMode: "decimal", ariaLabel: LAYER.highest });
   const ranged = () => {
     const pair = [card.low.value, card.high.value].map((text) => (text.trim() ? Number(text) : NaN));
     card.range = pair.every(Number.isFinite) && pair[0] < pair[1] ? pair : null;
     again(card);
   };
   for (const input of [card.low, card.high]) input.addEventListener("change", ranged);
-  card.between = make("div", { className: "range" }, "Values", card.low, card.high);
+  card.between = make("div", { className: "range" }, LAYER.values, card.low, card.high);
   card.key = make("div", { className: "key" });
   card.shapes = make("div");
-  card.body.append(...parts, card.sliders, labelled("Colours", ramps), card.between, card.key, ...opacity(card), make("details", {}, make("summary", { textContent: "Histogram and numbers" }), card.shapes));
+  card.body.append(...parts, card.sliders, labelled(LAYER.colours, ramps), card.between, card.key, ...opacity(card), make("details", {}, make("summary", { textContent: LAYER.histogram }), card.shapes));
 }
 
 async function changed(card, variable) {
@@ -226,7 +226,7 @@ function dimensions(card, about) {
     const output = make("output");
     const tell = () => {
       const text = labels[+slider.value].replace("T00:00:00", "");
-      output.textContent = `${text} (${+slider.value + 1} of ${labels.length})`;
+      output.textContent = LAYER.step(text, +slider.value + 1, labels.length);
       slider.setAttribute("aria-valuetext", text);
     };
     tell();

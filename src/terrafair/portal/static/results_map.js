@@ -1,11 +1,12 @@
 // Layers of a job's results on one map: pictures by the tile server, vectors as bounded GeoJSON.
 import { series, short } from "./results_chart.js";
 import { makeCard } from "./results_layer.js";
+import { MAP } from "./words.js";
 
 const loaded = (address) =>
   new Promise((done, failed) => {
     const script = Object.assign(document.createElement("script"), { src: address, onload: done });
-    script.onerror = () => failed(new Error("The map's library did not load."));
+    script.onerror = () => failed(new Error(MAP.library));
     document.head.append(script);
   });
 const colour = (name, otherwise) => getComputedStyle(document.documentElement).getPropertyValue(name).trim() || otherwise;
@@ -13,7 +14,7 @@ const colour = (name, otherwise) => getComputedStyle(document.documentElement).g
 export async function asked(address, options) {
   const reply = await fetch(address, options);
   const found = await reply.json();
-  if (!reply.ok) throw new Error([found.title, found.problems?.[0]?.remedy].filter(Boolean).join(" ") || `It answered ${reply.status}.`);
+  if (!reply.ok) throw new Error([found.title, found.problems?.[0]?.remedy].filter(Boolean).join(" ") || MAP.answered(reply.status));
   return found;
 }
 
@@ -132,7 +133,7 @@ function popup(state) {
     const terms = document.createElement("dl");
     for (const [name, value] of rows)
       terms.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value ?? "" }));
-    element.append(rows.length ? terms : "It has no attributes.");
+    element.append(rows.length ? terms : MAP.bare);
   };
 }
 
@@ -154,7 +155,7 @@ function clicks(state) {
     event.preventDefault();
     const [longitude, latitude] = [form.lon.value, form.lat.value].map((text) => (text.trim() ? Number(text) : NaN));
     if (Number.isFinite(longitude) && Number.isFinite(latitude)) at(longitude, latitude);
-    else state.say("Longitude and latitude are numbers of degrees.", true);
+    else state.say(MAP.degrees, true);
   });
 }
 
@@ -163,8 +164,8 @@ const cube = (state) => state.cards.find((card) => card.shown && card.layer.view
 async function point(state, longitude, latitude) {
   // A raster has one value in each band; a cube has a series, and comes first.
   const card = cube(state) ?? state.cards.find((each) => each.shown && each.layer.view === "raster");
-  if (!card) return state.say("Values come from rasters and data cubes: show one, then click on it.");
-  state.say("Reading …");
+  if (!card) return state.say(MAP.values);
+  state.say(MAP.reading);
   try {
     const words = new URLSearchParams({ lon: longitude, lat: latitude, variable: card.variable });
     const found = await asked(`${card.layer.tiles}/point?${words}`);
@@ -180,8 +181,8 @@ function chart(state, found, where) {
   const caption = document.createElement("figcaption");
   const title = [found.title || found.variable, found.unit && `[${found.unit}]`].filter(Boolean).join(" ");
   const count = found.values.filter((value) => value !== null).length;
-  const single = found.values.length === 1 ? `: ${short(found.values[0]) || "no data"}` : "";
-  const about = Object.assign(document.createElement("span"), { textContent: `${where} · ${count} of ${found.values.length} values` });
+  const single = found.values.length === 1 ? `: ${short(found.values[0]) || MAP.empty}` : "";
+  const about = Object.assign(document.createElement("span"), { textContent: MAP.counted(where, count, found.values.length) });
   caption.append(Object.assign(document.createElement("strong"), { textContent: title + single }), about);
   figure.append(caption);
   if (found.values.length > 1 && found.variable === "value" && found.values.length < 13) figure.append(listed(found));
@@ -192,7 +193,7 @@ function chart(state, found, where) {
 // A few bands are named, not joined by a line.
 function listed(found) {
   const terms = document.createElement("dl");
-  found.values.forEach((value, at) => terms.append(Object.assign(document.createElement("dt"), { textContent: found.times[at] }), Object.assign(document.createElement("dd"), { textContent: short(value) || "no data" })));
+  found.values.forEach((value, at) => terms.append(Object.assign(document.createElement("dt"), { textContent: found.times[at] }), Object.assign(document.createElement("dd"), { textContent: short(value) || MAP.empty })));
   return terms;
 }
 
@@ -212,11 +213,11 @@ function drawing(state) {
   };
   button.addEventListener("click", () => {
     if (draw) return stop();
-    if (!cube(state)) return state.say("Series come from data cubes: show one, then draw on it.");
+    if (!cube(state)) return state.say(MAP.cubes);
     source.clear();
     state.drawing = true;
     button.setAttribute("aria-pressed", "true");
-    state.say("Click the corners of the area; a double click ends it.");
+    state.say(MAP.corners);
     draw = new ol.interaction.Draw({ source, type: "Polygon" });
     draw.on("drawend", (event) => {
       const geometry = event.feature.getGeometry().clone().transform("EPSG:3857", "EPSG:4326");
@@ -231,11 +232,11 @@ function drawing(state) {
 async function area(state, geometry) {
   const card = cube(state);
   if (!card) return;
-  state.say("Reading the series …");
+  state.say(MAP.series);
   try {
     const body = JSON.stringify({ geometry, variable: card.variable });
     const found = await asked(`${card.layer.tiles}/area`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    chart(state, found, `mean and deviation over ${found.cells} cells`);
+    chart(state, found, MAP.cells(found.cells));
   } catch (fault) {
     state.say(String(fault.message), true);
   }

@@ -1,4 +1,6 @@
 // A file that is too large is told before it is sent.
+import { FILES } from "./words.js";
+
 const form = document.querySelector("form[data-largest]");
 for (const input of form?.querySelectorAll("input[type=file]") ?? []) {
   const says = Object.assign(document.createElement("p"), { className: "wrong" });
@@ -6,7 +8,7 @@ for (const input of form?.querySelectorAll("input[type=file]") ?? []) {
   input.after(says);
   input.addEventListener("change", () => {
     const large = [...input.files].find((file) => file.size > +form.dataset.largest);
-    says.textContent = large ? `${large.name} has ${(large.size / 2 ** 30).toFixed(1)} GiB; a form takes 2. Put it into S3, and name its URL.` : "";
+    says.textContent = large ? FILES.large(large.name, large.size, +form.dataset.largest) : "";
     if (large) input.value = "";
   });
 }

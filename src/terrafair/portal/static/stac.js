@@ -1,4 +1,6 @@
 // Items and collections of this platform's STAC, to be picked by name; the field takes any address all the same.
+import { STAC } from "./words.js";
+
 const asked = async (url) => {
   const reply = await fetch(url, { headers: { Accept: "application/json" } });
   if (!reply.ok) throw new Error((await reply.json()).description ?? reply.statusText);
@@ -9,11 +11,11 @@ const named = (thing) => thing.title ?? thing.properties?.title ?? thing.id;
 
 for (const input of document.querySelectorAll("[data-stac]")) {
   const kind = input.dataset.stac;
-  const open = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: `Pick a STAC ${kind}` });
+  const open = Object.assign(document.createElement("button"), { type: "button", className: "quiet", textContent: STAC.pick(kind) });
   open.setAttribute("aria-expanded", "false");
   const box = Object.assign(document.createElement("div"), { className: "picker", hidden: true });
-  const words = Object.assign(document.createElement("input"), { type: "search", placeholder: "words" });
-  words.setAttribute("aria-label", `Words of the ${kind}`);
+  const words = Object.assign(document.createElement("input"), { type: "search", placeholder: STAC.hint });
+  words.setAttribute("aria-label", STAC.words(kind));
   const found = Object.assign(document.createElement("ul"), { className: "links" });
   const say = Object.assign(document.createElement("p"), { className: "about" });
   say.setAttribute("role", "status");
@@ -24,7 +26,7 @@ for (const input of document.querySelectorAll("[data-stac]")) {
     try {
       const reply = await asked(kind === "item" ? `/stac/search?limit=20${q}` : `/stac/collections?limit=20${q}`);
       const rows = reply.features ?? reply.collections;
-      say.textContent = rows.length ? `${reply.numberMatched ?? rows.length} found` : "Nothing fits.";
+      say.textContent = rows.length ? STAC.found(reply.numberMatched ?? rows.length) : STAC.none;
       found.replaceChildren(
         ...rows.map((row) => {
           const pick = Object.assign(document.createElement("button"), { type: "button", className: "quiet small", textContent: named(row) });
@@ -40,7 +42,7 @@ for (const input of document.querySelectorAll("[data-stac]")) {
         }),
       );
     } catch (fault) {
-      say.textContent = `The search did not work: ${fault.message}`;
+      say.textContent = STAC.failed(fault.message);
     }
   };
   open.addEventListener("click", () => {
