@@ -1,12 +1,15 @@
 """The public `openeo` Python client, unchanged, against a running platform."""
 
+import contextlib
 import io
 import json
 import re
 import struct
 import threading
+import time
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +290,35 @@ def _png(content: bytes) -> tuple[Any, Any]:
     assert (width, height) == (256, 256) and zlib.crc32(content[12:29]) == struct.unpack(">I", content[29:33])[0]
     with warnings.catch_warnings(), rasterio.open(io.BytesIO(content)) as image:
         return image.read(1), image.read(image.count)
+
+
+def test_stops_what_runs(connection: Any, platform: Any) -> None:
+    """Cancelled means that nothing computes any more, not only that the status says so."""
+    import openeo
+
+    takes = "cube: xarray.DataArray, context: dict"
+    code = f"import time\nimport xarray\ndef apply_datacube({takes}) -> xarray.DataArray:\n    time.sleep(600)\n"
+    cube = connection.load_collection("demo-s2-l2a", AREA, SUMMER, ["B04"])
+    job = cube.apply_dimension(openeo.UDF(code), dimension="t").create_job(title="Sleeps")
+    job.start()
+    _wait(lambda: job.status() == "running" and _children(platform.home))
+    job.stop()
+    _wait(lambda: job.status() == "canceled" and not _children(platform.home))
+
+
+def _children(home: Path) -> list[int]:
+    """The processes in which this platform evaluates graphs."""
+    found: list[int] = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = place.read_bytes()
+            if str(home).encode() in line and b"openeo.child" in line:
+                found.append(int(place.parent.name))
+    return found
+
+
+def _wait(until: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)

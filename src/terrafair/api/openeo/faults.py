@@ -72,6 +72,7 @@ _OF_PROBLEM = {
     "credentials-invalid": "CredentialsInvalid",
     "process-definition-missing": "ProcessUnsupported",
     "process-recursion": "ProcessGraphComplexity",
+    "memory-exhausted": "ProcessGraphComplexity",
     "input-required": "ProcessParameterRequired",
     "input-missing": "ProcessParameterRequired",
     "input-unknown": "ProcessParameterUnsupported",

@@ -149,6 +149,7 @@ def test_every_form(started: Run, series: tuple[Path, Any], process: str, udf: s
         ("def something(cube):\n    return cube\n", "It defines: something"),
         ("def apply_datacube(cube:\n  x", "no valid Python"),
         ("import no_such_module\ndef apply_datacube(c): pass\n", "no_such_module"),
+        ("def apply_datacube(cube, context):\n    return bytearray(10**15)\n", "needs more memory than the job may"),
         ("import sys\nsys.exit(3)\n", "sys.exit|SystemExit"),
         ("def apply_datacube(cube, context):\n    return cube.get_array().isel(x=[0])\n", "along x; the cube has 2"),
     ],

@@ -197,7 +197,11 @@ class Evaluator:
             raise type(fault)(problem.what, problem.why, problem.remedy, problem.where, problem.code) from fault
         except RecursionError:
             raise InvalidInput(f"{node.process} is nested too deeply.", where=where) from None
-        except (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, TypeError, ValueError) as fault:
+        except MemoryError as fault:
+            what = f"{node.process} needs more memory than the job may take."
+            remedy = "Choose a smaller area or time, or ask for a larger limit."
+            raise WorkflowFailed(what, "", remedy, where, "memory-exhausted") from fault
+        except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as fault:
             text = str(fault) or type(fault).__name__
             raise WorkflowFailed(f"{node.process} failed: {text}", where=where, code="process-failed") from fault
 
