@@ -82,6 +82,14 @@ class Client:
         """What runs there: version, isolation, catalogue, engines."""
         return self._json("GET", "/health")
 
+    def read_only(self) -> Document:
+        """Whether the platform refuses changes: `{on, since, by, reason}`; for operators."""
+        return self._json("GET", "/api/operation/read-only")
+
+    def set_read_only(self, *, on: bool, reason: str = "") -> Document:
+        """Let it refuse changes, or take them again; for operators."""
+        return self._json("PUT", "/api/operation/read-only", json={"on": on, "reason": reason})
+
     def find(self, text: str = "", **filters: Any) -> Document:
         """Search the catalogue: `{total, items: [{kind, id, title, score}]}`.
 

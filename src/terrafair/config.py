@@ -149,6 +149,14 @@ class Config:
     """Bytes that one person may upload through openEO."""
     dask_scheduler: str = ""
     """Address of a Dask scheduler whose workers see the job folders, for openEO; empty: threads of each job's own."""
+    read_only: bool = False
+    """Refuse all changes from the start on; `terrafair read-only` does it while the platform runs."""
+    disk_floor: str = "2 GB"
+    """Jobs and uploads are refused while less is free on the home folder's disk: `2 GB`, `500 MB`, or `5 %` of it."""
+    scrub_days: int = 7
+    """Days between the beginnings of two looks at all stored results, by checksum; 0: only `terrafair scrub`."""
+    scrub_rate: int = 20 * 10**6
+    """Bytes a second that such a look reads at the most, when it is the platform's own."""
     metrics: str = "operator"
     """Who may read `/metrics`: `operator` (a scraper with a personal token), or `open`: everybody who gets there."""
     workspaces: str = "auto"
@@ -243,6 +251,8 @@ _WITHIN = {
     "workers": range(1025),
     "web_workers": range(1, 65),
     "lease_seconds": range(3, 3601),
+    "scrub_days": range(366),
+    "scrub_rate": range(1, 10**12),
     "workspace_hours": range(1, 169),
     "workspace_idle": range(1, 10**7),
 }

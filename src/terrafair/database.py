@@ -136,5 +136,5 @@ def _version(connection: sa.Connection) -> str:
     return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")
 
 
-NEWEST = "0041"
+NEWEST = "0042"
 """The last step; a database that has it is left alone without loading Alembic's scripts."""

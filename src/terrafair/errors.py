@@ -107,6 +107,12 @@ class Unreachable(TerrafairError):
     code = "unreachable"
 
 
+class Unavailable(TerrafairError):
+    """The platform does not take this at the moment, by its operator's word or for want of room; later it will."""
+
+    code = "unavailable"
+
+
 class WorkflowFailed(TerrafairError):
     """The user's code ran and failed; trying again does not help."""
 

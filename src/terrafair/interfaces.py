@@ -71,6 +71,7 @@ def build(
     app = FastAPI(title="terrafair", version=__version__, description=about, docs_url=None, redoc_url=None)
     guard(app, parts.config.host)
     problems.install(app)
+    operations_parts.admit_changes(app, parts, services.engine)
     _own(parts, app, services, stack)
     _standards(parts, app, services.engine, services.jobs, services.processes, stack)
     publisher = parts.publisher(services.engine, services.jobs.get, forge, archive)
@@ -85,6 +86,7 @@ def build(
     development_parts.install(app, parts, services.engine, services.jobs, services.all_jobs, stack)
     _stac(parts, app, stack)
     frame = portal_parts.install(app, parts, services, publisher, forge, stack)
+    app.state.refusal_page = frame.problem
     workspaces_parts.install(app, parts, services, frame, stack)
     editors_parts.install(app, parts, services, frame)
     _openeo(parts, app, services)
@@ -102,7 +104,10 @@ def _services(parts: "Parts", stack: ExitStack) -> Services:
     stack.callback(queue.close)
     budget, folder = identity_parts.budget(parts), parts.config.home / "jobs"
     bell = parts.bell
-    stored, own = (Jobs(engine, queue, folder, budget, guarded=it, announce=bell.ring) for it in (False, True))
+    room = operations_parts.room(parts).check
+    stored, own = (
+        Jobs(engine, queue, folder, budget, guarded=it, announce=bell.ring, room=room) for it in (False, True)
+    )
     parts.admission = identity_parts.admission(parts, engine, stored.get)
     processes = parts.processes(engine)
     locate = _Located(processes)

@@ -113,6 +113,13 @@ def move(config: Config, say: Callable[[str], None]) -> dict[str, Any]:
     return migration_parts.move(config, say).document()
 
 
+def scrub(config: Config, say: Callable[[str], None], *, rate: int, anew: bool) -> dict[str, Any]:
+    """Look at all stored results by checksum: `{look, damaged}`."""
+    from terrafair import operations_parts
+
+    return operations_parts.scrub_now(Parts(config), say, rate=rate, anew=anew)
+
+
 def verify_backup(folder: Path) -> list[str]:
     """The damaged or missing files of a copy."""
     from terrafair.operations.backup import verify

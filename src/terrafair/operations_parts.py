@@ -14,22 +14,28 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
 from terrafair import __version__
+from terrafair.api import operation as operation_api
 from terrafair.api import service_levels as service_levels_api
+from terrafair.api.intake import Intake
 from terrafair.catalogue.query import Query
 from terrafair.config import Config
 from terrafair.data.objects import S3Access, S3Objects
 from terrafair.data.seaweedfs import ObjectServer, remembered
-from terrafair.database import reading
+from terrafair.database import migrate, open_engine, reading
 from terrafair.errors import NotFound, Unreachable
 from terrafair.execution.jobs import ended_of
 from terrafair.execution.leases import living
 from terrafair.execution.relay import Fetcher, Turns
 from terrafair.identity.access import Action, Kind, Thing, require
 from terrafair.identity.asking import actor
+from terrafair.identity_parts import beside
 from terrafair.operations import backup, metrics, service_levels
+from terrafair.operations.durability import Durability
+from terrafair.operations.intake import ReadOnly, Room, floor_bytes
 from terrafair.operations.observed import Observed
 from terrafair.operations.probes import Probes, facts
 from terrafair.operations.readiness import Readiness
+from terrafair.operations.scrub import Rounds, Scrub
 from terrafair.portal import status
 from terrafair.portal.desk import Desk
 from terrafair.portal.page import Pages
@@ -52,8 +58,12 @@ def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, p
         stack.callback(probes.stop)
         probes.start()
         _fetch_logs(parts, engine, stack)
+        if parts.config.scrub_days:
+            scrub = scrub_of(parts, engine, rate=parts.config.scrub_rate)
+            beside(stack, "scrub", Rounds(scrub, parts.config.scrub_days).run)
     counts = metrics.Counts()
     observed = Observed(engine, lambda: documents(parts), readiness, parts.config.home, __version__)
+    durability = Durability(app.state.read_only, room(parts), scrub_of(parts, engine))
     app.add_middleware(metrics.Requests, counts=counts)
 
     @app.get("/health", tags=["operations"])
@@ -79,7 +89,41 @@ def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, p
         """Prometheus' text format; for operators (a personal token of theirs), or for all by the setting `metrics`."""
         if parts.config.metrics != "open":
             require(actor(), Action.READ, Thing(Kind.PLATFORM))
-        return Response(counts.text(observed), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(counts.text(observed, durability), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def admit_changes(app: FastAPI, parts: "Parts", engine: sa.Engine) -> None:
+    """Refuse changes while the platform is read-only, and uploads while its disk is full."""
+    read_only = app.state.read_only = ReadOnly(engine, parts.config.read_only)
+    app.add_middleware(Intake, closed=read_only.refusal, full=room(parts).refusal)
+    app.include_router(operation_api.router(read_only.state, read_only.set, scrub_of(parts, engine).report))
+
+
+def room(parts: "Parts") -> Room:
+    """What is left on the home folder's disk."""
+    floor_bytes(parts.config.disk_floor, 1)
+    return Room(parts.config.home, parts.config.disk_floor)
+
+
+def scrub_of(parts: "Parts", engine: sa.Engine, *, rate: int = 0) -> Scrub:
+    """What looks at stored results."""
+    return Scrub(engine, parts.objects, rate)
+
+
+def scrub_now(parts: "Parts", say: Callable[[str], None], *, rate: int, anew: bool) -> dict[str, Any]:
+    """Look at all stored results on this machine, whether the platform runs or rests: `{look, damaged}`."""
+    config = parts.config
+    if not config.database and not (config.home / "platform.db").exists():
+        raise NotFound(f"There is no platform at {config.home}.", remedy="Set TERRAFAIR_HOME.")
+    engine = open_engine(config.database_url)
+    try:
+        migrate(engine)
+        with _store(config, say) as access:
+            scrub = Scrub(engine, S3Objects(access), rate)
+            scrub.run(anew=anew)
+            return scrub.report()
+    finally:
+        engine.dispose()
 
 
 def _fetch_logs(parts: "Parts", engine: sa.Engine, stack: ExitStack) -> None:

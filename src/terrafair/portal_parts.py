@@ -19,6 +19,8 @@ from terrafair.identity.access import Action
 from terrafair.identity.allocations import Allocations
 from terrafair.identity.projects import Projects
 from terrafair.operations.doctor import Finding, examine
+from terrafair.operations.intake import ReadOnly
+from terrafair.operations.scrub import Scrub
 from terrafair.portal import activity, manual, pages, publish, readable, results_view
 from terrafair.portal.administration import Works
 from terrafair.portal.amend_form import Amending
@@ -121,8 +123,9 @@ def install(
         Quotes(engine, identity_parts.budget(parts), allocations).ask,
         Targets(parts),
     )
+    banner = app.state.read_only.banner
     standing = Standings(Projects(engine), allocations)
-    frame = Pages(pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of, standing))
+    frame = Pages(pages.Surroundings(lambda: parts.catalogue.commit, warning, problems.status_of, banner, standing))
     app.include_router(results_view.router(JobResults(services.runs, parts.painters.paint), frame))
     app.include_router(pages.router(parts.catalogue, backend, backend, frame, kept, LinkCheck(parts.web.get)))
 
@@ -143,7 +146,7 @@ def install(
     )
     app.include_router(publish.router(frame, publishing))
     app.include_router(activity.router(frame, Activity(services.jobs, Releases(engine), services.processes)))
-    identity_parts.install(app, parts, engine, _works(parts, services, sync), frame, kept, stack)
+    identity_parts.install(app, parts, engine, _works(parts, services, sync, app.state.read_only), frame, kept, stack)
     app.mount("/static", pages.static())
     manual.mount(app)
     readable.install(app, frame)
@@ -159,7 +162,7 @@ def admits(parts: "Parts", services: "Services", publisher: "Publisher") -> Call
     return admitting(services.jobs.admit, _amending(parts, services, publisher))
 
 
-def _works(parts: "Parts", services: "Services", sync: Callable[[], None]) -> Works:
+def _works(parts: "Parts", services: "Services", sync: Callable[[], None], read_only: ReadOnly) -> Works:
     catalogue, jobs = parts.catalogue, services.all_jobs
 
     def about() -> dict[str, Any]:
@@ -190,4 +193,7 @@ def _works(parts: "Parts", services: "Services", sync: Callable[[], None]) -> Wo
         Looked(lambda: examine(parts.config, parts.sandbox)),
         engines,
         parts.delegation.overview,
+        read_only.state,
+        lambda on, by, reason: read_only.set(on=on, by=by, reason=reason),
+        Scrub(services.engine, parts.objects).report,
     )

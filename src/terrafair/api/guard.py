@@ -57,7 +57,7 @@ class Doorkeeper:
 
         refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         if refusal:
-            await _answer(refusal, scope["path"])(scope, receive, send)
+            await refused(refusal, scope["path"])(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -113,7 +113,7 @@ class Bodies:
             if "json" in headers.get("content-type", ""):
                 check_json(body)
         except TerrafairError as error:
-            await _answer(error, scope["path"])(scope, receive, send)
+            await refused(error, scope["path"])(scope, receive, send)
             return
         given = False
 
@@ -144,7 +144,7 @@ class Bodies:
                 return b"".join(chunks)
 
 
-def _answer(error: TerrafairError, path: str) -> JSONResponse:
+def refused(error: TerrafairError, path: str) -> JSONResponse:
     """The error in the form that clients of the interface read."""
     return of_openeo(error) if path.startswith(f"{OPEN}/") else answer(error, path)
 

@@ -17,6 +17,7 @@ STATUS: tuple[tuple[type[errors.TerrafairError], int], ...] = (
     (NotSignedIn, 401),
     (errors.Refused, 403),
     (errors.Unreachable, 502),
+    (errors.Unavailable, 503),
     (errors.TimedOut, 504),
     (errors.Cancelled, 410),
 )
@@ -32,6 +33,8 @@ BY_CODE = {
     "too-many-requests": 429,
 }
 """Codes of single problems that HTTP has a status of its own for."""
+RETRY_AFTER = {"Retry-After": "120"}
+"""Of what is not taken at the moment; seconds."""
 _PROCESSES = "http://www.opengis.net/def/exceptions/ogcapi-processes"
 TYPES = {
     "no-such-process": f"{_PROCESSES}-1/1.0/no-such-process",
@@ -64,7 +67,8 @@ def answer(error: errors.TerrafairError, instance: str) -> JSONResponse:
         "code": error.code,
         "problems": [problem.document() for problem in error.problems],
     }
-    return JSONResponse(document, status_of(error), media_type="application/problem+json")
+    headers = RETRY_AFTER if isinstance(error, errors.Unavailable) else None
+    return JSONResponse(document, status_of(error), headers, media_type="application/problem+json")
 
 
 def _validation(fault: RequestValidationError) -> errors.TerrafairError:

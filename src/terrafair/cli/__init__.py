@@ -39,6 +39,7 @@ VERBS = {
     "platform": ("serve", "worker", "web-worker", "doctor"),
     "backup": ("backup",),
     "migrate": ("migrate",),
+    "operate": ("scrub", "read-only"),
 }
 """Module of this folder -> its verbs."""
 

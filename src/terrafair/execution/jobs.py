@@ -104,12 +104,14 @@ class Jobs:
         guarded: bool = False,
         announce: Callable[[], None] = lambda: None,
         fence: Callable[[sa.Connection], None] = lambda _: None,
+        room: Callable[[], None] = lambda: None,
     ) -> None:
         """`guarded`: whoever asks (`identity.asking`) sees and changes only what `access.may` lets them.
 
         `announce` is called once a job has been accepted; `fence` within each transaction that changes one, and raises
-        where whoever changes it may not any more.
+        where whoever changes it may not any more. `room` raises while no job can be taken for want of it.
         """
+        self._room = room
         self._fence = fence
         self._announce = announce
         self._engine = engine
@@ -139,6 +141,7 @@ class Jobs:
         return job
 
     def _begin(self, connection: sa.Connection, job: Job) -> None:
+        self._room()
         if self._budget:
             self._budget.reserve(connection, job)
         events.record(connection, events.JobAccepted(job.id, job.request.subject))

@@ -54,7 +54,7 @@ class Counts:
             registry=self._registry,
         )
 
-    def text(self, observed: Collector) -> bytes:
+    def text(self, *observed: Collector) -> bytes:
         """Prometheus' text format: the counts, and what is observed at this moment."""
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
@@ -63,7 +63,8 @@ class Counts:
         if os.environ.get(FOLDER):
             counts = CollectorRegistry()
             MultiProcessCollector(counts)  # type: ignore[no-untyped-call]
-        state.register(observed)
+        for each in observed:
+            state.register(each)
         return generate_latest(counts) + generate_latest(state)
 
 

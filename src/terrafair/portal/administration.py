@@ -14,7 +14,7 @@ from terrafair.errors import TerrafairError
 from terrafair.identity.access import Action, Kind, Thing, require
 from terrafair.identity.allocation import Approved, Happening, Rejected
 from terrafair.identity.allocations import Allocations
-from terrafair.identity.asking import actor
+from terrafair.identity.asking import actor, asker
 from terrafair.identity.credits import MilliCredits
 from terrafair.identity.people import People
 from terrafair.portal.desk import Desk
@@ -42,6 +42,12 @@ class Works:
     """The types of workflow that run here, as parts."""
     targets: Callable[[], Sequence[Mapping[str, Any]]]
     """Platforms elsewhere."""
+    read_only: Callable[[], Mapping[str, Any]]
+    """`{on, since, by, reason}`."""
+    close: Callable[[bool, str, str], object]
+    """Begin or end that changes are refused: whether, by whom, why."""
+    scrub: Callable[[], Mapping[str, Any]]
+    """What the last look at stored results found: `{look, damaged}`."""
 
 
 def router(desk: Desk, people: People, allocations: Allocations, engine: sa.Engine, works: Works) -> APIRouter:
@@ -64,6 +70,8 @@ def router(desk: Desk, people: People, allocations: Allocations, engine: sa.Engi
             "parts": works.parts(),
             "engines": works.engines(),
             "targets": works.targets(),
+            "read_only": works.read_only(),
+            "scrub": works.scrub(),
         }
         return desk.show(request, "admin.html", content)
 
@@ -75,6 +83,12 @@ def router(desk: Desk, people: People, allocations: Allocations, engine: sa.Engi
         except TerrafairError as error:
             return desk.problem(request, error, 502)
         return RedirectResponse("/admin", 303)
+
+    @routes.post("/read-only")
+    def close(on: Annotated[str, Form()], reason: Annotated[str, Form()] = "") -> Response:
+        require(actor(), Action.CHANGE, Thing(Kind.PLATFORM))
+        works.close(on == "yes", asker().name or actor().person, reason)
+        return RedirectResponse("/admin#durability", 303)
 
     @routes.post("/allocations/{id}")
     def decide(

@@ -53,6 +53,8 @@ class Surroundings:
     """Shown on every page, e.g. that isolation is missing."""
     status: Callable[[TerrafairError], int]
     """The HTTP status of an error."""
+    banner: Callable[[], str] = lambda: ""
+    """Shown on every page for as long as it says something, e.g. that nothing can be changed."""
     standing: Callable[[], Standing | None] = lambda: None
     """Of whoever asks; None: they have not signed in."""
 
@@ -101,6 +103,7 @@ class Pages:
     ) -> Response:
         """A page; `drawn`: there is a map on it."""
         about: dict[str, Any] = {"warning": self._surroundings.warning, "commit": self._surroundings.commit()[:12]}
+        about["banner"] = self._surroundings.banner()
         about |= {"url": str(request.base_url).rstrip("/")}
         # Workspaces are another part of the platform, which may not be there.
         # A layer in front of the application answers, too.

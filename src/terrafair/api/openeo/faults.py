@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from terrafair import errors
-from terrafair.api.problems import status_of
+from terrafair.api.problems import RETRY_AFTER, status_of
 from terrafair.execution.engines.openeo.codes import name_of
 
 CODES: Mapping[str, tuple[int, str]] = {
@@ -128,6 +128,8 @@ def fault_of(error: errors.TerrafairError) -> tuple[int, str, str]:
         return 408, "RequestTimeout", message
     if isinstance(error, errors.NotFound):
         return 404, "NotFound", message
+    if isinstance(error, errors.Unavailable):
+        return 503, "InfrastructureBusy", message
     if isinstance(error, errors.Refused):
         return 403, "PermissionsInsufficient", message
     status = status_of(error)
@@ -136,13 +138,15 @@ def fault_of(error: errors.TerrafairError) -> tuple[int, str, str]:
 
 def of_request(error: errors.TerrafairError) -> JSONResponse:
     """The answer to a request that is refused before anybody looks at what it asks for."""
+    if isinstance(error, errors.Unavailable):
+        return answer(*fault_of(error))
     code = "ProcessGraphComplexity" if error.problem.code == "too-deep" else "RequestInvalid"
     return answer(status_of(error), code, str(error))
 
 
 def answer(status: int, code: str, message: str) -> JSONResponse:
     """The error object."""
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: RETRY_AFTER}.get(status)
     # Short enough to be read to an operator.
     document = {"id": secrets.token_hex(8), "code": code, "message": message, "links": []}
     return JSONResponse(document, status, headers=headers)

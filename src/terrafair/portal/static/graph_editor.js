@@ -42,9 +42,21 @@ function written(text, from) {
   if (from !== "model") drawn();
   nodes();
 }
+// The builder draws nothing of a graph in which a reference leads nowhere: it gets the graph without it, the text keeps it.
+let drawing = "";
+const leads = (value, graph) => value?.from_node === undefined || Object.hasOwn(graph, value.from_node);
+function whole(value, graph) {
+  if (Array.isArray(value)) return value.filter((each) => leads(each, graph)).map((each) => whole(each, graph));
+  if (!value || typeof value !== "object" || value.process_graph) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => leads(each, graph)).map(([name, each]) => [name, whole(each, graph)]));
+}
 function drawn() {
   const process = parsed();
-  if (model && process) model.value = structuredClone(process);
+  if (!model || !process) return;
+  const shown = structuredClone(process);
+  for (const node of Object.values(shown.process_graph)) if (node?.arguments) node.arguments = whole(node.arguments, shown.process_graph);
+  drawing = JSON.stringify(shown.process_graph);
+  model.value = shown;
 }
 field.addEventListener("input", () => written(field.value, "text"));
 form.elements.file.addEventListener("change", async (event) => {
@@ -197,7 +209,7 @@ async function start() {
   model.id = "builder";
   model.addEventListener("input", (event) => {
     const [process] = event.detail ?? [];
-    if (!process?.process_graph) return;
+    if (!process?.process_graph || JSON.stringify(process.process_graph) === drawing) return;
     const before = parsed() ?? {};
     const text = JSON.stringify({ ...before, ...process }, null, 2);
     if (JSON.stringify(JSON.parse(text).process_graph) !== JSON.stringify(before.process_graph)) {
