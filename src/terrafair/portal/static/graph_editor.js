@@ -41,6 +41,7 @@ function written(text, from) {
   check();
   if (from !== "model") drawn();
   nodes();
+  if (from === "text" || from === "file") forms();
 }
 // The builder draws nothing of a graph in which a reference leads nowhere: it gets the graph without it, the text keeps it.
 let drawing = "";
