@@ -17,8 +17,8 @@ function show(found) {
     found.findings.filter((it) => it.line).map((it) => ({ row: it.line - 1, column: 0, text: it.what, type: it.severity === "error" ? "error" : "warning" })),
   );
   $("#graph").hidden = !found.svg;
-  const drawn = new DOMParser().parseFromString(found.svg || "<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml").documentElement;
-  $("#drawing").replaceChildren(document.importNode(drawn, true));
+  const drawn = found.svg && new DOMParser().parseFromString(found.svg, "image/svg+xml").documentElement;
+  $("#drawing").replaceChildren(...(drawn ? [document.importNode(drawn, true)] : []));
   $("#words").replaceChildren(...found.words.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   document.body.dataset.checked = String(+(document.body.dataset.checked ?? 0) + 1);
 }
