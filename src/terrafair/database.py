@@ -124,13 +124,14 @@ def migrate(engine: sa.Engine) -> None:
     with transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7267001)"))
-        if _version(connection) == NEWEST:
+        if version(connection) == NEWEST:
             return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
-def _version(connection: sa.Connection) -> str:
+def version(connection: sa.Connection) -> str:
+    """The step that the tables are at; empty: none."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return ""
     return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")

@@ -30,11 +30,13 @@ def converter_here(config: Config) -> Converter:
 
 
 def examine(config: Config) -> list[dict[str, Any]]:
-    """What works on this machine: `[{part, works, says}]`."""
+    """What works on this machine, and of what the settings name: `[{part, works, says}]`."""
     from terrafair.operations.doctor import examine as look
+    from terrafair.operations.surroundings import examine_surroundings
 
     parts = Parts(config)
-    return [dataclasses.asdict(finding) for finding in look(config, parts.sandbox)]
+    findings = (*look(config, parts.sandbox), *examine_surroundings(config))
+    return [dataclasses.asdict(finding) for finding in findings]
 
 
 def mark_published(config: Config) -> int:

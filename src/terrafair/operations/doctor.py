@@ -4,15 +4,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from terrafair.config import Config
+from terrafair.errors import InvalidInput
 from terrafair.execution.podman import Podman
 from terrafair.execution.sandbox import Sandbox
+from terrafair.operations.intake import Room
 from terrafair.programs import node
-
-SPACE = 5 * 2**30
-"""Bytes that results, environments and mirrors want to find free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Finding:
 
 def examine(config: Config, sandbox: Sandbox) -> tuple[Finding, ...]:
     """Look at every part that the machine has to provide."""
-    return (*_programs(config), _isolation(config, sandbox), _space(config.home))
+    return (*_programs(config), _isolation(config, sandbox), _space(config))
 
 
 def _programs(config: Config) -> Iterator[Finding]:
@@ -54,8 +52,13 @@ def _isolation(config: Config, sandbox: Sandbox) -> Finding:
     return Finding("isolation", sandbox.isolated, says)
 
 
-def _space(home: Path) -> Finding:
+def _space(config: Config) -> Finding:
+    """By the same setting that refuses jobs."""
+    home = config.home
     place = next(path for path in (home, *home.parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    says = f"{free / 2**30:.1f} GiB free at {home}."
-    return Finding("disk", free >= SPACE, says if free >= SPACE else f"{says} Results will soon find no room.")
+    try:
+        free, needed = Room(place, config.disk_floor).bytes()
+    except InvalidInput as fault:
+        return Finding("disk", False, str(fault))
+    says = f"{free / 1e9:.1f} GB free at {home}; jobs and uploads are refused below {needed / 1e9:.1f} GB."
+    return Finding("disk", free >= needed, says if free >= needed else f"{says} Make room, or mend `disk_floor`.")
