@@ -11,8 +11,10 @@ Files are brought once into a folder of the person's cache and opened from there
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from fnmatch import fnmatch
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,7 @@ def get(
     """
     found = data(id, platform)
     wanted = [file for file in found["files"] if not files or fnmatch(file["name"], files)]
-    chosen = [file for file in wanted if not known or _unit(file["name"]).endswith(tuple(known))]
+    chosen = [file for file in wanted if not known or _unit(file["name"]).lower().endswith(tuple(known))]
     if not chosen:
         have = ", ".join(file["name"] for file in found["files"][:8]) or "no files"
         raise InvalidInput(
@@ -121,28 +123,51 @@ def _unit(name: str) -> str:
 def _opened(folder: Path, files: Iterable[Document]) -> Any:
     units = {_unit(file["name"]): file for file in files}
     parts: dict[str, Any] = {}
-    rasters = {name: file for name, file in units.items() if name.endswith(RASTERS)}
+    rasters = {name: file for name, file in units.items() if name.lower().endswith(RASTERS)}
+    stems = Counter(Path(name).stem for name in units if name not in rasters)
     for name in units:
-        label = Path(name).stem
-        if name.endswith(TABLES):
-            parts[label] = _table(folder / name)
-        elif name.endswith(CUBES):
-            parts[label] = _cube(folder / name)
-    if rasters:
-        parts |= _rasters(folder, rasters)
+        # Items have files of one name: then their place tells them apart.
+        label = Path(name).stem if stems[Path(name).stem] == 1 else name
+        if name.lower().endswith(TABLES):
+            parts[label] = _read(_table, folder / name)
+        elif name.lower().endswith(CUBES):
+            parts[label] = _read(_cube, folder / name)
+    for label, dataset in _rasters(folder, rasters) if rasters else ():
+        parts[_free(label, parts)] = dataset
     return next(iter(parts.values())) if len(parts) == 1 else parts
+
+
+def _free(label: str, taken: Container[str]) -> str:
+    return next(each for each in chain((label,), (f"{label}-{n}" for n in count(2))) if each not in taken)
+
+
+def _read(reader: Callable[[Path], Any], path: Path) -> Any:
+    """What the library makes of a file; its many errors for one that is damaged, or is something else, are one here."""
+    try:
+        return reader(path)
+    except ImportError:
+        raise
+    except Exception as fault:
+        raise InvalidInput(
+            f"{path.name} cannot be opened as what its name says.",
+            f"{type(fault).__name__}: {str(fault)[:300]}",
+            f"It lies at {path}; delete it there to bring it anew.",
+            "id",
+            "data-unreadable",
+        ) from fault
 
 
 def _table(path: Path) -> Any:
     import geopandas
 
-    return geopandas.read_parquet(path) if path.suffix in {".parquet", ".geoparquet"} else geopandas.read_file(path)
+    parquet = path.suffix.lower() in {".parquet", ".geoparquet"}
+    return geopandas.read_parquet(path) if parquet else geopandas.read_file(path)
 
 
 def _cube(path: Path) -> Any:
     import xarray
 
-    engine = "zarr" if path.suffix == ".zarr" else "h5netcdf" if _is_hdf5(path) else "scipy"
+    engine = "zarr" if path.suffix.lower() == ".zarr" else "h5netcdf" if _is_hdf5(path) else "scipy"
     return xarray.open_dataset(path, engine=engine, chunks={})
 
 
@@ -151,18 +176,17 @@ def _is_hdf5(path: Path) -> bool:
         return file.read(4) == b"\x89HDF"
 
 
-def _rasters(folder: Path, files: dict[str, Document]) -> dict[str, Any]:
-    """One dataset for each grid: its variables are the assets, several items follow each other in time."""
+def _rasters(folder: Path, files: dict[str, Document]) -> Iterator[tuple[str, Any]]:
+    """One dataset for each grid, with its name: its variables are the assets, items follow each other in time."""
     import pandas as pd
     import xarray
 
     grids: dict[str, dict[str, list[tuple[str, Any]]]] = {}
     for name, file in files.items():
-        array = _raster(folder / name)
+        array = _read(_raster, folder / name)
         label = Path(str(file.get("asset") or Path(name).name)).stem
         grid = f"{array.attrs['crs']} {array.shape[-2:]} {array.attrs['transform']}"
         grids.setdefault(grid, {}).setdefault(label, []).append((str(file.get("datetime") or ""), array))
-    made: dict[str, Any] = {}
     for assets in grids.values():
         variables: dict[str, Any] = {}
         for label, found in assets.items():
@@ -178,8 +202,7 @@ def _rasters(folder: Path, files: dict[str, Document]) -> dict[str, Any]:
             else:
                 variables |= {f"{label}-{number}": each for number, (_, each) in enumerate(found)}
         crs = next(iter(variables.values())).attrs["crs"]
-        made[" ".join(variables)] = xarray.Dataset(variables, attrs={"crs": crs})
-    return made
+        yield " ".join(variables), xarray.Dataset(variables, attrs={"crs": crs})
 
 
 def _raster(path: Path) -> Any:

@@ -1,6 +1,8 @@
 """Routes about the data of published products: which files there are, and those that lie in the object store."""
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import chain, count
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
@@ -49,8 +51,9 @@ def router(
         base = f"{str(request.base_url).rstrip('/')}/api/products/{quote(id, safe='')}/files/"
         folder = _folder(objects, reference)
         rows: list[Document] = []
+        names: set[str] = set()
         for item, key, href, asset in listing.listed(reference):
-            rows += _rows(objects, folder, base, (item, key, href, asset))
+            rows += (_apart(row, names) for row in _rows(objects, folder, base, (item, key, href, asset)))
             if len(rows) > LIMIT:
                 break
         return {"id": id, "title": title, "reference": reference, "files": rows[:LIMIT], "all": len(rows) <= LIMIT}
@@ -82,11 +85,26 @@ def _folder(objects: ObjectStore, reference: str) -> str:
     return unquote(key).rpartition("/")[0] + "/" if key and "/" in key else ""
 
 
+def _segment(text: str) -> str:
+    """A part of a file's name: readers make folders of them."""
+    return re.sub(r"[/\\\x00-\x1f]", "-", text).lstrip(".")
+
+
+def _apart(row: Document, names: set[str]) -> Document:
+    """The row under a name that no other has: files of an item may be called alike, in folders of theirs elsewhere."""
+    head, slash, last = row["name"].rpartition("/")
+    marks = chain(("",), (f"{_segment(row['asset'])}-",), (f"{_segment(row['asset'])}-{n}-" for n in count(2)))
+    name = next(each for mark in marks if (each := f"{head}{slash}{mark}{last}") not in names)
+    names.add(name)
+    return {**row, "name": name}
+
+
 def _rows(
     objects: ObjectStore, folder: str, base: str, found: tuple[Document, str, str, Document]
 ) -> Iterator[Document]:
     item, asset_key, href, asset = found
-    properties = item.get("properties") or {}
+    said = item.get("properties")
+    properties = said if isinstance(said, dict) else {}
     about = {
         "type": str(asset.get("type") or ""),
         "item": str(item.get("id") or ""),
@@ -95,8 +113,8 @@ def _rows(
     }
     key = unquote(objects.key_of(href) or "")
     if not folder or not key.startswith(folder):
-        path = f"{about['item']}/{PurePosixPath(unquote(href.partition('?')[0])).name}"
-        yield {"name": path, "href": href, **about}
+        name = PurePosixPath(unquote(href.partition("?")[0])).name or asset_key
+        yield {"name": "/".join(filter(None, (_segment(about["item"]), _segment(name)))), "href": href, **about}
         return
     # An asset may be a folder: Zarr.
     below = [stored.key for stored in objects.list(f"{key.rstrip('/')}/")] if ".zarr" in key else []

@@ -49,7 +49,8 @@ def _spans(west: float, east: float) -> list[tuple[float, float]]:
 
 def chosen_assets(item: dict[str, Any], selection: Selection) -> dict[str, dict[str, Any]]:
     """The wanted assets of an item; raises `InvalidInput` where it has none of them."""
-    assets = {key: asset for key, asset in (item.get("assets") or {}).items() if isinstance(asset, dict)}
+    held = item.get("assets")
+    assets = {key: asset for key, asset in held.items() if isinstance(asset, dict)} if isinstance(held, dict) else {}
     if not selection.assets:
         return {key: asset for key, asset in assets.items() if _is_data(asset)} or assets
     chosen = {

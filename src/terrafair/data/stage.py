@@ -152,7 +152,8 @@ class Stager:
             yield url, document
             return
         if document.get("type") == "FeatureCollection":
-            yield from ((url, item) for item in document.get("features", ()))
+            found = document.get("features")
+            yield from ((url, each) for each in (found if isinstance(found, list) else ()) if isinstance(each, dict))
             following = [link for link in _links(document) if link.get("rel") == "next"]
         else:
             following = [link for link in _links(document) if link.get("rel") in {"item", "items", "child"}]
@@ -271,7 +272,8 @@ def _hrefs(asset: dict[str, Any]) -> Iterator[str]:
     """The asset's own address, then its alternates."""
     if isinstance(asset.get("href"), str):
         yield asset["href"]
-    for other in (asset.get("alternate") or {}).values():
+    others = asset.get("alternate")
+    for other in others.values() if isinstance(others, dict) else ():
         if isinstance(other, dict) and isinstance(other.get("href"), str):
             yield other["href"]
 
@@ -315,7 +317,11 @@ def _mapped(pool: ThreadPoolExecutor, work: Callable[[Given], Made], given: Iter
 
 def _links(document: dict[str, Any]) -> list[dict[str, Any]]:
     found = document.get("links")
-    return [link for link in found if isinstance(link, dict) and isinstance(link.get("href"), str)] if found else []
+    return [
+        link
+        for link in (found if isinstance(found, list) else ())
+        if isinstance(link, dict) and isinstance(link.get("href"), str)
+    ]
 
 
 def _absolute(url: str, href: str) -> str:
