@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi.responses import HTMLResponse
 
 from terrafair.database import reading, transaction
 from terrafair.development.links import Links
@@ -23,6 +24,7 @@ from terrafair.identity.projects import Projects
 from terrafair.workspaces.store import Store as Workspaces
 from terrafair.workspaces.workspace import Seed, State, Workspace
 
+from ..browser.every_page import ELSEWHERE, PAGES
 from .world import World
 
 CANARY = "canary7f3a"
@@ -159,6 +161,20 @@ def test_every_route_is_classified(world: World) -> None:
     found = sorted(set(routes(world.app)))
     assert len(found) > 150
     assert [path for _, path in found if classified(path) is None] == []
+
+
+def pages(app: Any, before: str = "") -> Iterator[str]:
+    """The routes that answer people with a page."""
+    for route in app.routes:
+        if hasattr(route, "original_router"):
+            yield from pages(route.original_router, before + route.include_context.prefix)
+        elif "GET" in (getattr(route, "methods", None) or ()) and getattr(route, "response_class", 0) is HTMLResponse:
+            yield before + route.path
+
+
+def test_every_page_is_looked_at_in_a_browser(world: World) -> None:
+    assert sorted(set(pages(world.app))) == sorted({**PAGES, **ELSEWHERE})
+    assert not set(PAGES) & set(ELSEWHERE)
 
 
 @pytest.mark.parametrize("who", ["dee", ""])

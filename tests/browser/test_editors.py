@@ -18,6 +18,10 @@ TWO = {
 }
 
 
+SLEEP = "import time\n\ndef apply_udf_data(data):\n    time.sleep(600)\n"
+ASLEEP = {"process_id": "run_udf", "arguments": {"data": [1], "udf": SLEEP, "runtime": "Python"}, "result": True}
+
+
 def checked(page: Any) -> int:
     return int(page.evaluate("+(document.body.dataset.checked ?? 0)"))
 
@@ -55,6 +59,20 @@ def test_a_graph_is_pasted_mended_at_its_node_run_and_finishes(seen: Any) -> Non
     page.wait_for_url("**/results/*")
     page.locator("#job[data-ended=yes]").wait_for(timeout=200_000)
     assert page.locator(".status").first.inner_text() == "successful", page.locator("#log").inner_text()
+
+
+def test_what_runs_is_cancelled(seen: Any) -> None:
+    page = seen.page
+    seen.open("/develop/graph")
+    page.locator("body[data-editor=yes]").wait_for()
+    page.get_by_label("The graph as JSON").fill(json.dumps({"process_graph": {"asleep": ASLEEP}}))
+    page.get_by_role("button", name="Run on selection").click()
+    page.wait_for_url("**/results/*")
+    page.locator(".status", has_text="running").first.wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.locator("#job[data-ended=yes]").wait_for()
+    assert page.locator(".status").first.inner_text() == "dismissed"
+    seen.accessible()
 
 
 def test_blocks_are_added_and_kept_as_a_process_of_ones_own(seen: Any) -> None:

@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
+from terrafair.config import load
+from terrafair.database import open_engine, transaction
+from terrafair.development.releases import Release, Releases
 from terrafair.identity.oidc_provider import LocalProvider, available
 from terrafair.identity.sessions import COOKIE
+from terrafair.workspaces.store import Store as Workspaces
+from terrafair.workspaces.workspace import Seed, State, Workspace
 
 from ..conftest import SHARED, Platform
 from .conftest import Seen, watched
+from .every_page import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
+LATER = r"vendor/(eox-map|ol|countries|material|openeo|ace|ext-|mode-|theme-|fa-|fontawesome)"
+"""Maps and editors."""
 TYPED = "A composite that I have described myself"
 
 
@@ -328,21 +336,10 @@ def test_the_operators_page_shows_what_is_measured(ada: Seen, job: str) -> None:
     assert "demo/catalogue.git" in shown and "ended well in the last 30 days" in shown and "No job waits" in shown
 
 
-def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, job: str) -> None:
-    """Own transfer without maps: what the server sends for a page, its style sheets, scripts and pictures."""
-    paths = ["/find", "/find?text=ndvi", "/find/product/demo-ndvi-composite", "/find/experiment/demo-ndvi", "/develop"]
-    paths += ["/find/theme/land", "/run", "/run/experiment/demo-ndvi", "/run/experiment/demo-ndvi/where", "/results"]
-    paths += [f"/results/{job}", "/publish", f"/publish/{job}", f"/publish/{job}/review", f"/publish/{job}/follow"]
-    paths += [
-        "/publish/edit/product/demo-surface-water",
-        "/projects",
-        "/account",
-        "/account/kept",
-        "/admin",
-        "/patterns",
-    ]
-    paths += ["/account/sign-in", "/find/product/none", "/status"]
-    paths += ["/develop/activity", "/develop/workspaces"]
+def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, place: Platform, job: str) -> None:
+    """Own transfer without maps and editors: the page, its style sheets, scripts and pictures."""
+    invitation = planted(ada, place)
+    paths = [path.format(job=job, invitation=invitation) for paths in PAGES.values() for path in paths]
     page, heavy, titles = ada.page, {}, {}
     sizes: list[int] = []
     page.on("response", lambda reply: sizes.append(_size(reply)))
@@ -362,9 +359,27 @@ def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, job: str) ->
     ada.errors = [text for text in ada.errors if "404" not in text]
 
 
+def planted(ada: Seen, place: Platform) -> str:
+    """A project with a release and a workspace, so that there are pages of them; gives an invitation's secret."""
+    with cookies(ada) as web:
+        web.post("/api/projects", json={"id": "lakes", "title": "Lakes"}).raise_for_status()
+        invited = web.post("/api/projects/lakes/invitations", json={"role": "viewer", "email": "cy@example.org"})
+        person = web.get("/api/me").json()["id"]
+    engine = open_engine(load(place.environment).database_url)
+    for version in ("1", "2"):
+        Releases(engine).add(Release("lakes", version, "lakes", person, "build", f"sha256:{version}", "", "lakes"))
+    with transaction(engine) as connection:
+        seed = Seed("product", "demo-ndvi-composite")
+        Workspaces(engine).add(
+            connection, Workspace("w-0123", person, "lakes", "small", 1, State.CLOSED, "2026-01-01T00:00:00Z", seed)
+        )
+    engine.dispose()
+    return str(invited.json()["secret"])
+
+
 def _size(reply: Any) -> int:
     """Bytes, without what maps are made of."""
-    if re.search(r"vendor/(eox-map|ol|countries|material)", reply.url) or 300 <= reply.status < 400:
+    if re.search(LATER, reply.url) or 300 <= reply.status < 400:
         return 0
     length = reply.headers.get("content-length")
     return int(length) if length else len(reply.body())

@@ -8,7 +8,7 @@ import pytest
 
 from terrafair.errors import InvalidInput, NotExecutable, Unreachable
 from terrafair.execution.command import Limits
-from terrafair.execution.containers import Containers, Image
+from terrafair.execution.containers import Containers, Image, pinned
 from terrafair.execution.environments import Environments
 from terrafair.execution.podman import Podman
 
@@ -54,6 +54,32 @@ def test_keys_of_the_table(key: str, image: str, means: bool) -> None:
 def test_the_most_exact_key_wins() -> None:
     table = Containers({"*": "any", "a/b:*": "name", "a/b:1": "tag"})
     assert [table.substitute(image) for image in ("a/b:1", "a/b:2", "c")] == ["tag", "name", "any"]
+
+
+@pytest.mark.parametrize(
+    ("image", "references", "means"),
+    [
+        ("water:1", [f"localhost/water@{SHA}"], f"localhost/water@{SHA}"),
+        ("water", [f"r.example/team/water@{SHA}"], f"r.example/team/water@{SHA}"),
+        ("water:1", [f"localhost/fire@{SHA}"], ""),
+        ("water:1", [f"localhost/water:2@{SHA}"], ""),
+        ("water:1", ["localhost/water:1"], ""),
+        ("r.example/water:1", [f"localhost/water@{SHA}", f"r.example/water@{SHA}"], f"r.example/water@{SHA}"),
+        ("water@sha256:" + "b" * 64, [f"water@{SHA}"], ""),
+        ("water:1", [], ""),
+    ],
+)
+def test_records_pin_an_image_that_the_document_names_by_tag(image: str, references: list[str], means: str) -> None:
+    assert pinned(image, references) == means
+
+
+@pytest.mark.parametrize("digest", ["sha256:abc", "md5:" + "a" * 32, "sha256:" + "A" * 64, "latest"])
+def test_a_digest_that_is_none_is_told(digest: str) -> None:
+    for problems in (
+        Containers({"*": "platform"}).check(f"water@{digest}"),
+        Containers({"*": "platform"}).check("water:1", [f"water@{digest}"]),
+    ):
+        assert [problem.code for problem in problems] == ["image-digest-invalid"]
 
 
 def test_nothing_runs_it_and_the_way_out_is_told() -> None:
@@ -126,6 +152,23 @@ def test_podman_required_ignores_substitutes(podman: Podman) -> None:
         Containers({"a:1": "platform"}, "podman", podman, answers=lambda _: False).choose("a:1")
     with pytest.raises(NotExecutable):
         Containers({}, "none", podman, answers=lambda _: True).choose("a:1")
+
+
+def test_podman_finds_an_image_by_digest_and_by_id_and_not_another_of_its_tag(podman: Podman, tmp_path: Path) -> None:
+    (tmp_path / "hello").write_text("hello")
+    archive = tmp_path / "root.tar"
+    subprocess.run(["tar", "-cf", archive, "-C", tmp_path, "hello"], check=True)
+    subprocess.run([*podman.line, "import", "--quiet", str(archive), "localhost/water:1"], check=True)
+    told = [*podman.line, "image", "inspect", "--format", "{{.Digest}} {{.Id}}", "localhost/water:1"]
+    digest, id_ = subprocess.run(told, capture_output=True, text=True, check=True).stdout.split()
+    assert podman.here("localhost/water:1") == "localhost/water:1"
+    assert podman.here(f"localhost/water:1@{digest}") == f"localhost/water@{digest}"
+    assert podman.here(f"elsewhere.example/water@sha256:{id_}") == id_
+    assert podman.here(f"localhost/water:1@{SHA}") == ""
+    containers = Containers({}, "auto", podman, answers=lambda _: False)
+    assert containers.choose("localhost/water:1", [f"r.example/water@{digest}"]).image.endswith(f"@{digest}")
+    (problem,) = containers.check("localhost/water:1", [f"localhost/water@{SHA}"])
+    assert SHA in problem.what
 
 
 def test_podman_keeps_a_step_to_itself(podman: Podman, tmp_path: Path) -> None:

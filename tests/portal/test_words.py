@@ -53,7 +53,7 @@ NOT_SHOWN = re.compile(
 )
 """What finds or draws elements, and remarks."""
 NAMES = {
-    "Accept", "Content-Type", "Enter", "Escape", "Feature", "Image", "Polygon", "Vector", "Zoom",
+    "Accept", "Content-Type", "Workflow", "Enter", "Escape", "Feature", "Image", "Polygon", "Vector", "Zoom",
 }  # fmt: skip
 """Of events, headers, and shapes: single capitalised words that nobody reads."""
 

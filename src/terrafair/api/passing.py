@@ -42,6 +42,8 @@ HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
      "upgrade", "content-length", "authorization", "cookie", HEADER.lower()}
 )  # fmt: skip
+BEYOND = frozenset({"service-worker-allowed", "clear-site-data"})
+"""Headers by which an answer would reach the platform's own pages, which have the same origin."""
 WEBSOCKET = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions",
                        "sec-websocket-protocol", "origin", "host"})  # fmt: skip
 TIMEOUT = httpx2.Timeout(None, connect=10)
@@ -195,7 +197,9 @@ def _cookies(headers: Headers) -> str:
 
 
 def _ours(name: str, value: str) -> bool:
-    """Whether an answer would set a cookie of the platform's, or one that is seen beyond the workspaces."""
+    """Whether a header would reach beyond the workspaces: a cookie that is seen there, a wider service worker."""
+    if name.lower() in BEYOND:
+        return True
     if name.lower() != "set-cookie":
         return False
     try:

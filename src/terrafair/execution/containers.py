@@ -1,7 +1,7 @@
 """What runs in the place of a container image: podman, or a local environment that stands in for it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -44,11 +44,30 @@ class Image:
         return pattern.tag == "*" or fnmatchcase(self.tag, pattern.tag)
 
 
+def pinned(image: str, references: Iterable[str]) -> str:
+    """The reference by digest, of those that records give, that means a document's image; empty: none does.
+
+    Releases put the registry before the name, and documents in repositories name their own image without one: where
+    none has the same full name, the last part of the name decides.
+    """
+    wanted = Image.parse(image)
+    if wanted.digest:
+        return ""
+    known = [(each, Image.parse(each)) for each in references if "@" in each]
+    known = [(each, read) for each, read in known if read.tag in {"", wanted.tag}]
+    for each, read in known:
+        if (read.registry, read.name) == (wanted.registry, wanted.name):
+            return each
+    last = wanted.name.rpartition("/")[2]
+    return next((each for each, read in known if read.name.rpartition("/")[2] == last), "")
+
+
 @dataclass(frozen=True, slots=True)
 class StandIn:
     """What runs an image's commands here."""
 
     image: str
+    """For podman the reference under which it has the image."""
     kind: str
     """`podman`, `platform`, `requirements` or `folder`."""
     path: str = ""
@@ -80,26 +99,36 @@ class Containers:
         self.podman = None if policy == "none" else podman
         self._answers = answers
 
-    def check(self, image: str) -> list[Problem]:
+    def check(self, image: str, references: Iterable[str] = ()) -> list[Problem]:
         """Tell why the image cannot run here; never raises."""
         try:
-            self.choose(image)
+            self.choose(image, references)
         except NotExecutable as fault:
             return list(fault.problems)
         return []
 
-    def choose(self, image: str) -> StandIn:
+    def choose(self, image: str, references: Iterable[str] = ()) -> StandIn:
         """Decide what runs the image: the image itself if it lies here, its substitute, or a pull.
+
+        `references` by digest, from the records, pin an image that the document names by tag: what lies here under
+        that tag and is another image does not do.
 
         Raises `NotExecutable` with the reason and what would help.
         """
-        if self.podman and self.podman.has(image):
-            return StandIn(image, "podman")
-        if self._policy != "podman" and (target := self._made(image) or self.substitute(image)):
-            return self._stand_in(image, target)
-        if self.podman and self._answers(Image.parse(image).registry):
-            return StandIn(image, "podman")
-        raise NotExecutable([self._unavailable(image)])
+        pin = pinned(image, references)
+        names = (pin, f"{image}@{pin.partition('@')[2]}") if pin else (image,)
+        if wrong := _wrong_digest(names[0]):
+            raise NotExecutable([wrong])
+        for name in names if self.podman else ():
+            if self.podman and (here := self.podman.here(name)):
+                return StandIn(here, "podman")
+        if self._policy != "podman":
+            for name in names:
+                if target := self._made(name) or self.substitute(name):
+                    return self._stand_in(image, target)
+        if self.podman and self._answers(Image.parse(names[0]).registry):
+            return StandIn(names[0], "podman")
+        raise NotExecutable([self._unavailable(names[0])])
 
     def substitute(self, image: str) -> str:
         """Give the table's entry for the image, the most exact key first; empty: it has none."""
@@ -107,14 +136,16 @@ class Containers:
         keys = sorted(self._substitutes, key=lambda key: (key.count("*"), "@" not in key, -len(key)))
         return next((self._substitutes[key] for key in keys if _means(key, wanted)), "")
 
-    def provide(self, image: str, environments: Environments, say: Callable[[str], None]) -> StandIn:
-        """Make the image's stand-in ready: pull the image or build the environment."""
-        chosen = self.choose(image)
+    def provide(
+        self, image: str, environments: Environments, say: Callable[[str], None], references: Iterable[str] = ()
+    ) -> StandIn:
+        """Make the image's stand-in ready: pull the image or build the environment; `references` as in `choose`."""
+        chosen = self.choose(image, references)
         if chosen.kind == "podman" and self.podman:
-            if not self.podman.has(image):
-                say(f"Pulling the image {image}.")
-                self.podman.pull(image)
-            return replace(chosen, digest=self.podman.digest(image))
+            if not self.podman.has(chosen.image):
+                say(f"Pulling the image {chosen.image}.")
+                self.podman.pull(chosen.image)
+            return replace(chosen, digest=self.podman.digest(chosen.image))
         if chosen.kind == "folder":
             prefix = Path(chosen.path)
             built = Built(prefix / "bin/python", prefix, "", "", "", (prefix, *_base(prefix)))
@@ -151,6 +182,15 @@ class Containers:
             "or in place of 'platform' a requirements file or the folder of an environment."
         )
         return Problem(f"The container image {image} is not available here.", why, remedy, image, "image-unavailable")
+
+
+def _wrong_digest(image: str) -> Problem | None:
+    digest = Image.parse(image).digest
+    if not digest or re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        return None
+    what = f"The digest of the image {image[:200]} is no sha256 digest."
+    why = "It has to be `sha256:` and 64 lower-case hexadecimal digits."
+    return Problem(what, why, "Mend it in the record or in the document.", image[:300], "image-digest-invalid")
 
 
 def _means(key: str, wanted: Image) -> bool:

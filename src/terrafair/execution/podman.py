@@ -60,6 +60,18 @@ class Podman:
         """Tell whether the image lies on this machine."""
         return self._call("image", "exists", image).returncode == 0
 
+    def here(self, image: str) -> str:
+        """Give the reference under which the image lies on this machine; empty: it does not.
+
+        One with a digest has to be that image: by the digest of its manifest, or by its id, which older records have.
+        """
+        name, mark, digest = image.removeprefix("docker://").partition("@")
+        if not mark:
+            return image if self.has(image) else ""
+        head, slash, last = name.rpartition("/")
+        bare = f"{head}{slash}{last.partition(':')[0]}"
+        return next((each for each in (f"{bare}@{digest}", digest.removeprefix("sha256:")) if self.has(each)), "")
+
     def digest(self, image: str) -> str:
         """Give the image's id, for the provenance; empty where there is none."""
         answer = self._call("image", "inspect", "--format", "{{.Id}}", image)

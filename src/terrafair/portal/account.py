@@ -54,10 +54,8 @@ def router(desk: Desk, signing: Signing, tokens: PersonalTokens, buckets: Projec
         request: Request, name: Annotated[str, Form()], scopes: Annotated[list[Scope], Form()],
         days: Annotated[int, Form()] = 90,
     ) -> Response:  # fmt: skip
-        try:
-            secret, _ = tokens.issue(_person().id, name, scopes, timedelta(days=days))
-        except TerrafairError as error:
-            return desk.problem(request, error)
+        # More days than a timedelta holds are as wrong as 400.
+        secret, _ = tokens.issue(_person().id, name, scopes, timedelta(days=min(max(days, 0), 10**6)))
         return _account(request, secret)
 
     @routes.post("/tokens/{id}/revoke")
@@ -67,17 +65,14 @@ def router(desk: Desk, signing: Signing, tokens: PersonalTokens, buckets: Projec
 
     @routes.post("/keys")
     def mint(
-        request: Request, project: Annotated[str, Form()], hours: Annotated[float, Form()] = 1.0,
+        request: Request, project: Annotated[str, Form()], hours: Annotated[float, Form(allow_inf_nan=False)] = 1.0,
         write: Annotated[bool, Form()] = False,
     ) -> Response:  # fmt: skip
         identity = signing.sessions.find(request.cookies.get(COOKIE, ""))
-        try:
-            lifetime = timedelta(hours=min(max(hours, 0), 1e6))
-            minted = buckets.mint(
-                actor(), project, write=write, lifetime=lifetime, identity=identity.id_token if identity else ""
-            )
-        except TerrafairError as error:
-            return desk.problem(request, error)
+        lifetime = timedelta(hours=min(max(hours, 0), 1e6))
+        minted = buckets.mint(
+            actor(), project, write=write, lifetime=lifetime, identity=identity.id_token if identity else ""
+        )
         return _account(request, "", keys=environment(minted))
 
     @routes.post("/keys/{id}/end")

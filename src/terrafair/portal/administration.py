@@ -92,13 +92,10 @@ def router(desk: Desk, people: People, allocations: Allocations, engine: sa.Engi
 
     @routes.post("/allocations/{id}")
     def decide(
-        request: Request, id: str, decision: Annotated[str, Form()], reference: Annotated[str, Form()] = "",  # noqa: A002
+        id: str, decision: Annotated[str, Form()], reference: Annotated[str, Form()] = "",  # noqa: A002
         credits: Annotated[str, Form()] = "",  # noqa: A002
     ) -> Response:  # fmt: skip
-        try:
-            allocations.decide(actor(), id, _happening(decision, reference, credits))
-        except TerrafairError as error:
-            return desk.problem(request, error)
+        allocations.decide(actor(), id, _happening(decision, reference, credits))
         return RedirectResponse("/admin", 303)
 
     return routes

@@ -19,6 +19,7 @@ from terrafair import __version__
 from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.identity.asking import asker
 from terrafair.identity.credits import shown
+from terrafair.portal.refill import refilled, typed, wrong
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -92,6 +93,8 @@ class Pages:
             "asker": asker,
             "standing": surroundings.standing,
             "asset": address,
+            "typed": typed,
+            "wrong": wrong,
             "version": __version__,
             "live": (STATIC / "vendor/htmx.min.js").exists(),
             "documents": (HERE / "documents/index.html").is_file(),
@@ -138,18 +141,24 @@ class Pages:
                         if request.headers.get("accept", "").startswith("application/json"):
                             # A script of ours asks: the application answers in its one shape.
                             raise
-                        return pages.problem(request, error)
+                        return await refused(request, error)
                     except HTTPException as fault:
                         return pages.problem(request, InvalidInput(f"{fault.detail}."))
                     except RequestValidationError as fault:
                         first = fault.errors()[0]
                         where = str(first["loc"][-1])
-                        return pages.problem(request, InvalidInput(f"{first['msg']}.", where=where))
+                        return await refused(request, InvalidInput(f"{first['msg']}.", where=where))
 
                 return handle
 
+        async def refused(request: Request, error: TerrafairError) -> Response:
+            status = pages._surroundings.status(error)
+            page = await refilled(request, made.routes, error.problems, status) if request.method == "POST" else None
+            return page or pages.problem(request, error)
+
         options: dict[str, Any] = {"include_in_schema": False, "default_response_class": HTMLResponse}
-        return APIRouter(prefix=prefix, route_class=PageRoute, **options)
+        made = APIRouter(prefix=prefix, route_class=PageRoute, **options)
+        return made
 
 
 def size(count: float) -> str:

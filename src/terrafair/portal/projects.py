@@ -34,12 +34,9 @@ class Rooms:
     changed: Callable[[], None]
     """Called when roles have changed."""
 
-    def attempt(self, request: Request, id: str, change: Callable[[], Any]) -> Response:  # noqa: A002
+    def attempt(self, id: str, change: Callable[[], Any]) -> Response:  # noqa: A002
         """Change something of a project, and show the project."""
-        try:
-            change()
-        except TerrafairError as error:
-            return self.desk.problem(request, error)
+        change()
         self.changed()
         return RedirectResponse(f"/projects/{id}", 303)
 
@@ -79,12 +76,11 @@ def router(desk: Desk, projects: Projects, allocations: Allocations, changed: Ca
 
     @routes.post("")
     def create(
-        request: Request,
         name: Annotated[str, Form(alias="id")],
         title: Annotated[str, Form()] = "",
         description: Annotated[str, Form()] = "",
     ) -> Response:
-        return rooms.attempt(request, name, lambda: projects.create(actor(), name, title, description))
+        return rooms.attempt(name, lambda: projects.create(actor(), name, title, description))
 
     @routes.post("/current")
     def choose(request: Request, project: Annotated[str, Form()], next: Annotated[str, Form()] = "/") -> Response:  # noqa: A002
@@ -130,38 +126,31 @@ def _managing(routes: APIRouter, rooms: Rooms) -> None:
         request: Request, project: str, who: Annotated[str, Form()], role: Annotated[Role, Form()] = Role.MEMBER
     ) -> Response:
         email, github = (who, "") if "@" in who.strip()[1:] else ("", who)
-        try:
-            secret = projects.invite(actor(), project, role, email=email, github=github)
-        except TerrafairError as error:
-            return rooms.desk.problem(request, error)
+        secret = projects.invite(actor(), project, role, email=email, github=github)
         link = f"{str(request.base_url).rstrip('/')}/projects/join/{secret}"
         return rooms.show(request, project, invitation=link)
 
     @routes.post("/{project}/members/{person}")
-    def set_role(request: Request, project: str, person: str, role: Annotated[str, Form()]) -> Response:
+    def set_role(project: str, person: str, role: Annotated[str, Form()]) -> Response:
         wanted = Role(role) if role in list(Role) else None
-        return rooms.attempt(request, project, lambda: projects.set_role(actor(), project, person, wanted))
+        return rooms.attempt(project, lambda: projects.set_role(actor(), project, person, wanted))
 
     @routes.post("/{project}/groups")
     def set_group(
-        request: Request,
         project: str,
         name: Annotated[str, Form()],
         people: Annotated[list[str] | None, Form()] = None,
     ) -> Response:
-        return rooms.attempt(request, project, lambda: projects.set_group(actor(), project, name, people or []))
+        return rooms.attempt(project, lambda: projects.set_group(actor(), project, name, people or []))
 
     @routes.post("/{project}/allocations")
     def ask(
-        request: Request,
         project: str,
-        amount: Annotated[float, Form(alias="credits")],
+        amount: Annotated[float, Form(alias="credits", allow_inf_nan=False)],
         start: Annotated[date, Form()],
         end: Annotated[date, Form()],
         note: Annotated[str, Form()] = "",
     ) -> Response:
         asked = MilliCredits(round(min(max(amount, 0), 1e12) * 1000))
         allocations = rooms.allocations
-        return rooms.attempt(
-            request, project, lambda: allocations.request(actor(), project, asked, start, end, note=note)
-        )
+        return rooms.attempt(project, lambda: allocations.request(actor(), project, asked, start, end, note=note))

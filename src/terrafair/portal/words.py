@@ -25,6 +25,7 @@ HINTS: Mapping[str, str] = {
     "moment": "With its time zone, e.g. 2024-06-01T00:00:00Z.",
 }
 """What is typed into other inputs, by their control."""
+NEW_TEXT = "A new text"
 NO_PAGE = ("Nothing is at {path}.", "The address may be mistyped, or what it named has gone.", "Look for it by words.")
 NO_SUCH_METHOD = ("{path} does not take {method}.", "It was not reached by its own button or link.", "Go back, and on.")
 """What happened, why, and the way out, where the router itself refuses."""

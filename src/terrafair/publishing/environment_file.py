@@ -47,8 +47,9 @@ def locked(lock: str) -> Iterator[str]:
 
 def _container(made: Made) -> Document:
     image, digest = next(iter(made.images.items()), ("", ""))
-    found: Document = {"image": made.resolution.environment.image or image or "unknown"}
-    if digest:
+    name, _, known = (image or made.resolution.environment.image or "unknown").partition("@")
+    found: Document = {"image": name}
+    if digest := digest or known:
         found["digest"] = digest if digest.startswith("sha256:") else f"sha256:{digest}"
     others = [name for name in made.images if name != image]
     return found | ({"others": others} if others else {})

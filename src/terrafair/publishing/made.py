@@ -7,6 +7,7 @@ from typing import Any
 
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import Conflict, NotFound
+from terrafair.execution.containers import pinned
 from terrafair.execution.job import Job, State
 from terrafair.workflows import cwl
 from terrafair.workflows.content import decode, load
@@ -115,7 +116,8 @@ def _images(crate: Mapping[str, Any], resolution: Resolution) -> dict[str, str]:
     if application is None or application.type is not WorkflowType.CWL or not application.content:
         return ran
     named = cwl.images(cwl_document(application.content))
-    parts = [image.partition("@sha256:") for image in named]
+    pins = resolution.configuration.get("images", ())
+    parts = [(image if ran.get(image) else pinned(image, pins) or image).partition("@sha256:") for image in named]
     return {name: digest or ran.get(name, "") for name, _, digest in parts} or ran
 
 

@@ -119,10 +119,15 @@ def _mapping(document: Mapping[str, Any], blank: EnvironmentSpec) -> Environment
 
 
 def _image(document: Mapping[str, Any]) -> str:
+    """The image, by its digest where the file says one, in the name or beside it."""
     container = document.get("container") or document.get("docker") or document.get("image")
+    beside = container if isinstance(container, Mapping) else document
+    digest = beside.get("digest")
     if isinstance(container, Mapping):
         container = container.get("image")
-    return container if isinstance(container, str) else ""
+    if not isinstance(container, str) or not (image := container.strip()):
+        return ""
+    return f"{image}@{digest.strip()}" if isinstance(digest, str) and digest.strip() and "@" not in image else image
 
 
 def python_version(value: Any) -> str:

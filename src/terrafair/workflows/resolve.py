@@ -120,6 +120,7 @@ class Resolver:
         draft.read_inputs(values)
         draft.weigh_inputs(wrong)
         draft.weigh_environment(*environment_of(entries, draft.found, documents))
+        draft.read_images(entries)
         draft.read_definitions(entries, documents)
         draft.configuration |= _outputs(entries)
         draft.platforms = _platforms(entries)
@@ -262,6 +263,24 @@ class _Draft:
         self.remarks += [problem for problem in wrong if problem.code != "environment-missing"]
         if kind is WorkflowType.OPENEO:
             self.environment = replace(spec, kind="platform")
+
+    def read_images(self, entries: Sequence[Entry]) -> None:
+        """The images of a CWL document by their digests: the document at a commit may name them by tag.
+
+        What the experiment's own environment says of one run stands before the workflow's links.
+        """
+        if self.found.application is None or self.found.application.type is not WorkflowType.CWL:
+            return
+        linked = (link["href"].strip() for entry in entries for link in links(entry, "container"))
+        said = dict.fromkeys(each.removeprefix("docker://") for each in (self.environment.image, *linked))
+        images: dict[str, str] = {}
+        for name, mark, digest in (each.partition("@") for each in said):
+            if mark and images.setdefault(name, digest) != digest:
+                what = f"The records name two digests of the image {name}; it runs as {images[name]}."
+                remedy = "Publish the workflow's new version under its own id, with its own link."
+                self.remarks.append(Problem(what, f"The other is {digest}.", remedy, name, "image-digests-differ"))
+        if images:
+            self.configuration["images"] = [f"{name}@{digest}" for name, digest in images.items()]
 
     def read_definitions(self, entries: Sequence[Entry], documents: Documents) -> None:
         """The user-defined processes of an openEO graph."""

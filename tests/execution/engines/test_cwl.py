@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from terrafair.execution.task import JobFolder
 from terrafair.web import PlannedWeb
 from terrafair.workflows import cwl
 from terrafair.workflows.content import load
-from terrafair.workflows.workflow import Application, CodeLocation, Resolution, WorkflowType
+from terrafair.workflows.workflow import Application, CodeLocation, EnvironmentSpec, Resolution, WorkflowType
 
 from .contract import Done, EngineContract, FolderStager, MemoryCheckout, MemoryRepositories, execute
 
@@ -127,6 +128,36 @@ def test_a_tool_runs_in_the_images_stand_in(engine: CwlEngine, values: dict[str,
     (step,) = done.outcome.details["steps"]
     assert step["image"] == "example/tool:1"
     assert done.progress[-1] == 1
+
+
+def test_a_published_digest_leads_to_the_image_that_the_document_names_by_tag(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    sha = "sha256:" + "a" * 64
+    containers = Containers({}, "none", made=lambda image: sys.prefix if image.endswith(sha) else "")
+    software = Software(Environments(tmp_path / "environments"), containers)
+    engine = CwlEngine(MemoryRepositories({}), PlannedWeb({}), FolderStager(), software)
+    published = replace(
+        resolution(),
+        environment=EnvironmentSpec("container", image=f"localhost/tool@{sha}"),
+        configuration={"images": [f"localhost/tool@{sha}"]},
+    )
+    assert engine.check(published) == []
+    done = execute(engine, published, values, tmp_path / "j")
+    assert done.outcome and done.outcome.successful, (done.outcome, done.stderr)
+    assert (tmp_path / "j/outputs/made.txt").read_text() == "snowsnowsnow"
+    gone = replace(published, configuration={"images": ["localhost/tool@sha256:" + "b" * 64]})
+    (problem,) = engine.check(gone)
+    assert problem.code == "image-unavailable"
+
+
+def test_steps_without_an_image_run_in_the_records(values: dict[str, Any], tmp_path: Path) -> None:
+    engine = make(tmp_path)
+    plain = resolution(TOOL.replace('hints:\n  DockerRequirement: {dockerPull: "example/tool:1"}\n', ""))
+    assert "example/tool" not in plain.application.content.decode()  # type: ignore[union-attr]
+    assert engine.check(replace(plain, environment=EnvironmentSpec("container", image="example/tool:1"))) == []
+    (problem,) = engine.check(replace(plain, environment=EnvironmentSpec("container", image="gone:1")))
+    assert problem.code == "image-unavailable"
 
 
 def test_scatter_over_an_imported_tool(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import { DRAFT } from "./words.js";
+
 // What is written stays in this browser at each change, under the page it was opened from, until one starts over.
 export function draft(form, read, write) {
   const key = `terrafair ${form.dataset.key}`;
@@ -7,13 +9,13 @@ export function draft(form, read, write) {
   const kept = localStorage.getItem(key);
   if (kept !== null && kept !== original) {
     write(kept);
-    says.textContent = "This is your draft, as you left it in this browser.";
+    says.textContent = DRAFT.again;
     over.hidden = false;
   }
   form.addEventListener("submit", (event) => {
     if (read().length <= 400_000) return;
     event.preventDefault();
-    says.textContent = `The text has ${read().length.toLocaleString("en-GB")} characters. At most 400,000 are edited here.`;
+    says.textContent = DRAFT.large(read().length);
   });
   over.addEventListener("click", () => {
     localStorage.removeItem(key);
@@ -22,10 +24,10 @@ export function draft(form, read, write) {
   return () => {
     try {
       localStorage.setItem(key, read());
-      says.textContent = `Kept in this browser at ${new Date().toLocaleTimeString("en-GB")}.`;
+      says.textContent = DRAFT.at(new Date().toLocaleTimeString("en-GB"));
       over.hidden = false;
     } catch {
-      says.textContent = "Not kept: this browser has no room left. Download it.";
+      says.textContent = DRAFT.full;
     }
   };
 }
@@ -45,9 +47,9 @@ export function checking(form, path, show) {
         const reply = await fetch(path, { method: "POST", body, headers: { Accept: "application/json", "X-CSRF-Token": form.elements.csrf?.value ?? "" } });
         if (mine !== number) return;
         if (reply.ok) show(await reply.json());
-        else if (reply.status === 401) document.querySelector("#kept").textContent = "You are signed in no more: sign in in another tab. Your text stays in this browser.";
+        else if (reply.status === 401) document.querySelector("#kept").textContent = DRAFT.ended;
       } catch {
-        document.querySelector("#kept").textContent = "The platform does not answer. Your text stays in this browser.";
+        document.querySelector("#kept").textContent = DRAFT.away;
       }
     }, 500);
   };

@@ -1,5 +1,6 @@
 // The graph as blocks: openEO's model builder, with forms for arguments beside it; the text below always says the same.
 import { draft, checking, finding } from "./draft.js";
+import { GRAPH } from "./words.js";
 
 const form = document.querySelector("#building");
 const field = document.querySelector("#text");
@@ -28,9 +29,9 @@ const size = (count) => {
 };
 
 function show(found) {
-  $("#findings").replaceChildren(...found.findings.map((it) => finding(it.severity, it.where || "The graph", it.text, { node: it.node })));
-  if (!found.findings.length) $("#findings").append(Object.assign(document.createElement("li"), { className: "yes", textContent: "Nothing to mend" }));
-  $("#size").textContent = found.loaded === null ? "" : `It loads about ${size(found.loaded)}${found.results === null ? "" : ` and gives about ${size(found.results)}`}.`;
+  $("#findings").replaceChildren(...found.findings.map((it) => finding(it.severity, it.where || GRAPH.whole, it.text, { node: it.node })));
+  if (!found.findings.length) $("#findings").append(Object.assign(document.createElement("li"), { className: "yes", textContent: GRAPH.fine }));
+  $("#size").textContent = found.loaded === null ? "" : GRAPH.size(size(found.loaded), found.results === null ? "" : size(found.results));
   document.body.dataset.checked = String(+(document.body.dataset.checked ?? 0) + 1);
 }
 const check = checking(form, "/develop/graph/check", show);
@@ -41,6 +42,7 @@ function written(text, from) {
   check();
   if (from !== "model") drawn();
   nodes();
+  if (from === "text" || from === "file") forms();
 }
 // The builder draws nothing of a graph in which a reference leads nowhere: it gets the graph without it, the text keeps it.
 let drawing = "";
@@ -63,7 +65,7 @@ form.elements.file.addEventListener("change", async (event) => {
   const handed = event.target.files[0];
   if (!handed) return;
   if (handed.size > 400_000) {
-    $("#kept").textContent = `${handed.name} has ${size(handed.size)}; graphs of at most 400 kB are edited here.`;
+    $("#kept").textContent = GRAPH.large(handed.name, size(handed.size));
   } else written(await handed.text(), "file");
   event.target.value = "";
 });
@@ -113,12 +115,12 @@ function control(parameter, value, others) {
   const cube = ["datacube", "raster-cube", "vector-cube"];
   if (value?.from_node !== undefined || (value === undefined && kinds.length && kinds.every((kind) => cube.includes(kind)))) {
     const from = make("select", {});
-    from.append(new Option("none", ""), ...others.map((name) => new Option(`from ${name}`, name, false, value?.from_node === name)));
+    from.append(new Option("none", ""), ...others.map((name) => new Option(GRAPH.from(name), name, false, value?.from_node === name)));
     return [from, () => (from.value ? { from_node: from.value } : undefined)];
   }
   if (options.length && (value === undefined || value === null || typeof value !== "object")) {
     const list = make("select", {});
-    list.append(new Option("as by default", ""), ...options.map((each) => new Option(String(each), JSON.stringify(each), false, each === value)));
+    list.append(new Option(GRAPH.preset, ""), ...options.map((each) => new Option(String(each), JSON.stringify(each), false, each === value)));
     return [list, () => (list.value ? JSON.parse(list.value) : undefined)];
   }
   if (kinds.includes("process-graph") && (!value || Object.keys(value.process_graph ?? {}).length === 1)) {
@@ -153,7 +155,7 @@ function forms() {
   const graph = parsed()?.process_graph ?? {};
   const node = graph[chosen];
   const known = processes.get(node?.process_id);
-  $("#node-about").textContent = node ? (known?.summary ?? `There is no process ${node.process_id} here.`) : "Add a process, or paste a graph below.";
+  $("#node-about").textContent = node ? (known?.summary ?? GRAPH.unknown(node.process_id)) : GRAPH.begin;
   const names = known?.parameters ?? Object.keys(node?.arguments ?? {}).map((name) => ({ name, schema: {} }));
   const others = Object.keys(graph).filter((name) => name !== chosen);
   $("#arguments").replaceChildren(
@@ -169,7 +171,7 @@ function forms() {
       }));
       const row = Object.assign(document.createElement("div"), { className: "field" });
       const label = Object.assign(document.createElement("label"), { textContent: parameter.name, htmlFor: box.id });
-      const about = Object.assign(document.createElement("p"), { className: "about", textContent: `${parameter.optional ? "" : "Required. "}${(parameter.description ?? "").split("\n")[0].slice(0, 200)}` });
+      const about = Object.assign(document.createElement("p"), { className: "about", textContent: GRAPH.argument(!parameter.optional, (parameter.description ?? "").split("\n")[0].slice(0, 200)) });
       row.append(label, box, about);
       return row;
     }),
@@ -183,7 +185,7 @@ $("#remove").addEventListener("click", () => {
 $("#add").addEventListener("click", () => {
   const id = $("#process").value.trim();
   if (!processes.has(id)) {
-    $("#process-about").textContent = id ? `There is no process ${id} here.` : "Choose a process first.";
+    $("#process-about").textContent = id ? GRAPH.unknown(id) : GRAPH.choose;
     return;
   }
   let name = id;

@@ -1,5 +1,6 @@
 // The editor of texts: Ace where it was fetched, else the plain field; problems, help and graph while one writes.
 import { draft, checking, finding } from "./draft.js";
+import { TEXT } from "./words.js";
 
 const form = document.querySelector("#writing");
 const field = document.querySelector("#text");
@@ -10,14 +11,14 @@ const keep = draft(form, () => field.value, (text) => (field.value = text));
 function show(found) {
   $("#verdict").textContent = `${found.verdict[0].toUpperCase()}${found.verdict.slice(1)}.`;
   $("#findings").replaceChildren(
-    ...found.findings.map((it) => finding(it.severity, it.line ? `Line ${it.line}` : "The text", [it.what, it.why, it.remedy].filter(Boolean).join(" "), { line: it.line ?? 0 })),
+    ...found.findings.map((it) => finding(it.severity, TEXT.line(it.line), [it.what, it.why, it.remedy].filter(Boolean).join(" "), { line: it.line ?? 0 })),
   );
   ace?.session.setAnnotations(
     found.findings.filter((it) => it.line).map((it) => ({ row: it.line - 1, column: 0, text: it.what, type: it.severity === "error" ? "error" : "warning" })),
   );
   $("#graph").hidden = !found.svg;
-  const drawn = new DOMParser().parseFromString(found.svg || "<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml").documentElement;
-  $("#drawing").replaceChildren(document.importNode(drawn, true));
+  const drawn = found.svg && new DOMParser().parseFromString(found.svg, "image/svg+xml").documentElement;
+  $("#drawing").replaceChildren(...(drawn ? [document.importNode(drawn, true)] : []));
   $("#words").replaceChildren(...found.words.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   document.body.dataset.checked = String(+(document.body.dataset.checked ?? 0) + 1);
 }
@@ -111,7 +112,7 @@ async function start() {
   document.querySelector("label[for=text]").hidden = true;
   $("#ace").hidden = false;
   ace.resize();
-  ace.textInput.getElement().setAttribute("aria-label", `Text of ${file}`);
+  ace.textInput.getElement().setAttribute("aria-label", TEXT.label(file));
   ace.session.on("change", () => {
     field.value = ace.getValue();
     changed();
@@ -146,7 +147,7 @@ async function help() {
     const { object } = lines.some((line) => /^cwlVersion:/.test(line)) ? objectAt(words, lines, row) : { object: "" };
     const about = words.objects[object]?.fields[named] ?? (words.objects[named] ? { doc: words.objects[named].doc } : null);
     $("#help").hidden = !about;
-    $("#help-text").textContent = about ? `${named}${object ? `, of ${object}` : ""}: ${explained(about)}` : "";
+    $("#help-text").textContent = about ? TEXT.help(named, object, explained(about)) : "";
   });
 }
 start().catch(() => (document.body.dataset.editor = "plain"));

@@ -86,3 +86,31 @@ export const MAP = {
   counted: (where, known, all) => `${where} · ${known} of ${all} values`,
   cells: (count) => `mean and deviation over ${plural(count, "cell")}`,
 };
+
+export const DRAFT = {
+  again: "This is your draft, as you left it in this browser.",
+  large: (count) => `The text has ${count.toLocaleString("en-GB")} characters. At most 400,000 are edited here.`,
+  at: (time) => `Kept in this browser at ${time}.`,
+  full: "Not kept: this browser has no room left. Download it.",
+  ended: "You are signed in no more: sign in in another tab. Your text stays in this browser.",
+  away: "The platform does not answer. Your text stays in this browser.",
+};
+
+export const TEXT = {
+  line: (number) => (number ? `Line ${number}` : "The text"),
+  label: (file) => `Text of ${file}`,
+  help: (name, object, words) => `${name}${object ? `, of ${object}` : ""}: ${words}`,
+};
+
+export const GRAPH = {
+  whole: "The graph",
+  fine: "Nothing to mend",
+  size: (loads, gives) => `It loads about ${loads}${gives ? ` and gives about ${gives}` : ""}.`,
+  large: (name, size) => `${name} has ${size}; graphs of at most 400 kB are edited here.`,
+  from: (name) => `from ${name}`,
+  preset: "as by default",
+  unknown: (process) => `There is no process ${process} here.`,
+  begin: "Add a process, or paste a graph below.",
+  choose: "Choose a process first.",
+  argument: (needed, about) => `${needed ? "Required. " : ""}${about}`,
+};

@@ -21,7 +21,7 @@ from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Built
 from terrafair.execution.task import JobFolder, Task
 from terrafair.programs import node
-from terrafair.workflows.workflow import Application, InputSpec, Resolution, WorkflowType
+from terrafair.workflows.workflow import Application, EnvironmentSpec, InputSpec, Resolution, WorkflowType
 
 
 class CwlEngine:
@@ -42,7 +42,7 @@ class CwlEngine:
         try:
             bundle = gather(resolution.application, self._repositories, self._web)
             process = load(bundle, resolution.application.entry)
-            return self._needs(bundle, process)
+            return self._needs(bundle, process, resolution)
         except TerrafairError as fault:
             return list(fault.problems)
         except Exception as fault:  # a document can be wrong in ways that nobody has seen yet
@@ -56,13 +56,13 @@ class CwlEngine:
         application = application_of(resolution)
         bundle = gather(application, self._repositories, self._web)
         process = load(bundle, application.entry)
-        if problems := self._needs(bundle, process):
+        if problems := self._needs(bundle, process, resolution):
             raise NotExecutable(problems)
         found = ports(process)
         given = complete([_spec(port) for port in found], values)
         places = self._place(application, bundle, folder, say)
-        images, readable, podman = self._provide(process, say)
-        own = self._software.build(resolution.environment, (), say)
+        images, readable, podman = self._provide(process, _references(resolution), say)
+        own = self._software.build(_own(resolution, process), (), say)
         order = StageIn(self._stager, folder.inputs, linked=not podman).run(found, given)
         _validate(process, order.values)
         readable = (*readable, *own.readable, *order.readable)
@@ -91,8 +91,11 @@ class CwlEngine:
             "cwl", task, folder, limits, readable, environment=_surroundings(folder, podman=podman), isolated=not podman
         )
 
-    def _needs(self, bundle: Bundle, process: Any) -> list[Problem]:
+    def _needs(self, bundle: Bundle, process: Any, resolution: Resolution) -> list[Problem]:
+        references = _references(resolution)
         problems: dict[Problem, None] = {}
+        if (own := _own(resolution, process)).kind == "container":
+            problems.update(dict.fromkeys(self._software.check(own)))
         chosen = set()
         for tool in tools(process):
             for name in tool.unsupported:
@@ -103,9 +106,9 @@ class CwlEngine:
                 remedy = "Take data as inputs: they are staged before the run."
                 problems[Problem(what, "Jobs have none here.", remedy, tool.name, "network")] = None
             if tool.image:
-                problems.update(dict.fromkeys(self._software.containers.check(tool.image)))
+                problems.update(dict.fromkeys(self._software.containers.check(tool.image, references)))
             if not problems:
-                kind = self._software.containers.choose(tool.image).kind if tool.image else "own"
+                kind = self._software.containers.choose(tool.image, references).kind if tool.image else "own"
                 chosen.add(kind if tool.kind == "CommandLineTool" else "own")
         if (scripts := uses_javascript(bundle)) and not node():
             what = "The workflow has JavaScript expressions, and there is no Node.js on this machine."
@@ -131,14 +134,17 @@ class CwlEngine:
             places[url] = str(path.relative_to(folder.application))
         return places
 
-    def _provide(self, process: Any, say: Say) -> tuple[dict[str, dict[str, str]], tuple[Path, ...], bool]:
+    def _provide(
+        self, process: Any, references: Sequence[str], say: Say
+    ) -> tuple[dict[str, dict[str, str]], tuple[Path, ...], bool]:
         images: dict[str, dict[str, str]] = {}
         readable: list[Path] = []
         for image in dict.fromkeys(tool.image for tool in tools(process) if tool.image):
-            provided = self._software.containers.provide(image, self._software.environments, say)
+            provided = self._software.containers.provide(image, self._software.environments, say, references)
             programs = str(provided.built.python.parent) if provided.built else ""
             images[image] = {
                 "kind": provided.kind,
+                "image": provided.image,
                 "bin": programs,
                 "digest": provided.digest,
                 "lock": _lock(provided.built),
@@ -149,6 +155,19 @@ class CwlEngine:
     def _podman(self) -> dict[str, Any] | None:
         podman = self._software.containers.podman
         return asdict(podman) if podman else None
+
+
+def _references(resolution: Resolution) -> tuple[str, ...]:
+    """The images by digest that the records name."""
+    return tuple(resolution.configuration.get("images", ()))
+
+
+def _own(resolution: Resolution, process: Any) -> EnvironmentSpec:
+    """What steps that name no image run in; a record's image is for them only where there are such steps."""
+    spec = resolution.environment
+    if spec.kind == "container" and all(tool.image or tool.kind != "CommandLineTool" for tool in tools(process)):
+        return EnvironmentSpec()
+    return spec
 
 
 def _spec(port: Port) -> InputSpec:

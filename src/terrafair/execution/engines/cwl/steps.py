@@ -221,8 +221,8 @@ class ContainerStep(_Watched, PodmanCommandLineJob):
         self.record, self.image, self.tail = steps, image, Tail()
 
     def get_from_requirements(self, *_arguments: Any, **_options: Any) -> str:
-        """Give the image; `prepare` has pulled it."""
-        return self.image
+        """Give the image; `prepare` has pulled it, and knows the record's digest for the document's tag."""
+        return self.record.images.get(self.image, {}).get("image") or self.image
 
     def create_runtime(self, env: Any, runtimeContext: RuntimeContext) -> tuple[list[str], str | None]:  # noqa: N803
         """Give the podman line: cwltool's mounts, our limits.
