@@ -32,7 +32,7 @@ COMPOSITION = frozenset(
 STEPS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"config"}),
-    frozenset({"database", "events", "web", "repositories", "programs"}),
+    frozenset({"database", "events", "web", "repositories", "programs", "journal"}),
     frozenset({"data.objects"}),
     frozenset({"identity", "catalogue", "workflows"}),
     frozenset({"data"}),

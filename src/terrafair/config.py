@@ -157,6 +157,8 @@ class Config:
     """Days between the beginnings of two looks at all stored results, by checksum; 0: only `terrafair scrub`."""
     scrub_rate: int = 20 * 10**6
     """Bytes a second that such a look reads at the most, when it is the platform's own."""
+    logs: str = "text"
+    """How the log's lines are written: `text` for people, `json` for programs, one object a line."""
     metrics: str = "operator"
     """Who may read `/metrics`: `operator` (a scraper with a personal token), or `open`: everybody who gets there."""
     workspaces: str = "auto"
@@ -242,6 +244,7 @@ _CHOICES = {
     "local_provider": ("auto", "yes", "no"),
     "anonymous": ("auto", "operator", "visitor"),
     "archive_route": ("machine", "manual"),
+    "logs": ("text", "json"),
     "metrics": ("operator", "open"),
     "workspaces": ("auto", "no"),
     "workspace_network": ("public", "platform"),

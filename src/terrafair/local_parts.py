@@ -11,6 +11,7 @@ from terrafair.config import Config
 from terrafair.errors import Unreachable
 from terrafair.execution.conversion import Converter, Memory
 from terrafair.execution.jobs import Jobs
+from terrafair.journal import configure
 
 
 def table_here(config: Config) -> list[dict[str, Any]]:
@@ -66,6 +67,7 @@ def serve(config: Config, say: Callable[[str], None]) -> None:
     """Run the platform until it is asked to end."""
     from terrafair.server import Server
 
+    configure(config.logs)
     Server(Parts(config), say).run()
 
 
@@ -73,6 +75,7 @@ def serve_beside(config: Config) -> None:
     """Serve the web beside the platform's first process, as its word on standard input says."""
     from terrafair.web_workers import serve_beside as run
 
+    configure(config.logs)
     run(config)
 
 
@@ -80,6 +83,7 @@ def work(config: Config, slot: str = "worker-0", parent: int = 0) -> None:
     """Execute jobs until the parent process ends."""
     from terrafair.worker_parts import work as run
 
+    configure(config.logs)
     run(Parts(config), slot, parent)
 
 
@@ -87,6 +91,7 @@ def work_elsewhere(config: Config, slot: str, say: Callable[[str], None]) -> Non
     """Execute jobs for a platform on another host until a signal asks for the end."""
     from terrafair import worker_parts
 
+    configure(config.logs)
     worker_parts.work_elsewhere(Parts(config), slot, say)
 
 

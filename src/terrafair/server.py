@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from terrafair import web_workers
 from terrafair.api.shared import SharedMemory
-from terrafair.errors import Conflict, InvalidInput, TerrafairError, Unreachable
+from terrafair.errors import Conflict, InvalidInput, Refused, TerrafairError, Unreachable
 from terrafair.operations.metrics import share_between_processes
 
 if TYPE_CHECKING:
@@ -73,12 +73,25 @@ class Server:
 
     def _start_objects(self, stack: ExitStack) -> None:
         if self._config.store_url:
+            self._ensure_bucket()
             return
         from terrafair.data.seaweedfs import ObjectServer
 
         server = ObjectServer(self._config.home, self._config.store_bucket, self._say, self._config.store_public_url)
         stack.callback(server.stop)
         server.start()
+
+    def _ensure_bucket(self) -> None:
+        """Where it is missing and cannot be made, nothing could be kept: the start ends with the way out."""
+        from terrafair.data.bucket_keys import ensure_bucket
+
+        access = self._parts.store_access
+        try:
+            if ensure_bucket(access):
+                self._say(f"The bucket {access.bucket} was missing at {access.endpoint}; it is made.")
+        except (Refused, Unreachable) as fault:
+            # It may be better in a minute: readiness tells.
+            self._say(f"WARNING: {fault}")
 
     def _prepare_database(self) -> None:
         from terrafair.database import migrate, open_engine

@@ -153,7 +153,12 @@ def settings(app: Any) -> Any:
     import uvicorn
 
     return uvicorn.Config(
-        app, log_level="warning", lifespan="off", timeout_graceful_shutdown=GRACE_SECONDS, access_log=False
+        app,
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        access_log=False,
+        log_config=None,
     )
 
 

@@ -18,12 +18,12 @@ import pytest
 from botocore.exceptions import ClientError
 from obstore.store import S3Store
 
-from terrafair.data.bucket_keys import IamKeys, MemoryKeys
-from terrafair.data.objects import S3Objects
+from terrafair.data.bucket_keys import IamKeys, MemoryKeys, ensure_bucket
+from terrafair.data.objects import S3Access, S3Objects
 from terrafair.data.project_buckets import Minted, ProjectBuckets, bucket_of, environment
 from terrafair.data.seaweedfs import GRPC, ObjectServer, program
 from terrafair.database import migrate, open_engine
-from terrafair.errors import InvalidInput, NotFound, Refused
+from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
 from terrafair.identity.access import Actor, Role, Scope
 
 from ..databases import control_database
@@ -317,3 +317,19 @@ def test_the_twin_behaves_alike() -> None:
     keys.end(made.handle)
     keys.end(made.handle)
     assert keys.live == {}
+
+
+def test_the_platforms_own_bucket_is_made_where_that_is_allowed(place: Place) -> None:
+    wanted = replace(place.server.access, bucket="platforms-own")
+    assert ensure_bucket(wanted) and not ensure_bucket(wanted)
+    S3Objects(wanted).put("a", b"1")
+    assert S3Objects(wanted).get("a") == b"1"
+
+
+def test_keys_that_may_not_ask_for_the_platforms_bucket(place: Place) -> None:
+    minted = place.buckets.mint(ADA, "glaciers", write=True, lifetime=HOUR)
+    wanted = S3Access(minted.endpoint, minted.keys.key, minted.keys.secret, "not-there")
+    with pytest.raises(Refused, match=r"answers 403 for the bucket 'not-there'.*`store_key`"):
+        ensure_bucket(wanted)
+    with pytest.raises(Unreachable, match="does not answer"):
+        ensure_bucket(replace(wanted, endpoint="http://127.0.0.1:1"))

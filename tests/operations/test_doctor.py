@@ -1,8 +1,11 @@
 """`terrafair doctor`: what is configured and fails is found, each with the way to mend it."""
 
 import json
+import os
 import sqlite3
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +55,9 @@ class Web:
                     self.wfile.write(body.encode())
 
             do_HEAD = do_GET  # noqa: N815 - the library's word
+
+            def do_PUT(self) -> None:
+                self.send_error(403)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -181,6 +187,15 @@ def test_the_stores_clock(tmp_path: Path, web: Callable[..., Web], ahead: float,
 def test_a_store_that_does_not_answer(tmp_path: Path) -> None:
     works, says = found(Config(home=tmp_path, store_url="http://127.0.0.1:1"))["objects"]
     assert not works and "`store_url`" in says
+
+
+def test_a_start_without_its_bucket_ends_with_the_way_out(tmp_path: Path, web: Callable[..., Web]) -> None:
+    settings = {"HOME": str(tmp_path), "STORE_URL": web().url, "STORE_KEY": "k", "STORE_SECRET": "s"}
+    environment = {**os.environ, **{f"TERRAFAIR_{name}": value for name, value in settings.items()}}
+    command = [sys.executable, "-m", "terrafair", "serve", "--no-demo", "--port", "0"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    said = ended.stdout + ended.stderr
+    assert ended.returncode and "no bucket 'terrafair'" in said and "`store_bucket`" in said and "Traceback" not in said
 
 
 def discovery(issuer: str, *left_out: str) -> str:

@@ -44,6 +44,8 @@ USUAL, GUESSES = (100, 1000), (0.5, 30)
 """Requests a second, and at once."""
 PROJECT_COOKIE = "terrafair_project"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+_KINDS = {"jobs": "job", "projects": "project"}
+_NAMED = re.compile(r"/(jobs|projects)/([A-Za-z0-9._-]{1,64})(?=/|$)")
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -76,32 +78,36 @@ class Reception:
         given = headers.get("x-request-id", "")
         request = given if _ID.fullmatch(given) else secrets.token_hex(8)
         address = scope["client"][0] if scope.get("client") else ""
-        with structlog.contextvars.bound_contextvars(request=request):
-            who: Asker = VISITOR
-            refuse: ASGIApp
-            try:
-                who = await self._asker(scope, headers)
-                who = replace(who, address=address, request=request, project=_project(headers, who))
-                self._pace(scope["path"], who)
-                _check_change(scope, who)
-                passed = scope["path"].startswith(PASSED)
-                if who.csrf and not passed and scope.get("method", "GET") not in SAFE:
-                    receive = await _check_form(who, headers, receive)
-            except TerrafairError as error:
-                if scope["type"] == "websocket":
-                    await send({"type": "websocket.close", "code": 1008})
-                    return
-                refuse = answer(error, scope["path"])
-                if isinstance(error, NotSignedIn) and self._interrupted and self._interrupted.takes(scope):
-                    refuse = self._interrupted
-                with asking(replace(VISITOR, address=address, request=request)):
-                    await refuse(scope, receive, _marked(send, request))
+        # Not unbound at the end: the server says last what broke, and each request is a task with bindings of its own.
+        about = _about(scope["path"], request)
+        structlog.contextvars.bind_contextvars(**about)
+        who: Asker = VISITOR
+        refuse: ASGIApp
+        try:
+            who = await self._asker(scope, headers)
+            who = replace(who, address=address, request=request, project=_project(headers, who))
+            if who.project:
+                structlog.contextvars.bind_contextvars(**{"project": who.project, **about})
+            self._pace(scope["path"], who)
+            _check_change(scope, who)
+            passed = scope["path"].startswith(PASSED)
+            if who.csrf and not passed and scope.get("method", "GET") not in SAFE:
+                receive = await _check_form(who, headers, receive)
+        except TerrafairError as error:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
                 return
-            scope.setdefault("state", {})["asker"] = who
-            with asking(who):
-                unnoted = passed or scope.get("method", "GET") in SAFE or scope["path"].endswith(TYPING)
-                noted = send if unnoted else self._noted(scope, send)
-                await self._app(scope, receive, _led(scope, headers, _marked(noted, request)))
+            refuse = answer(error, scope["path"])
+            if isinstance(error, NotSignedIn) and self._interrupted and self._interrupted.takes(scope):
+                refuse = self._interrupted
+            with asking(replace(VISITOR, address=address, request=request)):
+                await refuse(scope, receive, _marked(send, request))
+            return
+        scope.setdefault("state", {})["asker"] = who
+        with asking(who):
+            unnoted = passed or scope.get("method", "GET") in SAFE or scope["path"].endswith(TYPING)
+            noted = send if unnoted else self._noted(scope, send)
+            await self._app(scope, receive, _led(scope, headers, _marked(noted, request)))
 
     def _noted(self, scope: Scope, send: Send) -> Send:
         """Every change that is asked for is in the audit trail before its answer is out, refused ones included."""
@@ -230,6 +236,12 @@ async def _read(receive: Receive) -> tuple[bytes, Receive]:
         return {"type": "http.request", "body": body, "more_body": more}
 
     return body, again
+
+
+def _about(path: str, request: str) -> dict[str, str]:
+    """What each line that is logged meanwhile tells: the request's id, and the job and project that its path names."""
+    named = {_KINDS[found[1]]: found[2] for found in _NAMED.finditer(path)}
+    return {"request": request, **named}
 
 
 def _marked(send: Send, request: str) -> Send:

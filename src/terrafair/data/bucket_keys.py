@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from terrafair.data.objects import S3Access, check_key
-from terrafair.errors import Conflict, Refused, Unreachable
+from terrafair.errors import Conflict, NotFound, Refused, Unreachable
 
 READ = ("s3:GetObject", "s3:ListBucket")
 WRITE = (*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
@@ -167,6 +167,38 @@ def make_bucket(access: S3Access) -> None:
             store.create_bucket(Bucket=access.bucket)
         except (store.exceptions.BucketAlreadyOwnedByYou, store.exceptions.BucketAlreadyExists):
             return
+
+
+def ensure_bucket(access: S3Access) -> bool:
+    """Make the platform's own bucket unless it is there; gives whether it was made.
+
+    Raises `NotFound` where it is missing and the keys may not make it, `Refused` where they may
+    not even ask, `Unreachable` where the store does not answer.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    where = f"The object store at {access.endpoint}"
+    try:
+        client("s3", access).head_bucket(Bucket=access.bucket)
+    except ClientError as fault:
+        if (status := fault.response["ResponseMetadata"]["HTTPStatusCode"]) != 404:
+            what = f"{where} answers {status} for the bucket {access.bucket!r}."
+            remedy = "Mend the settings `store_key` and `store_secret`, or give the key the right to list the bucket."
+            raise Refused(what, str(fault)[:300], remedy) from None
+    except BotoCoreError as fault:
+        raise Unreachable(f"{where} does not answer.", str(fault), "Mend the setting `store_url`.") from None
+    else:
+        return False
+    try:
+        make_bucket(access)
+    except (Refused, Unreachable) as fault:
+        raise NotFound(
+            f"{where} has no bucket {access.bucket!r}, and it cannot be made with the key of the settings.",
+            fault.problem.why or fault.problem.what,
+            "Make it there, or name one that exists in the setting `store_bucket`.",
+            code="no-bucket",
+        ) from None
+    return True
 
 
 def link(access: S3Access, key: str, seconds: int) -> str:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from terrafair.errors import (
     Cancelled,
     Damaged,
@@ -89,6 +91,10 @@ class Runner:
 
     def run(self, id: str) -> None:  # noqa: A002 - the field's word
         """Bring a job to its end; does nothing when it has one already."""
+        with structlog.contextvars.bound_contextvars(job=id, project=""):
+            self._run(id)
+
+    def _run(self, id: str) -> None:  # noqa: A002
         failures = 0
         while True:
             try:
@@ -107,6 +113,7 @@ class Runner:
     def _once(self, id: str) -> int:  # noqa: A002
         """One attempt; gives the number of the next one, or 0 when the job has ended."""
         job, instructions = self.jobs.apply(id, Started(now()))
+        structlog.contextvars.bind_contextvars(project=job.owner.project)
         if job.state in ENDED:
             self._tidy(job)
             return 0

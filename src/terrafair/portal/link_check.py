@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from terrafair.errors import TerrafairError
@@ -36,7 +37,15 @@ class LinkCheck:
         """The answer of each."""
         todo = list(dict.fromkeys(addresses))[:MOST]
         with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
-            return dict(zip(todo, pool.map(self._one, todo), strict=True))
+            return dict(
+                zip(
+                    todo,
+                    pool.map(
+                        lambda entry: entry[0].run(self._one, entry[1]), [(copy_context(), each) for each in todo]
+                    ),
+                    strict=True,
+                )
+            )
 
     def known(self, addresses: Iterable[str]) -> dict[str, Answer]:
         """What is remembered of them."""
