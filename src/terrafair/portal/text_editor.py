@@ -18,8 +18,9 @@ from terrafair.development.drawing import draw
 from terrafair.development.findings import Finding, Report
 from terrafair.development.texts import Opened, Place
 from terrafair.errors import InvalidInput, TerrafairError
-from terrafair.portal import results_notebook, words
+from terrafair.portal import results_notebook
 from terrafair.portal.page import STATIC, Pages
+from terrafair.portal.words import NEW_TEXT
 from terrafair.web import Web
 from terrafair.workflows.content import load
 
@@ -77,7 +78,7 @@ def router(pages: Pages, shelf: Shelf, web: Web, register: Register, rows: Calla
         if place.origin:
             return page(request, place, shelf.open(place))
         if place.file:
-            return page(request, place, Opened("", place.file, words.NEW_TEXT))
+            return page(request, place, Opened("", place.file, NEW_TEXT))
         known = [row for row in rows() if row.get("type") in {"CWL", "cwl", "openeo", "notebook", "mlflow"}]
         content = {"sources": shelf.sources(), "rows": known, "templates": tuple(new.KINDS)}
         return pages.show(request, "text_editors.html", content)
