@@ -240,7 +240,7 @@ async function start() {
   const inside = model.vueComponent;
   if (inside) {
     // Our own form stands in for the element's viewer, and what goes wrong is told on the page.
-    const style = Object.assign(document.createElement("style"), { textContent: ".block, .blockId { opacity: 1 !important; } .blockId { color: #4a4a4a !important; }" });
+    const style = Object.assign(document.createElement("style"), { textContent: ".block, .blockId { opacity: 1 !important; } .editDescription { color: #1c2429; background: #fff; } .blockId { color: #4a4a4a !important; }" });
     model.shadowRoot.append(style);
     inside.showParameterViewer = () => {};
     inside.$off("editArguments");
