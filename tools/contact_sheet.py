@@ -36,13 +36,13 @@ def pages(url: str) -> list[str]:
     found += [f"/develop/workflows/{each['name']}" for each in _json(f"{url}/api/releases")[:1]]
     found += ["/develop/new", "/develop/text", "/develop/text?origin=template&id=cwl"]
     found += ["/develop/graph?origin=template&id=openeo", "/develop/notebook?origin=template&id=notebook"]
-    found += ["/develop/workspaces", "/run"]
+    found += ["/run"]
     for runs in (True, False):
         chosen = [row for row in entries if row["executable"] is runs]
         found += [f"/run/{row['kind']}/{row['id']}" for row in chosen[:1]]
     found += ["/results", *_of_a_job(url), "/publish", *_of_a_publication(url)]
     found += [f"/publish/edit/product/{id_}" for id_ in products]
-    return [*found, "/projects", "/account/sign-in", "/admin", "/status", "/patterns"]
+    return [*found, "/account/sign-in", "/admin", "/status", "/patterns"]
 
 
 def _of_a_job(url: str) -> list[str]:
@@ -59,6 +59,22 @@ def _of_a_publication(url: str) -> list[str]:
     return [f"/publish/{job}{step}" for job in begun[:1] for step in ("", "/review", "/follow")]
 
 
+def own_pages(browser: Browser, url: str) -> tuple[list[str], Any]:
+    """The pages of somebody who has signed in at the demo's provider, and their session; none where there is none."""
+    page = browser.new_context().new_page()
+    page.goto(f"{url}/account/sign-in?next=/account")
+    if not page.locator("main a", has_text="Continue with").count():
+        return [], None
+    page.locator("main a", has_text="Continue with").first.click()
+    page.get_by_role("button", name="Ada").click()
+    page.wait_for_url(f"{url}/account")
+    projects = page.context.request.get(f"{url}/api/projects").json()
+    named = [f"/projects/{each['id']}" for each in sorted(projects, key=lambda each: each["title"] != "Lakes")[:1]]
+    return ["/account", "/account/kept", "/projects", *named, "/projects/join/of-nobody", "/develop/workspaces"], (
+        page.context.storage_state()
+    )
+
+
 def _json(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=60) as reply:  # noqa: S310 - the platform's own address
         return json.load(reply)
@@ -73,9 +89,11 @@ def faults(page: Page) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html'][:160]}" for each in found]
 
 
-def take(browser: Browser, url: str, path: str, scheme: Any) -> tuple[dict[int, Image.Image], list[str]]:
+def take(browser: Browser, url: str, path: str, scheme: Any, session: Any) -> tuple[dict[int, Image.Image], list[str]]:
     """One picture for each width, and what is wrong on the page."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": WIDTHS[0], "height": HEIGHT})
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": WIDTHS[0], "height": HEIGHT}, storage_state=session
+    )
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
@@ -106,10 +124,11 @@ def main(url: str, target: Path, whole: Path | None = None) -> int:
     faulty, rows = 0, []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        for path in pages(url):
+        own, session = own_pages(browser, url)
+        for path, by in [*((path, None) for path in pages(url)), *((path, session) for path in own)]:
             taken = {}
             for scheme in SCHEMES:
-                taken[scheme], wrong = take(browser, url, path, scheme)
+                taken[scheme], wrong = take(browser, url, path, scheme, by)
                 for text in wrong:
                     print(f"{path} {scheme}: {text}", flush=True)
                 faulty += len(wrong)

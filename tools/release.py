@@ -33,6 +33,9 @@ INSIDE = (
 )
 """Files without which a wheel is not a release."""
 BROWSER_LICENCES = {
+    "@fortawesome/fontawesome-free": "CC-BY-4.0 AND OFL-1.1 AND MIT",
+    "@openeo/vue-components": "Apache-2.0",
+    "ace-builds": "BSD-3-Clause",
     "ol": "BSD-2-Clause",
     "htmx.org": "0BSD",
     "@eox/map": "MIT",
