@@ -1,8 +1,10 @@
 """The gate of a workspace on real sockets, and what its proxy to other hosts lets through."""
 
 import asyncio
+import contextlib
 import json
 import socket
+import struct
 import sys
 from pathlib import Path
 
@@ -108,3 +110,29 @@ def test_addresses() -> None:
     for method, wrong in (("CONNECT", ""), ("GET", "/x"), ("GET", "ftp://example.org/"), ("CONNECT", "a:b")):
         with pytest.raises(ValueError, match=r".*"):
             target(method, wrong)
+
+
+def test_a_connection_that_breaks_off_ends_on_both_sides() -> None:
+    asyncio.run(breaks_off())
+
+
+async def breaks_off() -> None:
+    """As when a server tries its port and closes it again; the caller must not wait for ever."""
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        inner = writer.get_extra_info("socket")
+        inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    far = await asyncio.start_server(reset, "127.0.0.1", 0)
+    near = await asyncio.start_server(gate.to_port("127.0.0.1", far.sockets[0].getsockname()[1]), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", near.sockets[0].getsockname()[1])
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    try:
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+    finally:
+        writer.close()
+        near.close()
+        far.close()

@@ -145,6 +145,8 @@ const load = (path) => import(pathToFileURL(`${settings.modules}/${path}`));
 const { Provider } = await load('oidc-provider/lib/index.js');
 const jose = await load('jose/dist/webapi/index.js');
 const server = createServer();
+// Clients poll a device's code every 5 s, and Node closes idle connections after 5 s: the request would meet the close.
+server.keepAliveTimeout = 65_000;
 server.listen(settings.port, '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, configuration(settings, await keys(jose)));

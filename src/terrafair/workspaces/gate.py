@@ -26,21 +26,22 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 async def join(near: Streams, far: Streams) -> None:
-    """Carry bytes both ways until both sides have said all."""
+    """Carry bytes both ways until both sides have said all, or until one breaks off: then the other is closed, too."""
     try:
-        await asyncio.gather(_carry(near[0], far[1]), _carry(far[0], near[1]))
+        # Jupyter's server tries its port and closes it again: who called then would wait for ever.
+        with contextlib.suppress(OSError):
+            await asyncio.gather(_carry(near[0], far[1]), _carry(far[0], near[1]))
     finally:
         for _, writer in (near, far):
             writer.close()
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while block := await reader.read(BLOCK):
-            writer.write(block)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+    while block := await reader.read(BLOCK):
+        writer.write(block)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
 
 
 def to_socket(path: str) -> Handler:

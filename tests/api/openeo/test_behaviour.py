@@ -9,8 +9,9 @@ import pytest
 
 from terrafair.api.openeo import job_log
 from terrafair.api.openeo.batch import status_of
-from terrafair.api.openeo.faults import OpenEOFault
+from terrafair.api.openeo.faults import OpenEOFault, fault_of
 from terrafair.api.openeo.signing import Signer, secret
+from terrafair.errors import WorkflowFailed
 from terrafair.execution import logs
 from terrafair.execution.job import Asset, Job, JobRequest, Results, Started, State, Succeeded, Usage
 from terrafair.execution.logs import Line
@@ -337,3 +338,9 @@ def test_files_are_found_by_graphs_through_a_name_that_nobody_can_guess(api: Api
     key = api.objects.key_of(reference) or ""
     assert api.objects.get(key).startswith(b"def apply") and api.ask("GET", "/me")["user_id"] not in key
     api.ask("DELETE", "/files/code/udf.py", 204)
+
+
+def test_too_little_memory_is_told_to_the_caller() -> None:
+    """The graph can be mended; a fault of the server could not."""
+    status, code, message = fault_of(WorkflowFailed("It needs more memory.", where="udf", code="memory-exhausted"))
+    assert (status, code) == (400, "ProcessGraphComplexity") and "more memory" in message

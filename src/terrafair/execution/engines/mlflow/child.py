@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,10 +118,11 @@ class Inference:
             grid = image().grid
             every = list(images.blocks(grid.height, grid.width, side))
             result = None
-            for number, (block, made) in enumerate(self._in_order(compute, every)):
-                result = result or rasterio.open(scratch, "w", **_profile(grid, made))
-                result.write(made, window=Window(block.column, block.row, block.width, block.height))
-                tell((number + 1) / len(every))
+            with closing(self._in_order(compute, every)) as results:
+                for number, (block, made) in enumerate(results):
+                    result = result or rasterio.open(scratch, "w", **_profile(grid, made))
+                    result.write(made, window=Window(block.column, block.row, block.width, block.height))
+                    tell((number + 1) / len(every))
             if result:
                 result.close()
         finally:
@@ -129,7 +131,7 @@ class Inference:
 
     def _in_order(
         self, compute: Callable[[images.Block], tuple[images.Block, Array]], every: Sequence[images.Block]
-    ) -> Iterator[tuple[images.Block, Array]]:
+    ) -> Generator[tuple[images.Block, Array]]:
         """The results in the order of the blocks; never more blocks in memory than a few for each worker."""
         waiting: deque[Future[tuple[images.Block, Array]]] = deque()
         try:
@@ -142,6 +144,8 @@ class Inference:
         finally:
             for future in waiting:
                 future.cancel()
+            # What runs still reads from datasets that are closed next, and GDAL crashes on a closed one.
+            wait(waiting)
 
     def _predict(self, block: Array) -> Array:
         """(bands, y, x) -> (results, y, x); NaN or `NO_CLASS` where a band has no data."""
