@@ -205,11 +205,11 @@ class Client:
         params = {"since": since, "limit": limit, "wait": wait}
         return self._json("GET", f"/api/jobs/{_segment(id)}/log", params=params, timeout=30 + wait)
 
-    def follow(self, id: str, since: int = 0) -> Iterator[Document]:  # noqa: A002
-        """Log lines as they come, until the job has ended; not those that only tell progress."""
+    def follow(self, id: str, since: int = 0, *, progress: bool = False) -> Iterator[Document]:  # noqa: A002
+        """Log lines as they come, until the job has ended; with `progress` also those that only move it."""
         while True:
             page = self.log(id, since, wait=10)
-            yield from (line for line in page["lines"] if line["message"])
+            yield from (line for line in page["lines"] if progress or line["message"])
             since = page["next"]
             if page["job"]["status"] in ENDED and not page["lines"]:
                 return

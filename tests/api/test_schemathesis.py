@@ -16,6 +16,8 @@ KNOWN = {"path": "outputs/secret.txt", "name": "secret.txt", "z": "0", "x": "0",
 """Parameters of paths that are no job's id."""
 NOT_READY = "/health/ready"
 """Answers 503 as it should: this platform's worker is a thread of the test."""
+READ_ONLY = ("PUT", "/api/operation/read-only")
+"""Once this has been asked, every change is refused with 503, as it should be."""
 
 
 def test_no_route_breaks(platform: Platform) -> None:
@@ -27,7 +29,7 @@ def test_no_route_breaks(platform: Platform) -> None:
     count = 0
     for result in schema.get_all_operations():
         operation = result.ok()
-        if operation.path == NOT_READY:
+        if operation.path == NOT_READY or (operation.method.upper(), operation.path) == READ_ONLY:
             continue
 
         @settings(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
-LATER = r"vendor/(eox-map|ol|countries|material|openeo|ace|ext-|mode-|theme-|fa-|fontawesome)|develop/text/words"
+LATER = r"vendor/(eox-map|ol|countries|material|openeo|ace|ext-|mode-|theme-|fa-|fontawesome)"
 """Maps and editors."""
 TYPED = "A composite that I have described myself"
 

@@ -215,7 +215,7 @@ def job(job: str, *, as_json: bool) -> None:
 def log(job: str, *, since: int, live: bool, as_json: bool) -> None:
     """A job's log by line number; `--follow` shows it live. With `--json`, one document a line."""
     with connect(load()) as client:
-        lines = client.follow(job, since) if live else client.log(job, since, limit=100_000)["lines"]
+        lines = client.follow(job, since, progress=as_json) if live else client.log(job, since, limit=100_000)["lines"]
         for line in lines:
             text = f"{line['line']:>5}  {line['time'][11:19]}  {line['level']:7}  {line['message']}"
             if as_json or line["message"]:

@@ -1,8 +1,10 @@
 """Develop: texts of workflows - CWL, YAML, JSON, Python, notebooks - edited, checked, drawn, registered."""
 
+import gzip
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -113,13 +115,27 @@ def router(pages: Pages, shelf: Shelf, web: Web, register: Register, rows: Calla
         found: Document = {"verdict": report.verdict.value, "findings": [each.document() for each in report.findings]}
         return JSONResponse({**found, **looked})
 
-    @routes.get(f"{PAGE}/words")
-    def help_() -> Response:
-        return JSONResponse(words(), headers={"Cache-Control": "private, max-age=3600"})
-
+    _schema(routes)
     _notebooks(routes, pages, shelf, web)
     _new(routes, pages)
     return routes
+
+
+def _schema(routes: APIRouter) -> None:
+    @routes.get(f"{PAGE}/words")
+    def help_(request: Request) -> Response:
+        plain, packed = _help()
+        headers = {"Cache-Control": "private, max-age=3600", "Vary": "Accept-Encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(packed, media_type="application/json", headers={**headers, "Content-Encoding": "gzip"})
+        return Response(plain, media_type="application/json", headers=headers)
+
+
+@lru_cache(maxsize=1)
+def _help() -> tuple[bytes, bytes]:
+    """The words as JSON, and packed: a fifth of the transfer; they hold nothing of a person's own."""
+    plain = json.dumps(words()).encode()
+    return plain, gzip.compress(plain, mtime=0)
 
 
 def _beside(shelf: Shelf, place: Place) -> Callable[[Path], None] | None:
