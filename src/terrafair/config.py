@@ -59,6 +59,8 @@ class Config:
     """Repository URL -> local mirror to read instead; every `HOME/repositories/HOST/OWNER/NAME.git` counts too."""
     git_ssh_keys: Mapping[str, str] = field(default_factory=dict)
     """Known host -> private key that its repositories are read with over ssh; whoever may build can then read them."""
+    editor_repositories: frozenset[str] = frozenset()
+    """Addresses of linked repositories that the text editor commits to, by the key of their host; none unless named."""
     sources_minutes: int = 5
     """Minutes between two looks at the repositories that projects have linked; 0: only a forge's call starts builds."""
     documents: Path | None = None

@@ -97,7 +97,8 @@ class Graphs:
 def install(app: "FastAPI", parts: "Parts", services: "Services", frame: Pages) -> None:
     """The pages of the editors."""
     engine = services.engine
-    shelf = Texts(Links(engine), parts.repositories, services.processes, parts.resolver)
+    writable = parts.config.editor_repositories
+    shelf = Texts(Links(engine), parts.repositories, services.processes, parts.resolver, writable)
 
     def register(text: str) -> str:
         mine = own(asker())

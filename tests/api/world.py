@@ -80,6 +80,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         accounts=accounts,
         anonymous="visitor",
         operators=frozenset({"test#eve"}),
+        editor_repositories=frozenset({"https://git.example.org/ada/water"}),
     )
     engine = open_engine(config.database_url)
     migrate(engine)

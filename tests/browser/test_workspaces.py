@@ -205,7 +205,7 @@ ANSWERS = {
 
 @pytest.mark.skipif(not Path(BACKEND).exists(), reason="git http-backend is not installed")
 def test_from_a_notebook_to_the_catalogue(browser: Any, lab: Platform, forge: Forge) -> None:
-    """Changed and pushed in a notebook, built and released by the forge's call, run by its id, published, reproduced."""
+    """Changed and pushed in a notebook, built and released by the forge's call, run by its id, published."""
     ada = opened(browser, lab, "Ada")
     reads_the_product(ada)
     said = execute(ada.page, CHANGE.format(host=forge.host))

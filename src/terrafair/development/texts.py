@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 from terrafair.development import new
 from terrafair.development.links import Links, Source
-from terrafair.development.single import LARGEST
-from terrafair.errors import InvalidInput, NotFound
+from terrafair.development.single import LARGEST, admit
+from terrafair.errors import InvalidInput, NotFound, Refused
 from terrafair.execution.job import Owner
-from terrafair.identity.access import Action, may
+from terrafair.identity.access import Action, may, require
 from terrafair.identity.asking import asker
+from terrafair.repositories.commits import Change, commit
 from terrafair.workflows.content import decode
 from terrafair.workflows.processes import Processes
 from terrafair.workflows.resolve import Resolver
@@ -68,6 +69,18 @@ class Texts:
     repositories: Repositories
     processes: Processes
     resolver: Resolver
+    writable: frozenset[str] = frozenset()
+    """Addresses of repositories that are committed to; the key of a host is no one project's, so the operator says."""
+
+    def commits(self, place: Place) -> bool:
+        """Whether texts of that place can be committed here."""
+        if place.origin != "source" or not self.writable:
+            return False
+        try:
+            source = self.links.get(place.id)
+        except NotFound:
+            return False
+        return _seen(source) and source.repository in self.writable
 
     def sources(self) -> list[Source]:
         """Linked repositories that the asker may see."""
@@ -108,6 +121,33 @@ class Texts:
             _write(folder, {names[blob]: content for blob, content in blobs if len(content) <= BESIDE_BYTES})
 
         return write
+
+    def commit(self, place: Place, text: str, base: str, message: str) -> str:
+        """Keep a text in the linked repository, as a commit of whoever asks; gives its id.
+
+        Raises as `repositories.commits.commit` does, `InvalidInput` without a message, `Refused` for those who only
+        look.
+        """
+        if place.origin != "source":
+            what = "Only texts of a linked repository are committed."
+            raise InvalidInput(what, remedy="Download it, or link the repository.")
+        source, who = self.links.get(place.id), asker()
+        if not _seen(source):
+            raise NotFound(f"There is no linked repository {place.id[:60]!r}.")
+        require(who.actor, Action.CHANGE, Owner(source.project, source.author).thing)
+        if source.repository not in self.writable:
+            what = "The platform commits nothing to this repository."
+            remedy = "Download the text and push it, or let the operator name it in `editor_repositories`."
+            raise Refused(what, "Its operator has not allowed that.", remedy)
+        if not message.strip():
+            remedy = "Say in a line what is changed and why."
+            raise InvalidInput("The commit has no message.", remedy=remedy, where="message")
+        admit(text, place.file)
+        repository = self.repositories.open(source.repository, refresh=True)
+        begun = repository.resolve(base or source.branch)
+        name, email = (who.profile.name, who.profile.email) if who.profile else ("The operator", "operator@localhost")
+        branch = place.ref or source.branch
+        return commit(repository, Change(branch, begun, place.file, text.encode(), message[:4000], name, email))
 
     def _files_of(self, place: Place) -> dict[str, bytes]:
         return new.files(place.id, place.name or "my-workflow", place.author, place.license or new.LICENCES[0])

@@ -47,6 +47,14 @@ class Shelf(Protocol):
         """What writes the files beside it."""
         ...
 
+    def commits(self, place: Place) -> bool:
+        """Whether its texts can be committed here."""
+        ...
+
+    def commit(self, place: Place, text: str, base: str, message: str) -> str:
+        """Keeps a text in its linked repository; gives the commit's id."""
+        ...
+
 
 Register = Callable[[str], str]
 """Deploys a CWL document; gives the id of the process."""
@@ -67,8 +75,15 @@ def router(pages: Pages, shelf: Shelf, web: Web, register: Register, rows: Calla
     """`/develop/text`, `/develop/notebook` and `/develop/new`."""
     routes = pages.router()
 
-    def page(request: Request, place: Place, opened: Opened, problems: Sequence[Any] = ()) -> Response:
+    def page(
+        request: Request, place: Place, opened: Opened, problems: Sequence[Any] = (), message: str = ""
+    ) -> Response:
         content: Document = {"place": place, "opened": opened, "problems": problems, "query": query(place)}
+        content |= {
+            "commits": shelf.commits(place),
+            "message": message,
+            "kept": request.query_params.get("kept", "")[:40],
+        }
         content |= _looked(opened.text, opened.file, web, _beside(shelf, place))
         content |= {"editor": (STATIC / "vendor/ace.js").exists(), "largest": single.LARGEST}
         content |= {"addresses": {path: query(place, file=path) for path in opened.files}}
@@ -90,10 +105,11 @@ def router(pages: Pages, shelf: Shelf, web: Web, register: Register, rows: Calla
         async with request.form(max_part_size=FORM, max_files=1) as form:
             place, action = place_of(form), str(form.get("action") or "check")
             given = str(form.get("text") or "").replace("\r\n", "\n")
-        opened = Opened(given, place.file or "untitled.yaml", place.name or place.id or place.file)
-        return await run_in_threadpool(_act, request, place, opened, action)
+            base, message = str(form.get("commit") or "")[:64], str(form.get("message") or "")[:4000]
+        opened = Opened(given, place.file or "untitled.yaml", place.name or place.id or place.file, base)
+        return await run_in_threadpool(_act, request, place, opened, action, message)
 
-    def _act(request: Request, place: Place, opened: Opened, action: str) -> Response:
+    def _act(request: Request, place: Place, opened: Opened, action: str, message: str) -> Response:
         try:
             single.admit(opened.text, opened.file)
             if action == "download":
@@ -102,9 +118,12 @@ def router(pages: Pages, shelf: Shelf, web: Web, register: Register, rows: Calla
                 return Response(opened.text, media_type="text/plain; charset=utf-8", headers=headers)
             if action == "register":
                 return RedirectResponse(f"/run/process/{quote(register(opened.text), safe='')}", 303)
+            if action == "commit":
+                made = shelf.commit(place, opened.text, opened.commit, message)
+                return RedirectResponse(f"{PAGE}?{query(place, kept=made)}", 303)
         except TerrafairError as error:
-            return page(request, place, opened, error.problems)
-        return page(request, place, opened)
+            return page(request, place, opened, error.problems, message)
+        return page(request, place, opened, (), message)
 
     @routes.post(f"{PAGE}/check")
     async def check(request: Request) -> Response:

@@ -21,9 +21,16 @@ REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 class Repository:
     """A bare mirror on disk."""
 
-    def __init__(self, path: Path, key: Path | None = None) -> None:
+    def __init__(self, path: Path, key: Path | None = None, *, mirror: bool = True) -> None:
         self.path = path
         self._key = key
+        self.mirror = mirror
+        """Whether it stands for another one, where it comes from; False: it is the repository itself."""
+
+    @property
+    def key(self) -> Path | None:
+        """The private key that its origin is asked with over ssh."""
+        return self._key
 
     @classmethod
     def clone(cls, url: str, path: Path, *, redirects: bool = True, key: Path | None = None) -> Self:
@@ -170,6 +177,10 @@ class Repository:
         chosen = ["--", folder] if folder else []
         return {path: blob for path, mode, blob in self._tree(commit, chosen) if mode not in {LINK, SUBMODULE}}
 
+    def tree(self, commit: str) -> Iterator[tuple[str, str, str]]:
+        """Path, mode and blob id of every entry, links and submodules too."""
+        return self._tree(commit)
+
     def _tree(self, tree: str, chosen: Iterable[str] = ()) -> Iterator[tuple[str, str, str]]:
         try:
             listing = git(["ls-tree", "-r", "-z", "--full-tree", tree, *chosen], path=self.path)
@@ -310,7 +321,7 @@ class Repositories:
         if mapped := self._mirrors.get(plain(url)):
             source = Path(mapped).expanduser()
             if (source / "HEAD").exists() or (source / ".git").exists():
-                return Repository(source if (source / "HEAD").exists() else source / ".git")
+                return Repository(source if (source / "HEAD").exists() else source / ".git", mirror=False)
             raise Unreachable(f"The mirror {mapped} of {url} is no git repository.", remedy="Mend `repositories`.")
         mirror = self.place(url)
         key = self._key(url)

@@ -25,6 +25,8 @@ def read(content: bytes, where: str = "") -> Any:
     except json.JSONDecodeError as fault:
         what = f"The notebook is no JSON: {fault.msg} in line {fault.lineno}."
         raise InvalidInput(what, remedy=remedy, where=where) from None
+    except RecursionError:
+        raise InvalidInput("The notebook is nested too deeply.", remedy=remedy, where=where) from None
     if not isinstance(document, dict) or not ({"cells", "worksheets"} & document.keys()):
         raise InvalidInput("The document is no notebook: it has no cells.", remedy=remedy, where=where)
     try:
