@@ -90,7 +90,7 @@ def build(
     workspaces_parts.install(app, parts, services, frame, stack)
     editors_parts.install(app, parts, services, frame)
     _openeo(parts, app, services)
-    operations_parts.install(app, parts, services.engine, stack, frame)
+    operations_parts.install(app, parts, services.engine, stack, frame, services.all_jobs.get)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Secured)
     app.state.warm = services.verdicts.table
