@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from terrafair.database import migrate, open_engine
-from terrafair.errors import Conflict, InvalidInput, InvalidInputs, NotFound, Problem, Unreachable, WorkflowFailed
+from terrafair.errors import InvalidInput, InvalidInputs, NotFound, Problem, Unreachable, WorkflowFailed
 from terrafair.execution import logs
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.engines.engine import Say
@@ -26,7 +26,7 @@ from terrafair.execution.jobs import Jobs, Queue
 from terrafair.execution.process import Process
 from terrafair.execution.sandbox import Sandbox, probe
 from terrafair.execution.task import JobFolder, Outcome
-from terrafair.execution.worker import Runner, slot_lock
+from terrafair.execution.worker import Runner
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
 DEADLINE = 60.0
@@ -382,14 +382,6 @@ def test_reproducing_compares(jobs: Jobs) -> None:
     job = end(jobs, "pass", run, reproduce=True)
     end(jobs, "pass", run)
     assert compared == [f"jobs/{job.id}/"]
-
-
-def test_a_slot_has_one_worker(tmp_path: Path) -> None:
-    with slot_lock(tmp_path / "new", "a"):
-        slot_lock(tmp_path / "new", "b").close()
-        with pytest.raises(Conflict, match="'a'"):
-            slot_lock(tmp_path / "new", "a")
-    slot_lock(tmp_path / "new", "a").close()
 
 
 def main(home: Path, url: str, slot: str, workers: int) -> None:
