@@ -93,4 +93,4 @@ def test_the_dask_scheduler_reaches_the_openeo_engine(tmp_path: Path) -> None:
 
     config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_DASK_SCHEDULER": "tcp://scheduler:8786"})
     engine = Parts(config).engines[WorkflowType.OPENEO]
-    assert engine._scheduler == "tcp://scheduler:8786"  # type: ignore[attr-defined]
+    assert engine._clusters.access().address == "tcp://scheduler:8786"  # type: ignore[attr-defined]

@@ -149,7 +149,9 @@ class Config:
     user_quota: int = 10 * 1024**3
     """Bytes that one person may upload through openEO."""
     dask_scheduler: str = ""
-    """Address of a Dask scheduler whose workers see the job folders, for openEO; empty: threads of each job's own."""
+    """Dask for openEO: `tcp://HOST:PORT`, `gateway:https://HOST`, `slurm` (`pbs` ...); empty: each job's threads."""
+    dask_options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the cluster that `dask_scheduler` asks for: `minimum`, `maximum`, `idle_seconds`, and the library's own."""
     read_only: bool = False
     """Refuse all changes from the start on; `terrafair read-only` does it while the platform runs."""
     disk_floor: str = "2 GB"

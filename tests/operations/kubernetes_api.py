@@ -1,6 +1,6 @@
 """Stands in for the API server of a Kubernetes cluster: takes objects as the real one does, or says what is wrong.
 
-Every object is checked against the API's own schema, unknown fields included (`kubernetes-validate`); names, namespaces,
+Every object is checked against the API's own schema, unknown fields included; names, namespaces,
 labels, selectors, mounts and the Pod Security Standard `restricted` as the real server checks them. Pods run nowhere: a
 test says what becomes of them.
 """
