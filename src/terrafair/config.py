@@ -73,7 +73,7 @@ class Config:
     store_secret: str = ""
     """Secret key for `store_url`."""
     store_bucket: str = "terrafair"
-    """Bucket that holds job results and uploads."""
+    """Bucket that holds job results and uploads; `s3://terrafair/...` addresses lead there too."""
     store_public_url: str = ""
     """Address at which people reach the object store, where a proxy gives it another than the platform's."""
     store_sts_url: str = ""
