@@ -17,6 +17,7 @@ from terrafair import (
     identity_parts,
     operations_parts,
     portal_parts,
+    tracing,
     workspaces_parts,
 )
 from terrafair.api import catalogue, files, jobs, problems, products, publications, targets, tiles
@@ -29,6 +30,7 @@ from terrafair.api.runs import Runs
 from terrafair.api.stac import application as stac_application
 from terrafair.api.stac import openapi as stac_openapi
 from terrafair.api.stac import service as stac_service
+from terrafair.api.traced import Traced
 from terrafair.api.verdicts import Verdicts
 from terrafair.data.tiles.cache import TileCache
 from terrafair.database import open_engine
@@ -90,10 +92,12 @@ def build(
     workspaces_parts.install(app, parts, services, frame, stack)
     editors_parts.install(app, parts, services, frame)
     _openeo(parts, app, services)
-    operations_parts.install(app, parts, services.engine, stack, frame)
+    operations_parts.install(app, parts, services.engine, stack, frame, services.all_jobs.get)
     app.add_middleware(TurnedAway, pages=frame)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Secured)
+    if tracing.on():
+        app.add_middleware(Traced)
     app.state.warm = services.verdicts.table
     return app
 
