@@ -1,7 +1,7 @@
 """Pages for people whom a layer in front of the routes turns away; a form that they sent comes back with it.
 
-Those layers - origins, sizes, rates, a token of the session, read-only times - answer programs in the one shape of errors,
-and know no pages. A browser gets its answer through here, and what was typed stands on it, to be sent again.
+Those layers - origins, sizes, rates, a session's token, read-only times - answer programs in the one shape of
+errors, and know no pages. A browser gets its answer through here, and what was typed stands on it, to be sent again.
 """
 
 from collections.abc import Mapping
