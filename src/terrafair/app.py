@@ -17,7 +17,7 @@ from terrafair.catalogue.items.search import ItemStore
 from terrafair.catalogue.records import data_reference
 from terrafair.config import Config
 from terrafair.data.bucket_inputs import BEGINNINGS, BucketInputs
-from terrafair.data.objects import ObjectStore, S3Access, S3Objects
+from terrafair.data.objects import OWN, ObjectStore, S3Access, S3Objects
 from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
@@ -141,8 +141,8 @@ class Parts:
         """The object store: the site's S3, or the embedded one once it has been started."""
         config = self.config
         if config.store_url:
-            return S3Objects(S3Access(config.store_url, config.store_key, config.store_secret, config.store_bucket))
-        return _LateObjects(config.home, config.store_bucket)
+            return S3Objects(self.store_access, OWN)
+        return _LateObjects(config.home, config.store_bucket, OWN)
 
     @cached_property
     def roots(self) -> tuple[Path, ...]:
@@ -432,11 +432,11 @@ class Parts:
 class _LateObjects:
     """The embedded store for processes that may start before it does: reached when it is first used."""
 
-    def __init__(self, home: Path, bucket: str) -> None:
-        self._home, self._bucket = home, bucket
+    def __init__(self, home: Path, bucket: str, alias: str = "") -> None:
+        self._home, self._bucket, self._alias = home, bucket, alias
         self._store: S3Objects | None = None
 
     def __getattr__(self, name: str) -> Any:
         if self._store is None:
-            self._store = S3Objects(remembered(self._home, self._bucket))
+            self._store = S3Objects(remembered(self._home, self._bucket), self._alias)
         return getattr(self._store, name)

@@ -73,7 +73,7 @@ class Config:
     store_secret: str = ""
     """Secret key for `store_url`."""
     store_bucket: str = "terrafair"
-    """Bucket that holds job results and uploads."""
+    """Bucket that holds job results and uploads; `s3://terrafair/...` addresses lead there too."""
     store_public_url: str = ""
     """Address at which people reach the object store, where a proxy gives it another than the platform's."""
     store_sts_url: str = ""
@@ -164,6 +164,8 @@ class Config:
     """How the log's lines are written: `text` for people, `json` for programs, one object a line."""
     metrics: str = "operator"
     """Who may read `/metrics`: `operator` (a scraper with a personal token), or `open`: everybody who gets there."""
+    traces: str = ""
+    """Collector that traces are sent to by OTLP over HTTP, http://collector:4318; empty: as the OTEL_ variables say."""
     workspaces: str = "auto"
     """`auto`: offered where the extra `workspaces` is installed; `no`."""
     workspace_profiles: Mapping[str, Any] = field(default_factory=dict)
