@@ -24,7 +24,10 @@ KubeSpawner:
   fs_gid: 10001
   allow_privilege_escalation: false
   automount_service_account_token: false
-  enable_user_namespaces: {{ .Values.isolation.userNamespaces }}
+  {{- if .Values.isolation.userNamespaces }}
+  extra_pod_config:
+    hostUsers: false
+  {{- end }}
   container_security_context:
     capabilities:
       drop: [ALL]

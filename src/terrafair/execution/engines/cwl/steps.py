@@ -223,6 +223,12 @@ class ContainerStep(_Watched, PodmanCommandLineJob):
         super().__init__(*arguments)
         self.record, self.image, self.tail = steps, image, Tail()
 
+    def run(self, runtimeContext: RuntimeContext, tmpdir_lock: Any = None) -> None:  # noqa: N803
+        """Run with containers on: the executor's own context, which cwltool hands in here, has them off."""
+        context = runtimeContext.copy()
+        context.use_container = True
+        super().run(context, tmpdir_lock)
+
     def get_from_requirements(self, *_arguments: Any, **_options: Any) -> str:
         """Give the image; `prepare` has pulled it, and knows the record's digest for the document's tag."""
         return self.record.images.get(self.image, {}).get("image") or self.image

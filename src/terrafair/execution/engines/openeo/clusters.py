@@ -7,8 +7,8 @@
 | `gateway:https://HOST` | one of a dask-gateway |
 | `slurm`, `pbs`, `lsf`, `sge`, `oar`, `moab`, `htcondor` | workers in the queue of a batch system, by dask-jobqueue |
 
-The last two are started by `cluster_process`, outside of any sandbox: whoever may ask a batch system for nodes may run what
-he likes there. Jobs get the scheduler's address alone.
+The last two are started by `cluster_process`, outside of any sandbox: whoever may ask a batch system for nodes may run
+what he likes there. Jobs get the scheduler's address alone.
 """
 
 import fcntl
