@@ -40,6 +40,7 @@ from terrafair.execution.pairing import Pairing
 from terrafair.execution.queue import DurableQueue
 from terrafair.identity.asking import actor
 from terrafair.openeo_parts import openeo
+from terrafair.portal.turned_away import TurnedAway
 from terrafair.publishing.store import Store
 from terrafair.workflows.check import bind
 
@@ -88,11 +89,11 @@ def build(
     development_parts.install(app, parts, services.engine, services.jobs, services.all_jobs, stack)
     _stac(parts, app, stack)
     frame = portal_parts.install(app, parts, services, publisher, forge, stack)
-    app.state.refusal_page = frame.problem
     workspaces_parts.install(app, parts, services, frame, stack)
     editors_parts.install(app, parts, services, frame)
     _openeo(parts, app, services)
-    operations_parts.install(app, parts, services.engine, stack, frame)
+    operations_parts.install(app, parts, services.engine, stack, frame, services.all_jobs.get)
+    app.add_middleware(TurnedAway, pages=frame)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Secured)
     if tracing.on():

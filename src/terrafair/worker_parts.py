@@ -63,6 +63,7 @@ def work_elsewhere(parts: "Parts", slot: str, say: Callable[[str], None]) -> Non
     if config.catalogue:
         report = parts.catalogue.sync(config.catalogue, config.branch)
         say(f"Catalogue: {report.documents} documents at {report.commit[:12]}.")
+    parts.shelves.elsewhere = True
     relay = Relay(parts.objects, config.home / "jobs")
     _work(parts, slot, relay, lambda: True, lambda: say(f"Worker {slot} takes jobs."))
 

@@ -106,7 +106,7 @@ class Forge:
 
 
 def test_looking_finds_what_a_forge_did_not_tell(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/platform.db")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     links, forge = Links(engine), Forge()
     source = links.add("https://example.org/ada/water", "main", "project", "person")

@@ -100,6 +100,17 @@ def check_key(key: str) -> str:
     return key
 
 
+def _check_prefix(prefix: str) -> None:
+    """Empty: everything."""
+    if prefix:
+        check_key(prefix.rstrip("/"))
+
+
+OWN = "terrafair"
+"""`s3://terrafair/KEY` is an object of the platform's own bucket, whatever that is called: so addresses in the demo,
+the templates and the documents hold everywhere, and those of before a move to another bucket too."""
+
+
 @dataclass(frozen=True, slots=True)
 class S3Access:
     """How to reach a bucket."""
@@ -115,10 +126,11 @@ class S3Access:
 class S3Objects:
     """The real one, on any S3 endpoint."""
 
-    def __init__(self, access: S3Access) -> None:
+    def __init__(self, access: S3Access, alias: str = "") -> None:
+        """`alias`: another name of the bucket, by which addresses may call it too."""
         from obstore.store import S3Store
 
-        self._bucket = access.bucket
+        self._bucket, self._names = access.bucket, (access.bucket, *([alias] if alias else []))
         self._store: Any = S3Store(
             access.bucket,
             endpoint=access.endpoint,
@@ -195,6 +207,7 @@ class S3Objects:
         """All objects below a prefix."""
         import obstore
 
+        _check_prefix(prefix)
         with _translated(prefix):
             found = [entry for page in obstore.list(self._store, prefix.rstrip("/")) for entry in page]
         for entry in sorted(found, key=lambda entry: str(entry["path"])):
@@ -219,7 +232,7 @@ class S3Objects:
 
     def key_of(self, url: str) -> str | None:
         """The key in this bucket."""
-        return _key_of(self._bucket, url)
+        return next((key for name in self._names if (key := _key_of(name, url)) is not None), None)
 
     def _exists(self, key: str) -> bool:
         import obstore
@@ -271,6 +284,7 @@ class MemoryObjects:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix."""
+        _check_prefix(prefix)
         start = prefix.rstrip("/") + "/" if prefix else ""
         for key in sorted(key for key in self._objects if key.startswith(start)):
             content, _, modified = self._objects[key]

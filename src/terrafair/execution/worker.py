@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -284,6 +285,9 @@ class Runner:
             pause = min(pause * 1.3, 0.1)
         if ended.ended == "lost":
             raise Unreachable("The job's supervisor failed.", ended.reason)
+        if ended.ended == "exited" and ended.signal == signal.SIGKILL:
+            # Around a program stands its sandbox, which nothing of the job's own can reach.
+            raise Unreachable("The job's program was killed from outside.", "By a person, or for want of memory.")
         return ended
 
     def _pass_on(self, job: Job, tail: Tail) -> None:

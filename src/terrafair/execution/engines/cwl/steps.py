@@ -195,6 +195,8 @@ class LocalStep(_Watched, CommandLineJob):
         runtimeContext: RuntimeContext,  # noqa: N803
         monitor_function: Any = None,  # noqa: ARG002 - cwltool passes it by name
     ) -> None:
+        # A PATH that the document sets (EnvVarRequirement) is the image's; the stand-in's programs lie elsewhere.
+        env["PATH"] = os.pathsep.join(dict.fromkeys((self.record.programs(self.image), env["PATH"])))
         program = self.command_line[0] if self.command_line else ""
         if program and not shutil.which(program, path=env["PATH"]) and not Path(self.outdir, program).is_file():
             self._missing(program)
