@@ -25,7 +25,7 @@ from terrafair.data.objects import S3Access, S3Objects
 from terrafair.errors import TerrafairError
 from terrafair.worker_parts import SHARED
 
-from .test_metrics import World, world  # noqa: F401 - a fixture
+from .test_metrics import LABELS, World, world  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -59,6 +59,16 @@ def test_every_metric_that_is_asked_for_exists(world: World, file: str) -> None:
     known = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
     asked = set(re.findall(r"terrafair_[a-z_]+", (DEPLOY / file).read_text()))
     assert asked and asked <= known
+
+
+@pytest.mark.parametrize("file", ["prometheus/alerts.yml", "grafana/terrafair.json"])
+def test_every_label_that_is_asked_for_exists(file: str) -> None:
+    """A value that no series can have would leave a panel empty, and an alert silent, for ever."""
+    text = (DEPLOY / file).read_text().replace('\\"', '"')
+    chosen = re.findall(r'terrafair_[a-z_]+\{([a-z_]+)="([^"]+)"\}', text)
+    assert chosen
+    for name, value in chosen:
+        assert value in LABELS[name], (name, value)
 
 
 def test_every_alert_has_its_runbook() -> None:

@@ -157,6 +157,8 @@ class Runner:
 
     def _say(self, job: Job, message: str, level: str = "info", step: str = "") -> None:
         try:
+            # A job of the platform's own has no folder until there is something to say.
+            self.jobs.folder(job.id).mkdir(parents=True, exist_ok=True)
             logs.say(self.jobs.log_file(job.id), message, level, step)
         except OSError as fault:
             # A full disk must not stop the job's end from being known.
