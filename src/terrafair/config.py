@@ -174,6 +174,8 @@ class Config:
     """The longest time that a workspace is open, in hours."""
     workspace_idle: int = 3600
     """A workspace in which nothing happens for so many seconds is closed; its files stay."""
+    workspace_disk: int = 20 * 1024**3
+    """What a person's files in one project's workspace may take on disk, in bytes; one that takes more is closed."""
     workspace_network: str = "public"
     """What programs in workspaces reach beside the platform: `public`, the internet; `platform`, nothing."""
     workspace_hosts: frozenset[str] = frozenset()
@@ -281,6 +283,7 @@ _WITHIN = {
     "scrub_rate": range(1, 10**12),
     "workspace_hours": range(1, 169),
     "workspace_idle": range(1, 10**7),
+    "workspace_disk": range(2**26, 10**15),
 }
 
 

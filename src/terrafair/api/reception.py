@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import Protocol
 from urllib.parse import parse_qs, quote
@@ -106,6 +107,8 @@ class Reception:
                 await refuse(scope, receive, _marked(send, request))
             return
         scope.setdefault("state", {})["asker"] = who
+        # What stays open for long asks again: its session may have ended meanwhile.
+        scope["state"]["again"] = partial(self._asker, scope, headers)
         with asking(who):
             unnoted = passed or scope.get("method", "GET") in SAFE or scope["path"].endswith(TYPING)
             noted = send if unnoted else self._noted(scope, send)

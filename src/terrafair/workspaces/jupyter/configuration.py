@@ -39,7 +39,7 @@ def configure(c: Any, file: str) -> None:
     c.PlatformAuthenticator.secret = order.secret
     c.Authenticator.update({"allow_all": True, "auth_refresh_age": 1})
     c.SandboxSpawner.update({"folder": str(folder), "isolation": order.isolation})
-    c.Spawner.update({"start_timeout": 120, "http_timeout": 120, "default_url": "/lab"})
+    c.Spawner.update({"start_timeout": 120, "http_timeout": 120, "default_url": "/lab", "poll_interval": 5})
     if order.spawner:
         c.Spawner.pre_spawn_hook = _prepared(folder)
     _apply(c, order)
