@@ -14,6 +14,7 @@ pytest.importorskip("opentelemetry.sdk", reason="the extra `tracing` is not inst
 
 from terrafair import tracing
 from terrafair.errors import InvalidInput
+from terrafair.execution.engines.remote.target import Connection, Target
 from terrafair.tracing import KINDS, Name
 from terrafair.tracing.sdk import OpenTelemetry, start
 from terrafair.tracing.switch import begin, wanted
@@ -225,3 +226,17 @@ def test_names_of_the_conventions_are_theirs() -> None:
     for module in pkgutil.iter_modules(attributes.__path__, f"{attributes.__name__}."):
         known |= {each for each in vars(importlib.import_module(module.name)).values() if isinstance(each, str)}
     assert {name for name in tracing.ATTRIBUTES if not name.startswith("terrafair.")} <= known
+
+
+def test_a_platform_elsewhere_is_shown_the_trace(collector: Collector, begun: Callable[[str], OpenTelemetry]) -> None:
+    target = Target("b", "http://127.0.0.1:9")
+    with Connection(target) as connection:
+        assert "traceparent" not in connection._http.headers
+    begun(collector.url)
+    with tracing.span(Name.PREPARE):
+        shown = tracing.traceparent()
+        with Connection(target) as connection:
+            assert connection._http.headers["traceparent"] == shown
+    # The child that watches the job there loads nothing of OpenTelemetry: it is told.
+    with Connection(target, trace=shown) as connection:
+        assert connection._http.headers["traceparent"] == shown

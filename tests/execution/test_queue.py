@@ -153,6 +153,30 @@ def test_projects_take_turns(engine: sa.Engine, waiting: DurableQueue, consume: 
     assert "one" in {path.name.partition(".")[0] for path in begun[:4]}
 
 
+def test_a_hundred_jobs_of_unequal_projects(
+    engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
+) -> None:
+    """Whoever has fewer is done once all have had as many turns, whatever was queued before."""
+    counts = {"large": 78, "middle": 12, "small": 6, "tiny": 4}
+    with transaction(engine) as connection:
+        for project, count in counts.items():
+            for number in range(count):
+                job = Job(f"{project}-{number:03}", JobRequest("x"), "2026-01-01", owner=Owner(project, "somebody"))
+                connection.execute(TABLE.insert().values(**_row(job)))
+                waiting.enqueue(connection, job.id)
+    consume(workers=1, bell=True)
+    wait_for(lambda: len(list(tmp_path.glob("*.done"))) == sum(counts.values()))
+    taken_first = sorted(tmp_path.glob("*.taken.*"), key=lambda path: path.stat().st_mtime_ns)
+    begun = [path.name.partition("-")[0] for path in taken_first]
+    assert len(begun) == sum(counts.values())
+    for project, count in counts.items():
+        last = len(begun) - begun[::-1].index(project)
+        # Nobody jumps the queue of their own project, and the consumer may have claimed one ahead.
+        assert last <= sum(min(other, count) for other in counts.values()) + 2, project
+        own = [path.name for path in taken_first if path.name.startswith(project)]
+        assert own == sorted(own)
+
+
 def test_as_many_at_a_time_as_there_are_workers(
     engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
 ) -> None:
