@@ -122,9 +122,10 @@ class Pages:
         """An error as a page."""
         return self.problems(request, error.problems, self._surroundings.status(error))
 
-    def problems(self, request: Request, problems: Sequence[Problem], status: int) -> Response:
-        """What is wrong as a page, with ways on."""
-        return self.show(request, "problem.html", {"problems": problems, "code": status}, status=status)
+    def problems(self, request: Request, problems: Sequence[Problem], status: int, sent: Any = None) -> Response:
+        """What is wrong as a page, with ways on; `sent` has the `fields` of a form that can be sent again."""
+        content = {"problems": problems, "code": status, "sent": sent, "posted": request.method == "POST"}
+        return self.show(request, "problem.html", content, status=status)
 
     def router(self, prefix: str = "") -> APIRouter:
         """Routes whose errors are pages, too."""
