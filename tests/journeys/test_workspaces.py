@@ -56,8 +56,9 @@ def _close_all(lab: Platform) -> None:
 
 @pytest.fixture(scope="module")
 def ada(lab: Platform) -> Iterator[Notebook]:
-    with signed_in(lab.url, "ada") as client:
-        yield Notebook(client).open()
+    found = Notebook(signed_in(lab.url, "ada")).open()
+    yield found
+    found.client.close()
 
 
 @pytest.fixture(scope="module")
