@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from terrafair.errors import InvalidInput, Unreachable
+from terrafair.errors import DATABASE_AWAY, InvalidInput, Unreachable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MILLISECONDS = 30_000
@@ -110,7 +110,8 @@ def _reached(engine: sa.Engine) -> Iterator[None]:
         yield
     except (sa.exc.OperationalError, sqlite3.OperationalError) as fault:
         where = engine.url.render_as_string(hide_password=True)
-        raise Unreachable(f"The database {where} does not answer.", str(getattr(fault, "orig", fault))) from fault
+        reason = str(getattr(fault, "orig", fault))
+        raise Unreachable(f"The database {where} does not answer.", reason, code=DATABASE_AWAY) from fault
 
 
 def migrate(engine: sa.Engine) -> None:

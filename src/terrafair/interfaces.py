@@ -86,7 +86,7 @@ def build(
     development_parts.install(app, parts, services.engine, services.jobs, services.all_jobs, stack)
     _stac(parts, app, stack)
     frame = portal_parts.install(app, parts, services, publisher, forge, stack)
-    app.state.refusal_page = frame.problem
+    app.state.refusal_page = frame.refused
     workspaces_parts.install(app, parts, services, frame, stack)
     editors_parts.install(app, parts, services, frame)
     _openeo(parts, app, services)

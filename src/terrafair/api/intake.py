@@ -43,7 +43,7 @@ class Intake:
             return
         page = getattr(scope["app"].state, "refusal_page", None) if "app" in scope else None
         if page and "text/html" in Headers(scope=scope).get("accept", ""):
-            reply = page(Request(scope, receive), error)
+            reply = await page(Request(scope, receive), error)
             reply.headers["Retry-After"] = "120"
             await reply(scope, receive, send)
         else:

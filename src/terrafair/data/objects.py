@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
+from terrafair.errors import STORE_AWAY, InvalidInput, NotFound, Refused, Unreachable
 
 KEY_BYTES = 1024
 CHUNK = 8 * 2**20
@@ -334,4 +334,5 @@ def _translated(key: str) -> Iterator[None]:
         if "<Code>NoSuchBucket</Code>" in str(fault):
             remedy = "Make it there first: with `store_url`, the one that the setting `store_bucket` names."
             raise NotFound(f"The object store has no bucket for {key!r}.", remedy=remedy, where=key) from fault
-        raise Unreachable(f"The object store does not answer for {key!r}.", str(fault).split(", ")[0][:300]) from fault
+        reason = str(fault).split(", ")[0][:300]
+        raise Unreachable(f"The object store does not answer for {key!r}.", reason, code=STORE_AWAY) from fault

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from terrafair.errors import (
+    STORE_AWAY,
     Cancelled,
     Damaged,
     NotExecutable,
@@ -21,6 +22,7 @@ from terrafair.errors import (
     TimedOut,
     Unreachable,
     WorkflowFailed,
+    public,
 )
 from terrafair.events import now
 from terrafair.execution import logs
@@ -53,6 +55,8 @@ from terrafair.workflows.workflow import Resolution, WorkflowType
 Given = TypeVar("Given")
 WATCH_SECONDS = 0.5
 BACKOFF_SECONDS = 1.0
+STORE_SECONDS, STORE_PAUSE_SECONDS = 4 * 3600.0, 15.0
+"""So long a job waits for the platform's own object store, and at the most so long between two looks."""
 OUTCOME_BYTES = 64 * 2**20
 TOLD = 5_000
 """Characters of one problem that a program tells; `TOLD_PROBLEMS` is how many of them are kept."""
@@ -162,9 +166,13 @@ class Runner:
         try:
             if job.request.kind == BUILD and self.build:
                 self.jobs.folder(job.id).mkdir(parents=True, exist_ok=True)
-                results = self.build(job, cancelled, lambda line, level: self._say(job, line, level))
+                build = self.build
+                results = self._patiently(
+                    job, lambda: build(job, cancelled, lambda line, level: self._say(job, line, level)), 0
+                )
             elif job.request.kind == BUILTIN and self.builtin:
-                results = self.builtin(job, cancelled)
+                compute = self.builtin
+                results = self._patiently(job, lambda: compute(job, cancelled), 0)
             else:
                 raise NotExecutable([Problem(f"This worker has no {job.request.kind} jobs.")])
         except Cancelled:
@@ -182,7 +190,8 @@ class Runner:
             self._say(job, f"A new worker has found this job again; its program {how}.", "warning")
         else:
             with asking(self.asker(job)):
-                resolution = self._prepare(job, folder, process)
+                # Other machines that do not answer count as a failed start of the job.
+                resolution = self._patiently(job, lambda: self._prepare(job, folder, process), 0)
         ended = self._wait(job, process)
         usage = Usage(ended.seconds, ended.cpu_seconds, ended.peak_memory)
         if ended.ended == "cancelled":
@@ -200,15 +209,24 @@ class Runner:
                 self._patiently(job, lambda: self.compare(job, resolution, results))
         return Succeeded(now(), results, usage)
 
-    def _patiently(self, job: Job, store: Callable[[], Given]) -> Given:
-        """Hours of computing are not thrown away because the object store was away for a moment."""
-        for attempt in range(1, RETRIES + 1):
+    def _patiently(self, job: Job, do: Callable[[], Given], retries: int = RETRIES) -> Given:
+        """Hours of computing are not thrown away because somebody was away for a moment.
+
+        The platform's own store is waited for as long as an operator may need to bring it back.
+        """
+        begun, attempt = time.monotonic(), 0
+        while True:
             try:
-                return store()
+                return do()
             except Unreachable as fault:
-                self._say(job, f"{fault} Trying again.", "warning")
-                time.sleep(BACKOFF_SECONDS * 2**attempt)
-        return store()
+                attempt += 1
+                own = fault.problem.code == STORE_AWAY and time.monotonic() - begun < STORE_SECONDS
+                if attempt > retries and not own:
+                    raise
+                if self.jobs.get(job.id).cancelling:
+                    raise Cancelled("Cancelled while the object store was away.") from fault
+                self._say(job, f"{public(fault)} The job waits and tries again.", "warning")
+                time.sleep(min(BACKOFF_SECONDS * 2**attempt, STORE_PAUSE_SECONDS))
 
     def _prepare(self, job: Job, folder: JobFolder, process: Process) -> Resolution:
         """Resolve, check, stage and launch; only the launch cannot be repeated."""
@@ -369,21 +387,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value[:TOLD]
-
-
-def slot_lock(folder: Path, slot: str) -> Any:
-    """Hold a worker's name for as long as the process lives; raises `Conflict` when another process has it."""
-    import fcntl
-
-    from terrafair.errors import Conflict
-
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / f"{slot}.lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise Conflict(
-            f"Another worker {slot!r} runs on this home folder.", remedy="Give this one another --slot."
-        ) from None
-    return file
