@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from terrafair import tracing
 from terrafair.errors import DATABASE_AWAY, InvalidInput, Unreachable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -91,7 +92,8 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     are written as a look and a change, and hold on both databases only so.
     """
     turn: AbstractContextManager[Any] = engine.get_execution_options().get("terrafair_turn") or nullcontext()
-    with _reached(engine), turn, engine.begin() as connection:
+    about = {"db.system.name": engine.dialect.name}
+    with tracing.span(tracing.Name.TRANSACTION, about), _reached(engine), turn, engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(_ONE_WRITER)
         yield connection
@@ -138,5 +140,5 @@ def version(connection: sa.Connection) -> str:
     return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")
 
 
-NEWEST = "0042"
+NEWEST = "0046"
 """The last step; a database that has it is left alone without loading Alembic's scripts."""

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,10 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
+from terrafair.config import load
+from terrafair.database import open_engine, transaction
 from terrafair.identity.oidc_provider import LocalProvider, available
 from terrafair.workspaces.hub import missing
 
@@ -54,15 +56,18 @@ def lab(tmp_path_factory: pytest.TempPathFactory, forge: Forge) -> Iterator[Plat
             yield platform
         finally:
             rows = table(platform, "SELECT id FROM workspaces WHERE state <> 'closed'")
-            with sqlite3.connect(platform.home / "platform.db") as database:
-                database.execute("UPDATE workspaces SET state = 'closing' WHERE state <> 'closed'")
+            table(platform, "UPDATE workspaces SET state = 'closing' WHERE state <> 'closed' RETURNING id")
             until(lambda: not table(platform, "SELECT id FROM workspaces WHERE state <> 'closed'"), rows)
             platform.stop()
 
 
 def table(platform: Platform, query: str) -> list[Any]:
-    with sqlite3.connect(platform.home / "platform.db") as database:
-        return database.execute(query).fetchall()
+    engine = open_engine(load(platform.environment).database_url)
+    try:
+        with transaction(engine) as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+    finally:
+        engine.dispose()
 
 
 def until(holds: Callable[[], Any], about: Any = "", seconds: float = 60) -> None:
@@ -113,12 +118,17 @@ def opened(browser: Any, platform: Platform, name: str) -> Any:
     return seen
 
 
+def reads_the_product(seen: Any) -> None:
+    """All cells run, and the last one shows the product as a cube."""
+    seen.page.locator(".jp-Notebook").first.click()
+    seen.page.get_by_text("Run", exact=True).click()
+    seen.page.get_by_text("Run All Cells", exact=True).click()
+    seen.page.locator(".xr-wrap", has_text="openEO").wait_for()
+
+
 def test_two_people_and_their_notebooks(browser: Any, lab: Platform) -> None:
     ada = opened(browser, lab, "Ada")
-    ada.page.locator(".jp-Notebook").first.click()
-    ada.page.get_by_text("Run", exact=True).click()
-    ada.page.get_by_text("Run All Cells", exact=True).click()
-    ada.page.locator(".xr-wrap", has_text="openEO").wait_for()
+    reads_the_product(ada)
     began = time.monotonic()
     assert "'Ada Demo'" in ada.page.locator(".jp-OutputArea-output").first.inner_text()
     ada.page.evaluate(START, "import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)")
@@ -139,7 +149,7 @@ def _isolated(lab: Platform, ada: Any, grace: Any) -> None:
     assert (
         execute(grace.page, f"import os; print(sum(len(f) for *_, f in os.walk({homes!r}) if 'mine.txt' in f))") == "0"
     )
-    assert execute(grace.page, f"print(os.path.exists({str(lab.home / 'platform.db')!r}))") == "False"
+    assert execute(grace.page, f"print(os.path.exists({str(lab.home / 'serving.json')!r}))") == "False"
     assert execute(grace.page, "print(os.getuid() == 0)") == "False"
     ask = "import urllib.request as u; print(u.urlopen(os.environ['TERRAFAIR_URL'] + '/api/me').read().decode())"
     assert '"operator":false' in execute(grace.page, ask), "who sits at this machine is its operator; a program is not"
@@ -200,9 +210,9 @@ ANSWERS = {
 
 @pytest.mark.skipif(not Path(BACKEND).exists(), reason="git http-backend is not installed")
 def test_from_a_notebook_to_the_catalogue(browser: Any, lab: Platform, forge: Forge) -> None:
-    """Changed and pushed in a notebook, built and released by the forge's call, run by its id, published."""
+    """Changed and pushed in a notebook, built and released by the forge's call, run by its id, published, reproduced."""
     ada = opened(browser, lab, "Ada")
-    ada.page.locator(".jp-Notebook").first.click()
+    reads_the_product(ada)
     said = execute(ada.page, CHANGE.format(host=forge.host))
     commit = said.splitlines()[-1]
     assert len(commit) == 40, said
@@ -216,8 +226,14 @@ def test_from_a_notebook_to_the_catalogue(browser: Any, lab: Platform, forge: Fo
     assert not log, log[-5:]
     release = httpx2.get(f"{lab.url}/api/releases/journey-water/1.1.0", trust_env=False).json()
     assert release["revision"] == commit and release["digest"].startswith("sha256:")
+    passed = {"check": "runs", "test": "unittest", "run": "files", "package": "image"}
+    told = [line for line in lab.cli("log", build).stdout.splitlines() if ": passed." in line]
+    assert all(any(f"{stage}: passed." in line and says in line for line in told) for stage, says in passed.items())
     badge = httpx2.get(f"{lab.url}/api/builds/journey-water/badge.svg", trust_env=False).text
     assert "build: successful" in badge
+    page = ada.page.context.new_page()
+    page.goto(f"{lab.url}/develop/workflows/journey-water")
+    assert "1.1.0" in page.locator("main").inner_text() and commit[:12] in page.locator("main").inner_text()
     job = execute(ada.page, RUN).splitlines()[-1]
     assert _ended(lab, job) == "successful", job
     _published(lab, job, commit, release["about"]["image"])
@@ -256,3 +272,5 @@ def _published(lab: Platform, job: str, commit: str, image: str) -> None:
     links = {each["rel"]: each["href"] for each in record["links"]}
     assert links["application"] == f"{REPOSITORY}/blob/{commit}/workflow.cwl"
     assert links["container"] == f"docker://{image}" and "@sha256:" in image
+    lab.cli("catalogue", "sync")
+    assert lab.json("reproduce", found["answers"]["experiment"])["status"] == "successful"

@@ -51,22 +51,6 @@ def test_a_browser_gets_a_page(closed: World) -> None:
     assert "read-only" in answer.text and "<html" in answer.text
 
 
-def test_a_form_comes_back_with_what_was_typed(closed: World) -> None:
-    ada = {"Accept": "text/html", **closed.token("ada")}
-    answer = closed.client.post("/projects", data={"title": "Lakes <of> snow"}, headers=ada)
-    assert answer.status_code == 503 and answer.headers["Retry-After"] == "120"
-    assert 'value="Lakes &lt;of&gt; snow"' in answer.text
-    assert "The platform is read-only for now." in answer.text and "The database moves." in answer.text
-    assert closed.client.get("/projects", headers=ada).status_code == 200
-    # What is no form, or too much of one, is told all the same.
-    for content, kind in (
-        (b"--x", "multipart/form-data; boundary=x"),
-        (b"a=" + b"x" * 2**21, "application/x-www-form-urlencoded"),
-    ):
-        answer = closed.client.post("/projects", content=content, headers={**ada, "Content-Type": kind})
-        assert answer.status_code == 503 and "read-only for now" in answer.text
-
-
 def test_reading_goes_on_and_pages_say_it(closed: World) -> None:
     for path in ("/stac", "/processes", "/openeo/", "/health"):
         assert closed.client.get(path).status_code == 200

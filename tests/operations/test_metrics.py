@@ -15,7 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from terrafair.app import Parts
 from terrafair.config import Config
-from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine
 from terrafair.execution import queue
 from terrafair.execution.job import JobRequest, Results, Started, Succeeded, Usage
@@ -27,7 +26,7 @@ from terrafair.interfaces import build
 from terrafair.operations.metrics import INTERFACES, interface
 from terrafair.operations.readiness import KEPT_SECONDS, Readiness
 
-from ..databases import control_database
+from ..databases import elsewhere, objects
 
 
 class World:
@@ -36,7 +35,7 @@ class World:
     def __init__(self, home: Path, stack: ExitStack) -> None:
         self.config = Config(
             home=home,
-            database=control_database(home),
+            **elsewhere(home),
             anonymous="visitor",
             operators=frozenset({"test#eve"}),
             host="testserver",
@@ -45,7 +44,7 @@ class World:
         migrate(self.engine)
         queue.prepare(self.config.database_url)
         self.parts = Parts(self.config)
-        vars(self.parts).update(objects=MemoryObjects())
+        vars(self.parts).update(objects=objects(home))
         self.client = TestClient(build(self.parts, stack))
         waiting = DurableQueue(self.config.database_url)
         stack.callback(waiting.close)

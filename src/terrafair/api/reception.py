@@ -100,6 +100,8 @@ class Reception:
             refuse = answer(error, scope["path"])
             if isinstance(error, NotSignedIn) and self._interrupted and self._interrupted.takes(scope):
                 refuse = self._interrupted
+            # Who asks is known to what makes a page of it, unless that is what failed.
+            scope.setdefault("state", {})["asker"] = who
             with asking(replace(VISITOR, address=address, request=request)):
                 await refuse(scope, receive, _marked(send, request))
             return

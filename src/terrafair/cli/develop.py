@@ -55,11 +55,13 @@ def new(type: str, name: str, into: Path, author: str, licence: str, *, as_json:
 def check(what: str, *, target: str, offline: bool, as_json: bool) -> None:
     """What is wrong with a workflow, line by line, and how to mend it; ends with 1 when it cannot run.
 
-    PATH is the repository of a workflow; ID a published workflow or experiment, checked out from its repository.
+    PATH is the repository of a workflow, or a single CWL document, process graph or notebook; ID a published workflow
+    or experiment, checked out from its repository.
 
     \b
     Examples:
       terrafair check .
+      terrafair check water-bodies.cwl
       terrafair check . --target https://processes.example.org
     """
     from terrafair.app import Parts
@@ -70,8 +72,11 @@ def check(what: str, *, target: str, offline: bool, as_json: bool) -> None:
     path = Path(what)
     if path.is_dir():
         report = judge.check(path.absolute(), target)
+    elif path.is_file():
+        report = judge.document(path.absolute(), target)
     elif path.exists() or "/" in what:
-        raise InvalidInput(f"{what} is no folder.", remedy="Give the repository's folder, or the id of a workflow.")
+        remedy = "Give a repository's folder, a document, or the id of a workflow."
+        raise InvalidInput(f"There is neither a folder nor a file {what}.", remedy=remedy)
     else:
         with tempfile.TemporaryDirectory() as folder:
             _checked_out(parts, what, Path(folder))

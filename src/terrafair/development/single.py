@@ -69,7 +69,7 @@ def _manifest(folder: Path, file: str, text: str) -> Manifest:
     try:
         return read(folder)
     except TerrafairError:
-        return Manifest("untitled", kind_of(text, file), file)
+        return Manifest("untitled", kind_of(text, file), file, version="")
 
 
 def _findings(text: str, file: str, sources: Sources, web: Web) -> Iterator[Finding]:

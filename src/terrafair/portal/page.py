@@ -1,7 +1,6 @@
 """What all pages share: templates, the frame around the content, and errors as pages."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
-from markupsafe import escape
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
@@ -25,9 +23,6 @@ from terrafair.portal.refill import refilled, typed, wrong
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-FORM_BYTES = 2**20
-STACKS = ("fastapi_middleware_astack", "fastapi_inner_astack", "fastapi_function_astack")
 YEAR = "public, max-age=31536000, immutable"
 MAP_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self' data:;"
@@ -90,7 +85,6 @@ class Pages:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._made: list[APIRouter] = []
         self._templates = Jinja2Templates(HERE / "templates")
         self._templates.env.trim_blocks = self._templates.env.lstrip_blocks = True
         self._templates.env.filters |= {"bytes": size, "moment": moment, "path": path, "pairs": pairs}
@@ -129,25 +123,10 @@ class Pages:
         error = public(error)
         return self.problems(request, error.problems, self._surroundings.status(error))
 
-    async def refused(self, request: Request, error: TerrafairError) -> Response:
-        """A change that is not taken at the moment: its form comes back with what was typed, where it was a form."""
-        error = public(error)
-        length, kind = (request.headers.get(name, "") for name in ("content-length", "content-type"))
-        if request.method == "POST" and kind.startswith(FORMS) and length.isdigit() and int(length) <= FORM_BYTES:
-            routes = [route for made in self._made for route in made.routes]
-            with suppress(HTTPException):
-                async with AsyncExitStack() as stack:
-                    # We stand in front of FastAPI, which puts these in for its routes.
-                    request.scope.update(dict.fromkeys(STACKS, stack))
-                    page = await refilled(request, routes, error.problems, self._surroundings.status(error))
-                # Pages with buttons alone have no place for what is wrong.
-                if page is not None and str(escape(error.problem.what)).encode() in page.body:
-                    return page
-        return self.problem(request, error)
-
-    def problems(self, request: Request, problems: Sequence[Problem], status: int) -> Response:
-        """What is wrong as a page, with ways on."""
-        return self.show(request, "problem.html", {"problems": problems, "code": status}, status=status)
+    def problems(self, request: Request, problems: Sequence[Problem], status: int, sent: Any = None) -> Response:
+        """What is wrong as a page, with ways on; `sent` has the `fields` of a form that can be sent again."""
+        content = {"problems": problems, "code": status, "sent": sent, "posted": request.method == "POST"}
+        return self.show(request, "problem.html", content, status=status)
 
     def router(self, prefix: str = "") -> APIRouter:
         """Routes whose errors are pages, too."""
@@ -182,7 +161,6 @@ class Pages:
 
         options: dict[str, Any] = {"include_in_schema": False, "default_response_class": HTMLResponse}
         made = APIRouter(prefix=prefix, route_class=PageRoute, **options)
-        self._made.append(made)
         return made
 
 

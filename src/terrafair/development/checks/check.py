@@ -11,15 +11,18 @@ from pathlib import Path
 from terrafair.development.checks import code, cwl, data, environment, files, model, needs, notebook, openeo, target
 from terrafair.development.checks.environment import Solve
 from terrafair.development.checks.needs import Needs, own_image
-from terrafair.development.checks.sources import Sources
+from terrafair.development.checks.sources import LIMIT, Sources
 from terrafair.development.checks.target import Get
 from terrafair.development.findings import Finding, Report, Severity
-from terrafair.development.manifest import FILE, read
+from terrafair.development.manifest import FILE, Manifest, read
 from terrafair.errors import InvalidInput, Problem, TerrafairError
 from terrafair.execution.command import Limits
 from terrafair.web import Web
+from terrafair.workflows.content import Format, sniff
 
 VALIDATOR_SECONDS = 120
+DOCUMENTS: Mapping[Format, str] = {Format.CWL: "cwl", Format.OPENEO: "openeo", Format.NOTEBOOK: "notebook"}
+"""What is checked without a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,25 @@ class Checks:
         sources = Sources(folder, manifest)
         return Report.of(self._all(sources, target_name), manifest.name, target_name)
 
+    def document(self, file: Path, target_name: str = "") -> Report:
+        """The report on one document that no manifest stands beside, as public application packages come."""
+        kind = DOCUMENTS.get(sniff(file.read_bytes())) if file.stat().st_size <= LIMIT else None
+        if kind is None:
+            what = f"{file.name} is no CWL document, process graph or notebook."
+            raise InvalidInput(what, "Nothing else is checked by itself.", "Give the folder of its repository.")
+        sources = Sources(file.parent, Manifest(file.stem, kind, file.name, version=""))
+        found = [*self._documents(sources), *self._where(sources, target_name)]
+        return Report.of(found, file.name, target_name)
+
     def _all(self, sources: Sources, target_name: str) -> Iterator[Finding]:
         yield from files.check(sources)
         yield from environment.check(sources, self.solve)
         yield from code.check(sources)
         yield from self._documents(sources)
         yield from data.check(sources, self.web if self.reach else None)
+        yield from self._where(sources, target_name)
+
+    def _where(self, sources: Sources, target_name: str) -> Iterator[Finding]:
         wanted = needs.read(sources)
         if wanted is None:
             return
@@ -81,7 +97,7 @@ class Checks:
         if (look := by_type.get(manifest.type)) and sources.has(manifest.application):
             yield from look(manifest.application)
         for file in dict.fromkeys((manifest.package, manifest.application)):
-            if file.endswith(".cwl") and sources.has(file):
+            if (file.endswith(".cwl") or manifest.type == "cwl") and sources.has(file):
                 yield from cwl.check(sources, file, self.web)
                 if self.second_opinion:
                     yield from public_validator(sources, file)
@@ -120,8 +136,9 @@ def public_validator(sources: Sources, file: str) -> Iterator[Finding]:
         said = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return
-    for each in said.get("findings", ()):
-        if each.get("status") in {"passed", "not-applicable", None}:
+    given = said.get("findings") if isinstance(said, Mapping) else None
+    for each in given if isinstance(given, list) else ():
+        if not isinstance(each, Mapping) or each.get("status") in {"passed", "not-applicable", None}:
             continue
         place = each.get("location") or {}
         rule = "eoap-" + str(each.get("rule_id", "finding")).lower().removeprefix("eoap.")

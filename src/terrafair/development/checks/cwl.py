@@ -110,7 +110,7 @@ def _package(document: Any, file: str, lines: Lines, sources: Sources) -> Iterat
         elif process.get("class") == "CommandLineTool":
             yield from _tool(process, name, place, file, lines, sources)
     version = cwl.about(document, cwl.entry_of(document))["version"]
-    if version and version != sources.manifest.version:
+    if version and sources.manifest.version and version != sources.manifest.version:
         what = f"s:softwareVersion is {version}, and the manifest says {sources.manifest.version}."
         line = lines.of("s:softwareVersion")
         yield Finding("cwl-version", what, file, line, Severity.WARNING, "", "Write the same version in both.")

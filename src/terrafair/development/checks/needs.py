@@ -51,7 +51,7 @@ def read(sources: Sources) -> Needs | None:
     try:
         document = load(sources.text(file), file)
         media = tuple(dict.fromkeys(_media_types(sources)))
-        if file.endswith(".cwl"):
+        if file.endswith(".cwl") or manifest.type == "cwl":
             return _of_cwl(document, file, manifest.name, media)
         if file.endswith(".ipynb"):
             return Needs("notebook", file, manifest.name, media_types=media)

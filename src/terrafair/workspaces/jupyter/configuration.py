@@ -62,6 +62,8 @@ def _prepared(folder: Path) -> Any:
         spawner.mem_limit, spawner.cpu_limit = order.memory, order.cores
         spawner.environment = {**spawner.environment, **order.environment}
         spawner.args = [*spawner.args, *order.arguments]
+        # KubeSpawner leaves an image's own command alone, and with it all arguments.
+        spawner.cmd = spawner.cmd or ["jupyterhub-singleuser"]
 
     return prepare
 

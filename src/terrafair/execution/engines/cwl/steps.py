@@ -61,7 +61,8 @@ class Steps:
     def end(self, name: str, line: Sequence[str], image: str, seconds: float) -> None:
         """Note a step that has ended."""
         with self._lock:
-            self.done.append({"step": name, "command": list(line), "image": image, "seconds": round(seconds, 3)})
+            took = {"begun": round(time.time() - seconds, 3), "seconds": round(seconds, 3)}
+            self.done.append({"step": name, "command": list(line), "image": image, **took})
             share = len(self.done) / max(self.expected, self._started)
         self.report.progress(min(share, 0.99), f"{name}: ended after {seconds:.1f} s")
 
@@ -194,6 +195,8 @@ class LocalStep(_Watched, CommandLineJob):
         runtimeContext: RuntimeContext,  # noqa: N803
         monitor_function: Any = None,  # noqa: ARG002 - cwltool passes it by name
     ) -> None:
+        # A PATH that the document sets (EnvVarRequirement) is the image's; the stand-in's programs lie elsewhere.
+        env["PATH"] = os.pathsep.join(dict.fromkeys((self.record.programs(self.image), env["PATH"])))
         program = self.command_line[0] if self.command_line else ""
         if program and not shutil.which(program, path=env["PATH"]) and not Path(self.outdir, program).is_file():
             self._missing(program)
@@ -219,6 +222,12 @@ class ContainerStep(_Watched, PodmanCommandLineJob):
     def __init__(self, steps: Steps, image: str, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.record, self.image, self.tail = steps, image, Tail()
+
+    def run(self, runtimeContext: RuntimeContext, tmpdir_lock: Any = None) -> None:  # noqa: N803
+        """Run with containers on: the executor's own context, which cwltool hands in here, has them off."""
+        context = runtimeContext.copy()
+        context.use_container = True
+        super().run(context, tmpdir_lock)
 
     def get_from_requirements(self, *_arguments: Any, **_options: Any) -> str:
         """Give the image; `prepare` has pulled it, and knows the record's digest for the document's tag."""
