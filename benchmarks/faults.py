@@ -155,7 +155,7 @@ def restarted(site: Site) -> None:
 
 
 def server_killed(site: Site) -> None:
-    process = site.platform._process
+    process = site.platform._process  # noqa: SLF001 - as a power cut would
     assert process is not None
     process.kill()
     process.wait()
@@ -209,7 +209,7 @@ def clockwork(folder: Path) -> dict[str, str]:
     return {"LD_PRELOAD": str(library), "FAULTS_CLOCK": str(folder / "clock")}
 
 
-def embedded_faults(site: Site, options: argparse.Namespace) -> Iterator[Fault]:
+def embedded_faults(site: Site) -> Iterator[Fault]:
     """Of the embedded default."""
     sign_in = {"signing in": one_more_sign_in}
     yield killed("workers", worker, job_seconds=6)
@@ -264,12 +264,12 @@ class Outside:
         prepare(self.database)
         self.store = ObjectServer(folder / "store", "terrafair")
         self.store.start()
-        stack.callback(lambda: self.store.stop())
+        stack.callback(lambda: self.store.stop())  # noqa: PLW0108 - the one that there is then
         self.provider = LocalProvider()
         self.provider.__enter__()
         stack.callback(lambda: self.provider.__exit__(None, None, None))
         self._forge = ExitStack()
-        stack.callback(lambda: self._forge.close())
+        stack.callback(lambda: self._forge.close())  # noqa: PLW0108 - the same
         self.forge = self.begin_forge()
 
     @property
@@ -278,13 +278,14 @@ class Outside:
         token = self._folder / "token"
         token.write_text(self.forge.token)
         return {
-            "TERRAFAIR_DATABASE": f"{server}/terrafair_control", "TERRAFAIR_ITEMS_DATABASE": f"{server}/terrafair_items",
+            "TERRAFAIR_DATABASE": f"{server}/terrafair_control",
+            "TERRAFAIR_ITEMS_DATABASE": f"{server}/terrafair_items",
             "TERRAFAIR_STORE_URL": self.store.access.endpoint, "TERRAFAIR_STORE_KEY": self.store.access.key,
             "TERRAFAIR_STORE_SECRET": self.store.access.secret,
             "TERRAFAIR_ISSUERS": f"local={self.provider.issuer}", "TERRAFAIR_CLIENTS": f"local={self.provider.client}",
             "TERRAFAIR_GITHUB_URL": self.forge.url, "TERRAFAIR_GITHUB_TOKEN_FILE": str(token),
             "TERRAFAIR_GITHUB_PRODUCTION": PRODUCTION, "TERRAFAIR_GITHUB_TESTING": TESTING,
-            "TERRAFAIR_LEASE_SECONDS": "6", "TERRAFAIR_WEB_WORKERS": "2",
+            "TERRAFAIR_LEASE_SECONDS": "6",
         }  # fmt: skip
 
     def begin_forge(self) -> ForgeAccess:
@@ -304,8 +305,9 @@ class Outside:
         self._forge = ExitStack()
 
     def end_provider(self) -> None:
-        assert self.provider._process is not None
-        kill(self.provider._process.pid)
+        process = self.provider._process  # noqa: SLF001 - as a power cut would
+        assert process is not None
+        kill(process.pid)
 
     def begin_provider(self) -> None:
         port = int(self.provider.issuer.rpartition(":")[2].partition("/")[0])
@@ -378,7 +380,7 @@ def outside_faults(site: Site, outside: Outside, options: argparse.Namespace) ->
         lambda _: outside.end_forge(),
         lambda _: outside.begin_forge(),
         5,
-        back=lambda it: published_after(it),
+        back=published_after,
         asks=publish,
     )
 
@@ -393,12 +395,13 @@ def published(web: httpx2.Client, job: str) -> httpx2.Response:
     """As far as it goes."""
     reply = web.post("/api/publications", json={"job": job, "answers": {}}, timeout=PATIENCE)
     for _ in range(12):
-        if not reply.is_success or reply.json()["state"] == "proposed" or reply.json()["problems"]:
+        if not reply.is_success or reply.json()["state"] == "proposed":
             break
         reply = web.post(f"/api/publications/{reply.json()['id']}/advance", timeout=PATIENCE)
-    if reply.is_success and reply.json()["problems"]:
-        # The request itself is answered; what the person reads is the problem in it.
-        print(f"Publishing said: {reply.json()['state']} {reply.json()['problems']}", file=sys.stderr)
+        if reply.is_success and reply.json()["problems"]:
+            # The request itself is answered; what the person reads is the problem in it.
+            told = {"detail": f"It waits, {reply.json()['state']}: {reply.json()['problems'][0]['what']}"}
+            return httpx2.Response(502, json=told)
     return reply
 
 
@@ -414,9 +417,14 @@ def disk(folder: Path) -> Iterator[Path]:
     """A home folder on a small disk of its own, where that can be made."""
     home = folder / "home"
     home.mkdir(parents=True)
-    mounted = os.geteuid() == 0 and not subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1500m", "terrafair-faults", str(home)], capture_output=True, check=False
-    ).returncode
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1500m", "terrafair-faults", str(home)],
+            capture_output=True,
+            check=False,
+        ).returncode
+    )
     try:
         yield home
     finally:
@@ -458,8 +466,9 @@ def table(seen: list[Seen]) -> Iterator[str]:
             for kind, (status, words, count) in each.sees.items()
         )
         again = "" if not each.running.restarts else f", the running one started again ({each.running.restarts})"
+        works = "all" if not each.sees else ", ".join(each.works) or "nothing"
         yield (
-            f"| {each.name} | {'all' if not each.sees else ', '.join(each.works)} | {sees.replace('|', '/') or 'nothing'} |"
+            f"| {each.name} | {works} | {' '.join(sees.replace('|', '/').split()) or 'nothing'} |"
             f" {each.slowest:.1f} s; jobs {each.waited:.1f} s | {each.back:.1f} s |"
             f" {each.accepted + 1}, {len(each.lost)}, {len(each.twice)}{again} |"
         )
@@ -481,7 +490,7 @@ def main() -> int:
             home = stack.enter_context(disk(folder / "embedded"))
             settings = {"TERRAFAIR_DISK_FLOOR": "60 MB", "TERRAFAIR_WEB_WORKERS": "2"}
             platform = Platform(home, settings | clockwork(folder))
-            seen += suffered(platform, folder, lambda site: embedded_faults(site, options), options.only)
+            seen += suffered(platform, folder, embedded_faults, options.only)
         if options.where != "embedded" and (reason := missing()):
             print(f"Without the second platform: {reason}", file=sys.stderr)
         elif options.where != "embedded":

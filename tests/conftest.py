@@ -18,6 +18,8 @@ from terrafair.identity import oidc_provider
 
 from . import databases, stores
 
+START_SECONDS = 300
+"""A busy machine may take minutes to start a platform."""
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[1].parent / "shared")
 
 
@@ -86,7 +88,7 @@ class Platform:
         command = [sys.executable, "-m", "terrafair", "serve", "--port", "0", *arguments]
         with (self.home / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + START_SECONDS
         while not (self.home / "serving.json").exists():
             told = (self.home / "serve.log").read_text()
             assert self._process.poll() is None, f"the platform ended: {told}"

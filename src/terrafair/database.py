@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from terrafair import tracing
-from terrafair.errors import InvalidInput, Unreachable
+from terrafair.errors import DATABASE_AWAY, InvalidInput, Unreachable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MILLISECONDS = 30_000
@@ -112,7 +112,8 @@ def _reached(engine: sa.Engine) -> Iterator[None]:
         yield
     except (sa.exc.OperationalError, sqlite3.OperationalError) as fault:
         where = engine.url.render_as_string(hide_password=True)
-        raise Unreachable(f"The database {where} does not answer.", str(getattr(fault, "orig", fault))) from fault
+        reason = str(getattr(fault, "orig", fault))
+        raise Unreachable(f"The database {where} does not answer.", reason, code=DATABASE_AWAY) from fault
 
 
 def migrate(engine: sa.Engine) -> None:

@@ -17,7 +17,15 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from terrafair.database import migrate, open_engine
-from terrafair.errors import InvalidInput, InvalidInputs, NotFound, Problem, Unreachable, WorkflowFailed
+from terrafair.errors import (
+    STORE_AWAY,
+    InvalidInput,
+    InvalidInputs,
+    NotFound,
+    Problem,
+    Unreachable,
+    WorkflowFailed,
+)
 from terrafair.execution import logs
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.engines.engine import Say
@@ -246,15 +254,15 @@ def test_what_cannot_run_here_says_why(jobs: Jobs) -> None:
 
 
 def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
-    """Five jobs side by side, since the pauses between attempts grow."""
+    """Jobs side by side, since the pauses between attempts grow."""
     seen: dict[str, int] = {}
 
-    def at_first(name: str, times: int) -> Callable[..., Any]:
+    def at_first(name: str, times: int, code: str = "") -> Callable[..., Any]:
         def raises(*given: Any) -> Any:
             seen[name] = seen.get(name, 0) + 1
             if seen[name] <= times:
-                raise Unreachable("The mirror is away.")
-            return given[1] if name == "bind" else package(*given)
+                raise Unreachable("The mirror is away.", code=code)
+            return given[1] if name != "package" else package(*given)
 
         return raises
 
@@ -272,6 +280,7 @@ def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
         "never": runner(jobs, bind=fail(Unreachable("The mirror is away."))),
         "bind": runner(jobs, bind=at_first("bind", 1)),
         "package": runner(jobs, package=at_first("package", 1)),
+        "store": runner(jobs, bind=at_first("store", 2, STORE_AWAY)),
         "killed": runner(jobs, engines={WorkflowType.COMMAND: killing("getppid")}),
         "shot": runner(jobs, engines={WorkflowType.COMMAND: killing("getpid")}),
     }
@@ -288,6 +297,9 @@ def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
     assert "started again (1)" in log(jobs, found["bind"])
     # Hours of computing are not repeated because the store was away for a moment.
     assert (found["package"].state, found["package"].restarts) == (State.SUCCESSFUL, 0)
+    # The platform's own store is waited for, at any step.
+    assert (found["store"].state, found["store"].restarts) == (State.SUCCESSFUL, 0)
+    assert log(jobs, found["store"]).count("object store does not answer at the moment") == 2
     assert (found["killed"].state, found["killed"].restarts) == (State.FAILED, RETRIES)
     assert log(jobs, found["killed"]).count("process was lost") == RETRIES + 1
     assert (found["shot"].state, found["shot"].restarts) == (State.FAILED, RETRIES)

@@ -303,7 +303,7 @@ def suffer(site: Site, fault: Fault) -> Seen:
     jobs = _ends(site, accepted, time.monotonic() + BACK_SECONDS)
     missing = [id for id in accepted if id not in jobs]  # noqa: A001
     lost = [*missing, *(id for id, job in jobs.items() if job.state != "successful")]  # noqa: A001
-    wrong = {f"{answer.kind}: {answer.fault}, {answer.status} {answer.words[:200]}" for answer in answers if answer.fault}
+    wrong = {f"{each.kind}: {each.fault}, {each.status} {each.words[:200]}" for each in answers if each.fault}
     if over > deadline:
         wrong.add(f"not well {BACK_SECONDS:g} s later: {_unwell(crowd, ended)}")
     bad = {answer.kind for answer in answers if not answer.well}
@@ -311,7 +311,7 @@ def suffer(site: Site, fault: Fault) -> Seen:
     return Seen(
         fault.name,
         tuple(kind for kind in (*crowd.kinds, *fault.asks) if kind not in bad),
-        {kind: _most([answer for answer in answers if answer.kind == kind and not answer.well]) for kind in sorted(bad)},
+        {kind: _most([each for each in answers if each.kind == kind and not each.well]) for kind in sorted(bad)},
         max((answer.seconds for answer in answers), default=0.0),
         over - ended,
         len(others),

@@ -44,8 +44,15 @@ def test_alerts_are_rules() -> None:
     assert "SUCCESS" in promtool("check", "rules", "alerts.yml")
 
 
-def test_alerts_fire_when_they_should() -> None:
-    assert "SUCCESS" in promtool("test", "rules", "alerts_test.yml")
+@pytest.mark.parametrize("file", ["alerts_test.yml", "late_test.yml"])
+def test_alerts_fire_when_they_should(file: str) -> None:
+    assert "SUCCESS" in promtool("test", "rules", file)
+
+
+def test_alerts_are_tried() -> None:
+    """Of those that say that what is kept may be lost, each is seen to fire."""
+    tried = "".join((PROMETHEUS / file).read_text() for file in ("alerts_test.yml", "late_test.yml"))
+    assert all(f"alertname: {name}" in tried for name in ("DamagedObjects", "ScrubLate", "IntakeClosed", "PartDown"))
 
 
 def test_scrape_settings_are_prometheus_own() -> None:

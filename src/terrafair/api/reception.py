@@ -115,11 +115,19 @@ class Reception:
             await self._app(scope, receive, _led(scope, headers, _marked(noted, request)))
 
     def _noted(self, scope: Scope, send: Send) -> Send:
-        """Every change that is asked for is in the audit trail before its answer is out, refused ones included."""
+        """Every change that is asked for is in the audit trail before its answer is out, refused ones included.
+
+        Where the trail cannot be written the log has it: to withhold the answer would undo nothing.
+        """
 
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await run_in_threadpool(self._note, Asked(scope["path"][:200], scope["method"], message["status"]))
+                asked = Asked(scope["path"][:200], scope["method"], message["status"])
+                try:
+                    await run_in_threadpool(self._note, asked)
+                except TerrafairError as fault:
+                    missed = {"path": asked.thing, "method": asked.method, "status": asked.status}
+                    structlog.get_logger().warning("audit.missed", **missed, reason=str(fault)[:500])
             await send(message)
 
         return noted

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from terrafair import tracing
-from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
+from terrafair.errors import STORE_AWAY, InvalidInput, NotFound, Refused, Unreachable
 from terrafair.tracing import Name
 
 KEY_BYTES = 1024
@@ -356,4 +356,5 @@ def _translated(key: str) -> Iterator[None]:
         if "<Code>NoSuchBucket</Code>" in str(fault):
             remedy = "Make it there first: with `store_url`, the one that the setting `store_bucket` names."
             raise NotFound(f"The object store has no bucket for {key!r}.", remedy=remedy, where=key) from fault
-        raise Unreachable(f"The object store does not answer for {key!r}.", str(fault).split(", ")[0][:300]) from fault
+        reason = str(fault).split(", ")[0][:300]
+        raise Unreachable(f"The object store does not answer for {key!r}.", reason, code=STORE_AWAY) from fault

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ import structlog
 
 from terrafair import tracing
 from terrafair.errors import (
+    STORE_AWAY,
     Cancelled,
     Damaged,
     NotExecutable,
@@ -22,6 +24,7 @@ from terrafair.errors import (
     TimedOut,
     Unreachable,
     WorkflowFailed,
+    public,
 )
 from terrafair.events import now
 from terrafair.execution import logs, traced
@@ -55,6 +58,8 @@ from terrafair.workflows.workflow import Resolution, WorkflowType
 Given = TypeVar("Given")
 WATCH_SECONDS = 0.5
 BACKOFF_SECONDS = 1.0
+STORE_SECONDS, STORE_PAUSE_SECONDS = 4 * 3600.0, 15.0
+"""So long a job waits for the platform's own object store, and at the most so long between two looks."""
 OUTCOME_BYTES = 64 * 2**20
 TOLD = 5_000
 """Characters of one problem that a program tells; `TOLD_PROBLEMS` is how many of them are kept."""
@@ -174,11 +179,12 @@ class Runner:
         try:
             if job.request.kind == BUILD and self.build:
                 self.jobs.folder(job.id).mkdir(parents=True, exist_ok=True)
-                results = self.build(job, cancelled, lambda line, level: self._say(job, line, level))
+                do = partial(self.build, job, cancelled, lambda line, level: self._say(job, line, level))
             elif job.request.kind == BUILTIN and self.builtin:
-                results = self.builtin(job, cancelled)
+                do = partial(self.builtin, job, cancelled)
             else:
                 raise NotExecutable([Problem(f"This worker has no {job.request.kind} jobs.")])
+            results = self._patiently(job, do, 0)
         except Cancelled:
             return Ended(now(), Usage(time.monotonic() - begun))
         return Succeeded(now(), results, Usage(time.monotonic() - begun))
@@ -195,7 +201,7 @@ class Runner:
             self._say(job, f"A new worker has found this job again; its program {how}.", "warning")
         else:
             with asking(self.asker(job)):
-                resolution = self._prepare(job, folder, process)
+                resolution = self._patiently(job, lambda: self._prepare(job, folder, process), 0)
         with tracing.quiet():
             ended = self._wait(job, process)
         until = traced.now()
@@ -217,15 +223,21 @@ class Runner:
                 self._patiently(job, lambda: self.compare(job, resolution, results))
         return Succeeded(now(), results, usage)
 
-    def _patiently(self, job: Job, store: Callable[[], Given]) -> Given:
-        """Hours of computing are not thrown away because the object store was away for a moment."""
-        for attempt in range(1, RETRIES + 1):
+    def _patiently(self, job: Job, do: Callable[[], Given], retries: int = RETRIES) -> Given:
+        """Somebody who was away for a moment costs no hours of computing; our own store may be away for long."""
+        begun, attempt = time.monotonic(), 0
+        while True:
             try:
-                return store()
+                return do()
             except Unreachable as fault:
-                self._say(job, f"{fault} Trying again.", "warning")
-                time.sleep(BACKOFF_SECONDS * 2**attempt)
-        return store()
+                attempt += 1
+                own = fault.problem.code == STORE_AWAY and time.monotonic() - begun < STORE_SECONDS
+                if attempt > retries and not own:
+                    raise
+                if self.jobs.get(job.id).cancelling:
+                    raise Cancelled("Cancelled while the object store was away.") from fault
+                self._say(job, f"{public(fault)} The job waits and tries again.", "warning")
+                time.sleep(min(BACKOFF_SECONDS * 2**attempt, STORE_PAUSE_SECONDS))
 
     def _prepare(self, job: Job, folder: JobFolder, process: Process) -> Resolution:
         """Resolve, check, stage and launch; only the launch cannot be repeated."""
@@ -286,7 +298,6 @@ class Runner:
         if ended.ended == "lost":
             raise Unreachable("The job's supervisor failed.", ended.reason)
         if ended.ended == "exited" and ended.signal == signal.SIGKILL:
-            # Around a program stands its sandbox, which nothing of the job's own can reach.
             raise Unreachable("The job's program was killed from outside.", "By a person, or for want of memory.")
         return ended
 
