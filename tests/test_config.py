@@ -67,10 +67,30 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:
         load({"TERRAFAIR_HOME": str(tmp_path)})
 
 
+def test_a_secret_is_read_from_the_file_that_the_environment_names(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret value\n")
+    (tmp_path / "terrafair.toml").write_text('store_secret = "of the file"')
+    config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_STORE_SECRET_FILE": str(tmp_path / "secret")})
+    assert config.store_secret == "s3cret value"
+
+
+def test_settings_that_are_files_themselves_are_not_read_as_secrets(tmp_path: Path) -> None:
+    config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_REGISTRY_PASSWORD_FILE": str(tmp_path / "later")})
+    assert config.registry_password_file == tmp_path / "later"
+
+
+def test_a_secret_given_twice_or_nowhere_is_told(tmp_path: Path) -> None:
+    surroundings = {"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_STORE_SECRET_FILE": str(tmp_path / "gone")}
+    with pytest.raises(InvalidInput, match="TERRAFAIR_STORE_SECRET_FILE cannot be read"):
+        load(surroundings)
+    with pytest.raises(InvalidInput, match="both set"):
+        load({**surroundings, "TERRAFAIR_STORE_SECRET": "x"})
+
+
 def test_the_dask_scheduler_reaches_the_openeo_engine(tmp_path: Path) -> None:
     from terrafair.app import Parts
     from terrafair.workflows.workflow import WorkflowType
 
     config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_DASK_SCHEDULER": "tcp://scheduler:8786"})
     engine = Parts(config).engines[WorkflowType.OPENEO]
-    assert engine._scheduler == "tcp://scheduler:8786"  # type: ignore[attr-defined]
+    assert engine._clusters.access().address == "tcp://scheduler:8786"  # type: ignore[attr-defined]

@@ -31,7 +31,7 @@ COMPOSITION = frozenset(
 # Each step may import the steps before it; rooms on one step do not import each other.
 STEPS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"config"}),
+    frozenset({"config", "tracing"}),
     frozenset({"database", "events", "web", "repositories", "programs", "journal"}),
     frozenset({"data.objects"}),
     frozenset({"identity", "catalogue", "workflows"}),

@@ -2,13 +2,14 @@
 
     python tools/contact_sheet.py http://127.0.0.1:8080 docs/pictures/portal.webp
 
-Needs playwright and the system's chromium. Each page's accessibility faults (axe) and console errors are printed.
+Where the demo's identity provider is there (`TERRAFAIR_LOCAL_PROVIDER=yes`), Ada looks at them: each page is as it is
+for her, with what she has run and published. Needs playwright and the system's chromium. Each page's accessibility
+faults (axe) and console errors are printed.
 """
 
 import io
-import json
 import sys
-import urllib.request
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,59 +26,66 @@ SHOWN = 0.25
 """Size on the sheet."""
 
 
-def pages(url: str) -> list[str]:
+Ask = Callable[[str], Any]
+"""The JSON at a path, as whoever is signed in sees it."""
+
+
+def pages(ask: Ask) -> list[str]:
     """The fixed pages, and one of each kind that has an id."""
     found = ["/find", "/find?text=ndvi", "/find/theme/none"]
-    entries = _json(f"{url}/api/experiments")
+    entries = ask("/api/experiments")
     found += [f"/find/{row['kind']}/{row['id']}" for row in entries[:1]]
-    products = [hit["id"] for hit in _json(f"{url}/api/find?kind=product&limit=1")["items"]]
+    products = [hit["id"] for hit in ask("/api/find?kind=product&limit=1")["items"]]
     found += [f"/find/product/{id_}" for id_ in products]
     found += ["/develop", "/develop/activity"]
-    found += [f"/develop/workflows/{each['name']}" for each in _json(f"{url}/api/releases")[:1]]
+    found += [f"/develop/workflows/{each['name']}" for each in ask("/api/releases")[:1]]
     found += ["/develop/new", "/develop/text", "/develop/text?origin=template&id=cwl"]
     found += ["/develop/graph?origin=template&id=openeo", "/develop/notebook?origin=template&id=notebook"]
     found += ["/run"]
     for runs in (True, False):
         chosen = [row for row in entries if row["executable"] is runs]
         found += [f"/run/{row['kind']}/{row['id']}" for row in chosen[:1]]
-    found += ["/results", *_of_a_job(url), "/publish", *_of_a_publication(url)]
+    found += ["/results", *_of_jobs(ask), "/publish", *_of_a_publication(ask)]
     found += [f"/publish/edit/product/{id_}" for id_ in products]
-    return [*found, "/account/sign-in", "/admin", "/status", "/patterns"]
+    return [*found, "/account/sign-in", "/status", "/patterns"]
 
 
-def _of_a_job(url: str) -> list[str]:
-    for job in _json(f"{url}/api/jobs"):
-        if job["status"] == "successful":
-            return [f"/results/{job['id']}", f"/results/{job['id']}/view", "/jobs/compare"]
-    return []
+def _of_jobs(ask: Ask) -> list[str]:
+    """What came out of a job, one that failed, and two beside each other."""
+    jobs = ask("/api/jobs")
+    good = [job["id"] for job in jobs if job["status"] == "successful"]
+    bad = [job["id"] for job in jobs if job["status"] == "failed"]
+    found = [path for id_ in good[:1] for path in (f"/results/{id_}", f"/results/{id_}/view")]
+    found += [f"/results/{id_}" for id_ in bad[:1]]
+    return [*found, f"/jobs/compare?a={good[0]}&b={good[1]}" if len(good) > 1 else "/jobs/compare"]
 
 
-def _of_a_publication(url: str) -> list[str]:
-    begun = [
-        row["job"] for row in _json(f"{url}/api/publications") if row["state"] != "draft" and row["kind"] == "result"
-    ]
+def _of_a_publication(ask: Ask) -> list[str]:
+    begun = [row["job"] for row in ask("/api/publications") if row["state"] != "draft" and row["kind"] == "result"]
     return [f"/publish/{job}{step}" for job in begun[:1] for step in ("", "/review", "/follow")]
 
 
-def own_pages(browser: Browser, url: str) -> tuple[list[str], Any]:
-    """The pages of somebody who has signed in at the demo's provider, and their session; none where there is none."""
+def signed_in(browser: Browser, url: str) -> tuple[Ask, Any]:
+    """How to ask, and the session, of somebody who has signed in at the demo's provider; None where there is none."""
     page = browser.new_context().new_page()
+
+    def ask(path: str) -> Any:
+        return page.context.request.get(url + path, timeout=60_000).json()
+
     page.goto(f"{url}/account/sign-in?next=/account")
     if not page.locator("main a", has_text="Continue with").count():
-        return [], None
+        return ask, None
     page.locator("main a", has_text="Continue with").first.click()
     page.get_by_role("button", name="Ada").click()
     page.wait_for_url(f"{url}/account")
-    projects = page.context.request.get(f"{url}/api/projects").json()
-    named = [f"/projects/{each['id']}" for each in sorted(projects, key=lambda each: each["title"] != "Lakes")[:1]]
-    return ["/account", "/account/kept", "/projects", *named, "/projects/join/of-nobody", "/develop/workspaces"], (
-        page.context.storage_state()
-    )
+    return ask, page.context.storage_state()
 
 
-def _json(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=60) as reply:  # noqa: S310 - the platform's own address
-        return json.load(reply)
+def own_pages(ask: Ask) -> list[str]:
+    """The pages that only somebody who has signed in has."""
+    named = sorted(ask("/api/projects"), key=lambda each: str(each["title"] != "Lakes"))
+    found = ["/account", "/account/kept", "/projects", *(f"/projects/{each['id']}" for each in named[:1])]
+    return [*found, "/projects/join/of-nobody", "/develop/workspaces", "/admin"]
 
 
 def faults(page: Page) -> list[str]:
@@ -124,11 +132,11 @@ def main(url: str, target: Path, whole: Path | None = None) -> int:
     faulty, rows = 0, []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        own, session = own_pages(browser, url)
-        for path, by in [*((path, None) for path in pages(url)), *((path, session) for path in own)]:
+        ask, session = signed_in(browser, url)
+        for path in [*pages(ask), *(own_pages(ask) if session else ["/admin"])]:
             taken = {}
             for scheme in SCHEMES:
-                taken[scheme], wrong = take(browser, url, path, scheme, by)
+                taken[scheme], wrong = take(browser, url, path, scheme, session)
                 for text in wrong:
                     print(f"{path} {scheme}: {text}", flush=True)
                 faulty += len(wrong)

@@ -58,6 +58,7 @@ def sources(folder: Path) -> None:
     (folder / "index.md").write_text(front, "utf-8")
     (folder / "own").mkdir()
     (folder / "own/terrafair.css").write_text(STYLE, "utf-8")
+    (folder / "own/terrafair.js").write_text(SCRIPT, "utf-8")
     shutil.copy(ROOT / "src/terrafair/portal/static/terrafair.svg", folder / "own/terrafair.svg")
 
 
@@ -83,6 +84,22 @@ STYLE = """:root {
 }
 """
 
+SCRIPT = """// What the theme leaves unsaid to screen readers and keys; it puts these elements there after loading.
+const tell = () => {
+  document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
+  document.querySelectorAll("nav.md-code__nav").forEach((nav, number) => {
+    if (!nav.hasAttribute("aria-label")) nav.setAttribute("aria-label", `Of code block ${number + 1}`);
+  });
+  for (const frame of document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")) {
+    frame.tabIndex = 0;
+    frame.setAttribute("role", "group");
+    frame.setAttribute("aria-label", "Table");
+  }
+};
+new MutationObserver(tell).observe(document.body, { childList: true, subtree: true });
+tell();
+"""
+
 
 def settings(pages: Path, target: Path) -> dict[str, Any]:
     """What MkDocs is told."""
@@ -106,6 +123,7 @@ def settings(pages: Path, target: Path) -> dict[str, Any]:
         "plugins": ["search"],
         "extra": {"generator": False},
         "extra_css": ["own/terrafair.css"],
+        "extra_javascript": ["own/terrafair.js"],
         "markdown_extensions": ["tables", "fenced_code", "attr_list", "md_in_html", {"toc": {"permalink": True}}],
         "nav": [{"Start": "index.md"}]
         + [{title: [f"{name}.md" for name in names]} for title, names in NAVIGATION.items()],

@@ -11,6 +11,8 @@ if ! ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1; then
     version=$(apt-cache search --names-only '^postgresql-[0-9]+-postgis-3$' 2>/dev/null | sed 's/^postgresql-\([0-9]*\).*/\1/' | sort -n | tail -1)
     [ -n "$version" ] && missing="$missing postgresql-$version postgresql-$version-postgis-3"
 fi
+# A batch system of one node.
+command -v slurmctld >/dev/null 2>&1 || [ -x /usr/sbin/slurmctld ] || missing="$missing slurm-wlm munge"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     echo "Not installed (no root or no apt):$missing. Tests that need them are skipped."

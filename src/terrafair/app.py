@@ -17,7 +17,7 @@ from terrafair.catalogue.items.search import ItemStore
 from terrafair.catalogue.records import data_reference
 from terrafair.config import Config
 from terrafair.data.bucket_inputs import BEGINNINGS, BucketInputs
-from terrafair.data.objects import ObjectStore, S3Access, S3Objects
+from terrafair.data.objects import OWN, ObjectStore, S3Access, S3Objects
 from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
@@ -35,6 +35,7 @@ from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.mlflow.engine import MlflowEngine
 from terrafair.execution.engines.notebook.engine import NotebookEngine
+from terrafair.execution.engines.openeo.clusters import Clusters, Wanted
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.engines.remote.delegation import Delegation
 from terrafair.execution.engines.remote.engine import RemoteEngine
@@ -140,8 +141,8 @@ class Parts:
         """The object store: the site's S3, or the embedded one once it has been started."""
         config = self.config
         if config.store_url:
-            return S3Objects(S3Access(config.store_url, config.store_key, config.store_secret, config.store_bucket))
-        return _LateObjects(config.home, config.store_bucket)
+            return S3Objects(self.store_access, OWN)
+        return _LateObjects(config.home, config.store_bucket, OWN)
 
     @cached_property
     def roots(self) -> tuple[Path, ...]:
@@ -180,6 +181,12 @@ class Parts:
         return {engine.type: engine for engine in engines}
 
     @cached_property
+    def clusters(self) -> Clusters:
+        """Where openEO's cubes are computed."""
+        wanted = Wanted.read(self.config.dask_scheduler, self.config.dask_options)
+        return Clusters(wanted, self.config.home / "dask")
+
+    @cached_property
     def containers(self) -> Containers:
         """Which container images can run here, and what stands in for them."""
         config = self.config
@@ -191,7 +198,7 @@ class Parts:
         """The adapters, with their data from this stager and their programs from this software."""
         config = self.config
         return (
-            OpenEOEngine(stager, self.collection, config.dask_scheduler),
+            OpenEOEngine(stager, self.collection, self.clusters),
             CwlEngine(self.repositories, self.web, stager, software),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
@@ -425,11 +432,11 @@ class Parts:
 class _LateObjects:
     """The embedded store for processes that may start before it does: reached when it is first used."""
 
-    def __init__(self, home: Path, bucket: str) -> None:
-        self._home, self._bucket = home, bucket
+    def __init__(self, home: Path, bucket: str, alias: str = "") -> None:
+        self._home, self._bucket, self._alias = home, bucket, alias
         self._store: S3Objects | None = None
 
     def __getattr__(self, name: str) -> Any:
         if self._store is None:
-            self._store = S3Objects(remembered(self._home, self._bucket))
+            self._store = S3Objects(remembered(self._home, self._bucket), self._alias)
         return getattr(self._store, name)

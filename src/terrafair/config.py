@@ -1,11 +1,12 @@
 """The settings, read once from TOML and environment into frozen values.
 
-`TERRAFAIR_<FIELD>` overrides the key of the same name in `$TERRAFAIR_CONFIG`, else in `HOME/terrafair.toml`.
+`TERRAFAIR_<FIELD>` overrides the key of the same name in `$TERRAFAIR_CONFIG`, else in `HOME/terrafair.toml`;
+`TERRAFAIR_<FIELD>_FILE` names a file that holds the value, as container platforms hand out secrets.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ class Config:
     store_secret: str = ""
     """Secret key for `store_url`."""
     store_bucket: str = "terrafair"
-    """Bucket that holds job results and uploads."""
+    """Bucket that holds job results and uploads; `s3://terrafair/...` addresses lead there too."""
     store_public_url: str = ""
     """Address at which people reach the object store, where a proxy gives it another than the platform's."""
     store_sts_url: str = ""
@@ -150,7 +151,9 @@ class Config:
     user_quota: int = 10 * 1024**3
     """Bytes that one person may upload through openEO."""
     dask_scheduler: str = ""
-    """Address of a Dask scheduler whose workers see the job folders, for openEO; empty: threads of each job's own."""
+    """Dask for openEO: `tcp://HOST:PORT`, `gateway:https://HOST`, `slurm` (`pbs` ...); empty: each job's threads."""
+    dask_options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the cluster that `dask_scheduler` asks for: `minimum`, `maximum`, `idle_seconds`, and the library's own."""
     read_only: bool = False
     """Refuse all changes from the start on; `terrafair read-only` does it while the platform runs."""
     disk_floor: str = "2 GB"
@@ -163,6 +166,8 @@ class Config:
     """How the log's lines are written: `text` for people, `json` for programs, one object a line."""
     metrics: str = "operator"
     """Who may read `/metrics`: `operator` (a scraper with a personal token), or `open`: everybody who gets there."""
+    traces: str = ""
+    """Collector that traces are sent to by OTLP over HTTP, http://collector:4318; empty: as the OTEL_ variables say."""
     workspaces: str = "auto"
     """`auto`: offered where the extra `workspaces` is installed; `no`."""
     workspace_profiles: Mapping[str, Any] = field(default_factory=dict)
@@ -171,6 +176,8 @@ class Config:
     """The longest time that a workspace is open, in hours."""
     workspace_idle: int = 3600
     """A workspace in which nothing happens for so many seconds is closed; its files stay."""
+    workspace_disk: int = 20 * 1024**3
+    """What a person's files in one project's workspace may take on disk, in bytes; one that takes more is closed."""
     workspace_network: str = "public"
     """What programs in workspaces reach beside the platform: `public`, the internet; `platform`, nothing."""
     workspace_hosts: frozenset[str] = frozenset()
@@ -210,11 +217,29 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
             where=str(file),
         )
     for name in kinds:
-        if (text := environment.get(f"TERRAFAIR_{name.upper()}")) is not None and name != "home":
+        if name != "home" and (text := _given(environment, name, kinds)) is not None:
             values[name] = text
     values.pop("home", None)
     parsed = {name: _parse(name, kinds[name], value) for name, value in values.items()}
     return Config(home=home, **parsed)
+
+
+def _given(environment: Mapping[str, str], name: str, known: Container[str]) -> str | None:
+    """What the environment says of a setting, itself or in the file that it names; None: nothing."""
+    variable = f"TERRAFAIR_{name.upper()}"
+    file = None if f"{name}_file" in known else environment.get(f"{variable}_FILE")
+    if file is None:
+        return environment.get(variable)
+    if variable in environment:
+        raise InvalidInput(f"{variable} and {variable}_FILE are both set.", remedy="Unset one of them.")
+    try:
+        # Editors and `echo` end files with a newline that is no part of a secret.
+        return Path(file).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as fault:
+        why = getattr(fault, "strerror", None) or "It is no text."
+        raise InvalidInput(
+            f"The file {file} of {variable}_FILE cannot be read.", f"{why}.".replace("..", ".")
+        ) from None
 
 
 def _usual_home() -> Path:
@@ -260,6 +285,7 @@ _WITHIN = {
     "scrub_rate": range(1, 10**12),
     "workspace_hours": range(1, 169),
     "workspace_idle": range(1, 10**7),
+    "workspace_disk": range(2**26, 10**15),
 }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from terrafair.errors import InvalidInput, Unreachable
+from terrafair import tracing
+from terrafair.errors import DATABASE_AWAY, InvalidInput, Unreachable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MILLISECONDS = 30_000
@@ -91,7 +92,8 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     are written as a look and a change, and hold on both databases only so.
     """
     turn: AbstractContextManager[Any] = engine.get_execution_options().get("terrafair_turn") or nullcontext()
-    with _reached(engine), turn, engine.begin() as connection:
+    about = {"db.system.name": engine.dialect.name}
+    with tracing.span(tracing.Name.TRANSACTION, about), _reached(engine), turn, engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(_ONE_WRITER)
         yield connection
@@ -110,7 +112,8 @@ def _reached(engine: sa.Engine) -> Iterator[None]:
         yield
     except (sa.exc.OperationalError, sqlite3.OperationalError) as fault:
         where = engine.url.render_as_string(hide_password=True)
-        raise Unreachable(f"The database {where} does not answer.", str(getattr(fault, "orig", fault))) from fault
+        reason = str(getattr(fault, "orig", fault))
+        raise Unreachable(f"The database {where} does not answer.", reason, code=DATABASE_AWAY) from fault
 
 
 def migrate(engine: sa.Engine) -> None:
@@ -137,5 +140,5 @@ def version(connection: sa.Connection) -> str:
     return str(connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or "")
 
 
-NEWEST = "0042"
+NEWEST = "0046"
 """The last step; a database that has it is left alone without loading Alembic's scripts."""

@@ -107,6 +107,24 @@ class Unreachable(TerrafairError):
     code = "unreachable"
 
 
+STORE_AWAY, DATABASE_AWAY = "store-away", "database-away"
+"""Codes of `Unreachable` where one of the platform's own parts is meant."""
+_PARTS = {STORE_AWAY: "object store", DATABASE_AWAY: "database"}
+
+
+def public(error: TerrafairError) -> TerrafairError:
+    """The error as whoever asks may read it: where the platform's own parts stand is its operator's business."""
+    part = _PARTS.get(error.problem.code)
+    if part is None:
+        return error
+    return Unreachable(
+        f"The platform's {part} does not answer at the moment.",
+        "It is starting again, or its connection is down; nothing that was accepted or stored is lost.",
+        "Try again in a minute.",
+        code=error.problem.code,
+    )
+
+
 class Unavailable(TerrafairError):
     """The platform does not take this at the moment, by its operator's word or for want of room; later it will."""
 

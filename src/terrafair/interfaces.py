@@ -17,6 +17,7 @@ from terrafair import (
     identity_parts,
     operations_parts,
     portal_parts,
+    tracing,
     workspaces_parts,
 )
 from terrafair.api import catalogue, files, jobs, problems, products, publications, targets, tiles
@@ -29,6 +30,7 @@ from terrafair.api.runs import Runs
 from terrafair.api.stac import application as stac_application
 from terrafair.api.stac import openapi as stac_openapi
 from terrafair.api.stac import service as stac_service
+from terrafair.api.traced import Traced
 from terrafair.api.verdicts import Verdicts
 from terrafair.data.tiles.cache import TileCache
 from terrafair.database import open_engine
@@ -38,6 +40,7 @@ from terrafair.execution.pairing import Pairing
 from terrafair.execution.queue import DurableQueue
 from terrafair.identity.asking import actor
 from terrafair.openeo_parts import openeo
+from terrafair.portal.turned_away import TurnedAway
 from terrafair.publishing.store import Store
 from terrafair.workflows.check import bind
 
@@ -86,13 +89,15 @@ def build(
     development_parts.install(app, parts, services.engine, services.jobs, services.all_jobs, stack)
     _stac(parts, app, stack)
     frame = portal_parts.install(app, parts, services, publisher, forge, stack)
-    app.state.refusal_page = frame.problem
     workspaces_parts.install(app, parts, services, frame, stack)
     editors_parts.install(app, parts, services, frame)
     _openeo(parts, app, services)
-    operations_parts.install(app, parts, services.engine, stack, frame)
+    operations_parts.install(app, parts, services.engine, stack, frame, services.all_jobs.get)
+    app.add_middleware(TurnedAway, pages=frame)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Secured)
+    if tracing.on():
+        app.add_middleware(Traced)
     app.state.warm = services.verdicts.table
     return app
 

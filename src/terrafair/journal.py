@@ -31,7 +31,11 @@ def configure(form: str, stream: TextIO | None = None) -> logging.Handler:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    rendered: list[Processor] = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="time")]
+    # The pretty ones print each variable, secrets too, and hold a loaded process up for half a minute.
+    plain = structlog.dev.plain_traceback
+    rendered: list[Processor] = [
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), timestamp_key="time", exception_formatter=plain)
+    ]
     if form == "json":
         rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     handler = logging.StreamHandler(stream)

@@ -12,6 +12,7 @@ from terrafair.errors import Unreachable
 from terrafair.execution.conversion import Converter, Memory
 from terrafair.execution.jobs import Jobs
 from terrafair.journal import configure
+from terrafair.tracing.switch import begin
 
 
 def table_here(config: Config) -> list[dict[str, Any]]:
@@ -68,6 +69,7 @@ def serve(config: Config, say: Callable[[str], None]) -> None:
     from terrafair.server import Server
 
     configure(config.logs)
+    begin(config.traces, "web")
     Server(Parts(config), say).run()
 
 
@@ -76,6 +78,7 @@ def serve_beside(config: Config) -> None:
     from terrafair.web_workers import serve_beside as run
 
     configure(config.logs)
+    begin(config.traces, "web")
     run(config)
 
 
@@ -84,6 +87,7 @@ def work(config: Config, slot: str = "worker-0", parent: int = 0) -> None:
     from terrafair.worker_parts import work as run
 
     configure(config.logs)
+    begin(config.traces, "worker")
     run(Parts(config), slot, parent)
 
 
@@ -92,6 +96,7 @@ def work_elsewhere(config: Config, slot: str, say: Callable[[str], None]) -> Non
     from terrafair import worker_parts
 
     configure(config.logs)
+    begin(config.traces, "worker")
     worker_parts.work_elsewhere(Parts(config), slot, say)
 
 

@@ -18,7 +18,7 @@ from terrafair.errors import Conflict, InvalidInput, NotFound, Refused, Unreacha
 from terrafair.execution import queue
 from terrafair.operations import migration
 from terrafair.operations.migration import Checked, Moved
-from terrafair.operations_parts import bucket_names, client
+from terrafair.operations_parts import EMBEDDED_ITEMS, bucket_names, client, prepare_items
 
 Say = Callable[[str], None]
 
@@ -38,7 +38,7 @@ def move(config: Config, say: Say) -> Moved:
         raise NotFound(f"There is no embedded installation at {config.home}.", remedy="Set TERRAFAIR_HOME.")
     with _at_rest(config), ExitStack() as stack:
         engines = _engines(config, stack) if config.database else None
-        _prepare_items(config)
+        prepare_items(config)
         if engines:
             migration.check_tables(*engines)
         objects, size = _objects(config, say) if config.store_url else (0, 0)
@@ -127,25 +127,9 @@ def _answers(target: S3Access) -> Iterator[None]:
         ) from fault
 
 
-def _prepare_items(config: Config) -> None:
-    """The tables of the items there, which `items prepare` makes too."""
-    if not config.items_database:
-        return
-    from terrafair.catalogue.items.pgstac.connections import Connections, prepare
-
-    # pgSTAC's own client tries a dead address for long.
-    connections = Connections(config.items_database)
-    try:
-        with connections.transaction() as cursor:
-            cursor.execute("SELECT 1")
-    finally:
-        connections.close()
-    prepare(config.items_database)
-
-
 def _items(config: Config, say: Say) -> int:
     say("Moving the STAC items ...")
-    source, target = SqliteItems(config.home / "catalogue/items.db"), Parts(config).items
+    source, target = SqliteItems(config.home / EMBEDDED_ITEMS), Parts(config).items
     try:
         return migration.move_items(source, target, say)
     finally:

@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,21 +17,26 @@ from terrafair import __version__
 from terrafair.api import operation as operation_api
 from terrafair.api import service_levels as service_levels_api
 from terrafair.api.intake import Intake
+from terrafair.catalogue.items.search import ItemStore
+from terrafair.catalogue.items.sqlite.store import SqliteItems
 from terrafair.catalogue.query import Query
 from terrafair.config import Config
 from terrafair.data.objects import S3Access, S3Objects
+from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import ObjectServer, remembered
 from terrafair.database import migrate, open_engine, reading
 from terrafair.errors import NotFound, Unreachable
+from terrafair.execution.job import Job
 from terrafair.execution.jobs import ended_of
 from terrafair.execution.leases import living
 from terrafair.execution.relay import Fetcher, Turns
 from terrafair.identity.access import Action, Kind, Thing, require
 from terrafair.identity.asking import actor
 from terrafair.identity_parts import beside
-from terrafair.operations import backup, metrics, service_levels
+from terrafair.operations import backup, copied_items, metrics, service_levels
 from terrafair.operations.durability import Durability
 from terrafair.operations.intake import ReadOnly, Room, floor_bytes
+from terrafair.operations.migration import move_items
 from terrafair.operations.observed import Observed
 from terrafair.operations.probes import Probes, facts
 from terrafair.operations.readiness import Readiness
@@ -39,15 +44,19 @@ from terrafair.operations.scrub import Rounds, Scrub
 from terrafair.portal import status
 from terrafair.portal.desk import Desk
 from terrafair.portal.page import Pages
+from terrafair.publishing.standins.embedded import STAGE_BUCKET
 
 if TYPE_CHECKING:
     from terrafair.app import Parts
 
 WORKER = "worker-0.lock"
+EMBEDDED_ITEMS = "catalogue/items.db"
 
 
-def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, pages: Pages) -> None:
-    """`/health`, `/health/ready`, `/metrics`, `/status` and the service levels."""
+def install(
+    app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, pages: Pages, job: Callable[[str], Job]
+) -> None:
+    """`/health`, `/health/ready`, `/metrics`, `/status` and the service levels; `job` finds anybody's."""
     readiness = Readiness(_checks(parts, engine))
     report = partial(service_report, parts.config, engine)
     app.include_router(service_levels_api.router(report))
@@ -57,7 +66,7 @@ def install(app: FastAPI, parts: "Parts", engine: sa.Engine, stack: ExitStack, p
     if parts.seat == 0:
         stack.callback(probes.stop)
         probes.start()
-        _fetch_logs(parts, engine, stack)
+        _from_other_hosts(parts, engine, stack, job)
         if parts.config.scrub_days:
             scrub = scrub_of(parts, engine, rate=parts.config.scrub_rate)
             beside(stack, "scrub", Rounds(scrub, parts.config.scrub_days).run)
@@ -126,14 +135,16 @@ def scrub_now(parts: "Parts", say: Callable[[str], None], *, rate: int, anew: bo
         engine.dispose()
 
 
-def _fetch_logs(parts: "Parts", engine: sa.Engine, stack: ExitStack) -> None:
-    """Bring the logs of jobs that run on other hosts, where there may be any."""
+def _from_other_hosts(parts: "Parts", engine: sa.Engine, stack: ExitStack, job: Callable[[str], Job]) -> None:
+    """Bring logs and layers of jobs that run on other hosts, where there may be any."""
     if engine.dialect.name != "postgresql" or not parts.config.store_url:
         return
     fetcher = Fetcher(parts.objects, parts.config.home / "jobs", partial(ended_of, engine))
-    turns = Turns("logs", fetcher.turn)
-    stack.callback(turns.stop)
-    turns.start()
+    collector = parts.shelves.collector(job)
+    for name, turn in (("logs", fetcher.turn), ("layers", collector.turn)):
+        turns = Turns(name, turn)
+        stack.callback(turns.stop)
+        turns.start()
 
 
 def service_report(config: Config, engine: sa.Engine, month: str = "") -> dict[str, Any]:
@@ -193,14 +204,24 @@ def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> backup.
     """Copy a platform that runs or rests."""
     if not config.home.is_dir():
         raise NotFound(f"There is no platform at {config.home}.", remedy="Set TERRAFAIR_HOME.")
-    with _store(config, say) as access:
-        buckets = {name: S3Objects(replace(access, bucket=name)) for name in bucket_names(access)}
-        return backup.create(backup.Source(config.home, config.database_url, buckets, __version__), folder, say)
+    with _store(config, say) as access, ExitStack() as stack:
+        names = bucket_names(access)
+        if config.store_url:
+            names = sorted(_own_buckets(config).intersection(names))
+        buckets = {name: S3Objects(replace(access, bucket=name)) for name in names}
+        items = stack.enter_context(closing(_items(config))) if config.items_database else None
+        source = backup.Source(config.home, config.database_url, buckets, __version__, items)
+        return backup.create(source, folder, say)
 
 
 def restore(config: Config, folder: Path, say: Callable[[str], None]) -> tuple[backup.Manifest, int]:
     """Bring a copy into an empty home; gives what it held, and how many objects were placed."""
+    if config.items_database:
+        prepare_items(config)
+        with closing(_items(config)) as items:
+            copied_items.require_empty(items)
     manifest = backup.place(folder, config.home, config.database_url, say)
+    _restore_items(config, folder, manifest)
     with _store(config, say) as access:
         known = set(bucket_names(access))
 
@@ -213,6 +234,52 @@ def restore(config: Config, folder: Path, say: Callable[[str], None]) -> tuple[b
         count = backup.fill(folder, manifest, bucket, say)
     _find_again(config, manifest, say)
     return manifest, count
+
+
+def prepare_items(config: Config) -> None:
+    """The tables of the items where they are to be, which `items prepare` makes too."""
+    if not config.items_database:
+        return
+    from terrafair.catalogue.items.pgstac.connections import Connections, prepare
+
+    # pgSTAC's own client tries a dead address for long.
+    connections = Connections(config.items_database)
+    try:
+        with connections.transaction() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connections.close()
+    prepare(config.items_database)
+
+
+def _items(config: Config) -> ItemStore:
+    if config.items_database:
+        from terrafair.catalogue.items.pgstac.store import PgstacItems
+
+        return PgstacItems(config.items_database)
+    return SqliteItems(config.home / EMBEDDED_ITEMS)
+
+
+def _restore_items(config: Config, folder: Path, manifest: backup.Manifest) -> None:
+    """Items lie in a file of the copy, or in the copied home; they go to where the settings have them."""
+    written = any(entry.path == copied_items.FILE for entry in manifest.entries)
+    if written:
+        with closing(_items(config)) as items:
+            copied_items.read(folder, items)
+    elif config.items_database:
+        with closing(SqliteItems(config.home / EMBEDDED_ITEMS)) as source, closing(_items(config)) as items:
+            move_items(source, items, lambda _: None)
+
+
+def _own_buckets(config: Config) -> set[str]:
+    """On an S3 that others use too, with the same key: ours, those of projects and people, the archive's."""
+    engine = open_engine(config.database_url)
+    try:
+        with reading(engine) as connection:
+            owners = connection.scalars(sa.text("SELECT id FROM projects UNION SELECT id FROM people")).all()
+    finally:
+        engine.dispose()
+    return {config.store_bucket, STAGE_BUCKET, *(bucket_of(owner) for owner in owners)}
 
 
 def _find_again(config: Config, manifest: backup.Manifest, say: Callable[[str], None]) -> None:

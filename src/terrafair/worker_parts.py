@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from terrafair import development_parts
+from terrafair import development_parts, tracing
 from terrafair.config import Config
 from terrafair.database import migrate, open_engine
 from terrafair.errors import Conflict, InvalidInput
@@ -63,6 +63,7 @@ def work_elsewhere(parts: "Parts", slot: str, say: Callable[[str], None]) -> Non
     if config.catalogue:
         report = parts.catalogue.sync(config.catalogue, config.branch)
         say(f"Catalogue: {report.documents} documents at {report.commit[:12]}.")
+    parts.shelves.elsewhere = True
     relay = Relay(parts.objects, config.home / "jobs")
     _work(parts, slot, relay, lambda: True, lambda: say(f"Worker {slot} takes jobs."))
 
@@ -99,6 +100,7 @@ def _work(
             if relay is not None:
                 relay.turn()
             lock.close()
+            tracing.flush()
             # Threads wait for jobs that go on without us: nothing to clean up that a kill -9 would not leave too.
             os._exit(0)
 

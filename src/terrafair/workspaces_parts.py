@@ -24,6 +24,7 @@ from terrafair.portal import workspaces as pages
 from terrafair.portal.page import Pages
 from terrafair.repositories import Repository
 from terrafair.workspaces import gate, orders, seed
+from terrafair.workspaces.homes import clear, room
 from terrafair.workspaces.hub import Hub, missing
 from terrafair.workspaces.keeper import Keeper
 from terrafair.workspaces.seed import Source, Told
@@ -106,6 +107,8 @@ class Equipment:
         self.take(workspace)
         home = self.seeds.home(workspace)
         home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)
+        clear(home)
         path = self.seeds.plant(workspace)
         lifetime = timedelta(hours=workspace.hours, minutes=10)
         name = f"workspace in {workspace.project}"
@@ -184,7 +187,8 @@ class Equipment:
             f"--ServerApp.shutdown_no_activity_timeout={2 * idle}",
         )
         return orders.Order(
-            workspace.id, str(home), profile.cores, profile.memory, workspace.hours * 3600.0, own,
+            workspace.id, str(home), profile.cores, profile.memory, workspace.hours * 3600.0,
+            *room(config.workspace_disk, home), own,
             ways=ways, admitted=admitted, public=config.workspace_network == "public",
             arguments=tuple(filter(None, arguments)),
         )  # fmt: skip
@@ -233,4 +237,4 @@ def _keeper(
     buckets = identity_parts.project_buckets(parts, engine, people)
     equipment = Equipment(parts, folder, offer, seeds, people, PersonalTokens(engine), buckets, url)
     idle = timedelta(seconds=config.workspace_idle)
-    return Keeper(engine, hub, offer, equipment, people.actor, folder / "runs", idle)
+    return Keeper(engine, hub, offer, equipment, people.actor, folder / "runs", idle, config.workspace_disk)

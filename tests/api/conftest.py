@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 
 from terrafair.app import Parts
 from terrafair.config import Config
-from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine
 from terrafair.demo.seed import seed
 from terrafair.execution import queue
@@ -20,7 +19,7 @@ from terrafair.execution.jobs import Jobs
 from terrafair.interfaces import build
 from terrafair.web import SafeWeb
 
-from ..databases import control_database, copy_of
+from ..databases import elsewhere, objects
 from .ogc import Schemas
 from .servers import Files
 from .world import world  # noqa: F401 - a fixture
@@ -49,11 +48,10 @@ def platform(home: Path) -> Iterator[Platform]:
         anonymous="operator",
         workers=2,
         job_seconds=120,
-        database=control_database(home),
-        items_database=copy_of("terrafair_items", home),
+        **elsewhere(home),
     )
     parts = Parts(config)
-    parts.objects = MemoryObjects()
+    parts.objects = objects(home)
     # References of the tests lead to servers on this machine; what is refused is tested with a strict client.
     parts.web = SafeWeb(allow_private=True)
     engine = open_engine(config.database_url)
@@ -115,8 +113,8 @@ def files() -> Iterator[Files]:
 def real(osc: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """HTTP on a platform that shows the real Open Science Catalog; it has no worker."""
     home = tmp_path_factory.mktemp("real")
-    parts = Parts(Config(home=home, host="testserver", anonymous="operator", database=control_database(home)))
-    parts.objects = MemoryObjects()
+    parts = Parts(Config(home=home, host="testserver", anonymous="operator", **elsewhere(home)))
+    parts.objects = objects(home)
     database = open_engine(parts.config.database_url)
     migrate(database)
     database.dispose()

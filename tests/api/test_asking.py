@@ -9,13 +9,12 @@ from starlette.testclient import TestClient
 
 from terrafair.app import Parts
 from terrafair.config import Config
-from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine, transaction
 from terrafair.execution import queue
 from terrafair.identity.sessions import COOKIE, Sessions
 from terrafair.interfaces import build
 
-from ..databases import control_database
+from ..databases import elsewhere, objects
 from .world import World
 
 
@@ -156,13 +155,13 @@ def test_each_answer_carries_the_id_of_its_request(world: World) -> None:
 
 def test_an_operator_on_this_machine_alone(world: World, tmp_path: Path) -> None:
     """Default on loopback; what a proxy passes on is somebody else's."""
-    config = Config(home=tmp_path, database=control_database(tmp_path))
+    config = Config(home=tmp_path, **elsewhere(tmp_path))
     engine = open_engine(config.database_url)
     migrate(engine)
     engine.dispose()
     queue.prepare(config.database_url)
     parts = Parts(config)
-    vars(parts).update(objects=MemoryObjects())
+    vars(parts).update(objects=objects(tmp_path))
     with ExitStack() as stack:
         client = TestClient(build(parts, stack), base_url="http://127.0.0.1")
         assert client.get("/api/me").json()["operator"] is True

@@ -11,20 +11,21 @@ from fastapi.testclient import TestClient
 
 from terrafair.app import Parts
 from terrafair.config import Config
-from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine
 from terrafair.execution import queue
 from terrafair.interfaces import build
 from terrafair.web import SafeWeb
 
+from ..databases import elsewhere, objects
 from .servers import Files
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A platform as it is by default: no private addresses."""
-    parts = Parts(Config(home=tmp_path_factory.mktemp("strict"), host="testserver", anonymous="operator", demo=False))
-    parts.objects = MemoryObjects()
+    home = tmp_path_factory.mktemp("strict")
+    parts = Parts(Config(home=home, host="testserver", anonymous="operator", demo=False, **elsewhere(home)))
+    parts.objects = objects(home)
     database = open_engine(parts.config.database_url)
     migrate(database)
     database.dispose()

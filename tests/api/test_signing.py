@@ -14,14 +14,13 @@ from starlette.testclient import TestClient
 from terrafair.api.rates import Rate
 from terrafair.app import Parts
 from terrafair.config import Config
-from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine
 from terrafair.execution import queue
 from terrafair.identity.oidc_provider import LocalProvider, available
 from terrafair.identity.sessions import COOKIE
 from terrafair.interfaces import build
 
-from ..databases import control_database
+from ..databases import elsewhere, objects
 from ..identity.issuers import Issuer, serving
 
 HOME = "http://127.0.0.1"
@@ -69,7 +68,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         issuer.url = stack.enter_context(serving(issuer.answer))
         second = {"issuer": issuer.url, "client": "platform", "secret": "s3cret", "claims": {"name": "display_name"}}
         config = Config(
-            home=home, database=control_database(home), anonymous="visitor",
+            home=home, **elsewhere(home), anonymous="visitor",
             issuers={"local": local.issuer}, clients={"local": local.client},
             providers={"institute": second}, operators=frozenset({f"{local.issuer}#grace"}),
         )  # fmt: skip
@@ -78,7 +77,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         engine.dispose()
         queue.prepare(config.database_url)
         parts = Parts(config)
-        vars(parts).update(objects=MemoryObjects())
+        vars(parts).update(objects=objects(home))
         stack.callback(parts.catalogue.close)
         yield Place(TestClient(build(parts, stack), base_url=HOME), local, issuer)
 

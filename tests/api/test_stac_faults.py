@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -11,15 +10,24 @@ from starlette.applications import Starlette
 
 from terrafair.api.stac.application import application, mount
 from terrafair.api.stac.service import Service
-from terrafair.catalogue.items.sqlite.store import SqliteItems
+from terrafair.catalogue.items.search import ItemStore
 
+from ..databases import items
 from ..stac.documents import collection, item, square
 from ..stac.serving import served
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ItemStore]:
+    store = items(tmp_path_factory.mktemp("items"))
+    yield store
+    store.close()
+
+
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[httpx2.Client]:
-    store = SqliteItems(tmp_path / "items.db")
+def client(store: ItemStore) -> Iterator[httpx2.Client]:
+    for entry in store.collections():
+        store.delete_collection(entry.id)
     store.put_collection(collection())
     store.put_collection(collection("published"))
     store.put_items("scenes", [item("one"), item("two", platform="x")])
@@ -29,7 +37,6 @@ def client(tmp_path: Path) -> Iterator[httpx2.Client]:
     mount(outer, "/stac", application(service))
     with served(outer) as base, httpx2.Client(base_url=f"{base}/stac", timeout=60) as connected:
         yield connected
-    store.close()
 
 
 def refused(reply: httpx2.Response, status: int = 400) -> str:

@@ -12,13 +12,14 @@ from terrafair.api.stac.application import application, mount
 from terrafair.api.stac.service import Service
 from terrafair.catalogue.items.sqlite.store import SqliteItems
 
+from ..databases import items
 from ..stac.documents import archive, collection, diamond, item, square
 from ..stac.serving import served
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    store = SqliteItems(tmp_path_factory.mktemp("items") / "items.db")
+    store = items(tmp_path_factory.mktemp("items"))
     store.put_collection(collection(keywords=["optical"], **{"osc:status": "completed"}))
     ocean = {"spatial": {"bbox": [[170, -30, -170, 0]]}, "temporal": {"interval": [["1990-01-01T00:00:00Z", None]]}}
     store.put_collection(collection("ocean", title="Sea surface temperature", extent=ocean))

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from terrafair.app import Parts
 from terrafair.config import Config
-from terrafair.data.objects import MemoryObjects
+from terrafair.data.objects import ObjectStore
 from terrafair.database import migrate, open_engine
 from terrafair.execution import queue
 from terrafair.execution.job import Asset, JobRequest, Owner, Results, Started, Succeeded, Usage
@@ -26,7 +26,8 @@ from terrafair.identity.projects import Projects
 from terrafair.identity_parts import budget
 from terrafair.interfaces import build
 
-from ..databases import control_database
+from ..databases import elsewhere
+from ..databases import objects as objects_of
 
 MOMENT = "2026-01-01T00:00:00.000Z"
 
@@ -43,7 +44,7 @@ class World:
     app: FastAPI
     engine: sa.Engine
     jobs: Jobs
-    objects: MemoryObjects
+    objects: ObjectStore
     tokens: dict[str, str]
     ids: dict[str, str]
     parts: Parts
@@ -76,7 +77,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     accounts = {name: passwords.digest(name) for name in ("dee",)}
     config = Config(
         home=home,
-        database=control_database(home),
+        **elsewhere(home),
         accounts=accounts,
         anonymous="visitor",
         operators=frozenset({"test#eve"}),
@@ -96,7 +97,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     projects.create(people.actor(ids["dee"]), "forests", "Forests")
     secret = projects.invite(people.actor(ids["ada"]), "glaciers", Role.VIEWER, email="cy@example.org")
     projects.accept(people.get(ids["cy"]), secret)
-    objects = MemoryObjects()
+    objects = objects_of(home)
     parts = Parts(config)
     vars(parts).update(objects=objects)
     with ExitStack() as stack:

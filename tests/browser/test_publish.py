@@ -338,15 +338,17 @@ def test_the_operators_page_shows_what_is_measured(ada: Seen, job: str) -> None:
 
 def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, place: Platform, job: str) -> None:
     """Own transfer without maps and editors: the page, its style sheets, scripts and pictures."""
-    invitation = planted(ada, place)
+    invitation = planted(ada, place, job)
     paths = [path.format(job=job, invitation=invitation) for paths in PAGES.values() for path in paths]
+    absent = {path for path in paths if path.endswith("/none")}
     page, heavy, titles = ada.page, {}, {}
     sizes: list[int] = []
     page.on("response", lambda reply: sizes.append(_size(reply)))
     for path in paths:
         sizes.clear()
         page.set_viewport_size({"width": 390, "height": 900})
-        ada.open(path)
+        found = page.goto(ada.url + path, wait_until="load")
+        assert found is not None and found.status == (404 if path in absent else 200), path
         if sum(sizes) > 150_000:
             heavy[path] = sum(sizes)
         titles.setdefault(page.title(), []).append(path)
@@ -359,12 +361,13 @@ def test_every_page_is_small_accessible_and_fits_a_phone(ada: Seen, place: Platf
     ada.errors = [text for text in ada.errors if "404" not in text]
 
 
-def planted(ada: Seen, place: Platform) -> str:
-    """A project with a release and a workspace, so that there are pages of them; gives an invitation's secret."""
+def planted(ada: Seen, place: Platform, job: str) -> str:
+    """What some pages are about: a project, a release, a workspace, a publication; gives an invitation's secret."""
     with cookies(ada) as web:
         web.post("/api/projects", json={"id": "lakes", "title": "Lakes"}).raise_for_status()
         invited = web.post("/api/projects/lakes/invitations", json={"role": "viewer", "email": "cy@example.org"})
         person = web.get("/api/me").json()["id"]
+        under_way(web, job)
     engine = open_engine(load(place.environment).database_url)
     for version in ("1", "2"):
         Releases(engine).add(Release("lakes", version, "lakes", person, "build", f"sha256:{version}", "", "lakes"))
@@ -375,6 +378,13 @@ def planted(ada: Seen, place: Platform) -> str:
         )
     engine.dispose()
     return str(invited.json()["secret"])
+
+
+def under_way(web: httpx2.Client, job: str) -> None:
+    """The job's publication has been described, so that each of its steps has its page."""
+    if all(row["job"] != job for row in web.get("/api/publications").raise_for_status().json()):
+        answers = {"product_title": TYPED, "contact_email": "ada@example.org"}
+        web.post("/api/publications", json={"job": job, "answers": answers}).raise_for_status()
 
 
 def _size(reply: Any) -> int:

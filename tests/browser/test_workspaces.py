@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,10 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
+from terrafair.config import load
+from terrafair.database import open_engine, transaction
 from terrafair.identity.oidc_provider import LocalProvider, available
 from terrafair.workspaces.hub import missing
 
@@ -54,15 +56,18 @@ def lab(tmp_path_factory: pytest.TempPathFactory, forge: Forge) -> Iterator[Plat
             yield platform
         finally:
             rows = table(platform, "SELECT id FROM workspaces WHERE state <> 'closed'")
-            with sqlite3.connect(platform.home / "platform.db") as database:
-                database.execute("UPDATE workspaces SET state = 'closing' WHERE state <> 'closed'")
+            table(platform, "UPDATE workspaces SET state = 'closing' WHERE state <> 'closed' RETURNING id")
             until(lambda: not table(platform, "SELECT id FROM workspaces WHERE state <> 'closed'"), rows)
             platform.stop()
 
 
 def table(platform: Platform, query: str) -> list[Any]:
-    with sqlite3.connect(platform.home / "platform.db") as database:
-        return database.execute(query).fetchall()
+    engine = open_engine(load(platform.environment).database_url)
+    try:
+        with transaction(engine) as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+    finally:
+        engine.dispose()
 
 
 def until(holds: Callable[[], Any], about: Any = "", seconds: float = 60) -> None:
@@ -144,7 +149,7 @@ def _isolated(lab: Platform, ada: Any, grace: Any) -> None:
     assert (
         execute(grace.page, f"import os; print(sum(len(f) for *_, f in os.walk({homes!r}) if 'mine.txt' in f))") == "0"
     )
-    assert execute(grace.page, f"print(os.path.exists({str(lab.home / 'platform.db')!r}))") == "False"
+    assert execute(grace.page, f"print(os.path.exists({str(lab.home / 'serving.json')!r}))") == "False"
     assert execute(grace.page, "print(os.getuid() == 0)") == "False"
     ask = "import urllib.request as u; print(u.urlopen(os.environ['TERRAFAIR_URL'] + '/api/me').read().decode())"
     assert '"operator":false' in execute(grace.page, ask), "who sits at this machine is its operator; a program is not"

@@ -23,6 +23,8 @@ from terrafair.data.objects import MemoryObjects
 from terrafair.execution.job import Job, JobRequest, Results, State
 from terrafair.execution.shelf import Shelf
 
+from ..databases import items as items_of
+from ..databases import objects as objects_of
 from ..stac.serving import served
 
 # What affine and odc-geo call in each other and in shapely is not ours to mend.
@@ -49,13 +51,14 @@ def address(outputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     order = Order(str(outputs), f"ndvi-{JOB}", title="NDVI", start="2024-05-01T00:00:00Z", end="2024-06-01T00:00:00Z")
     described = describe(order)
     assert described.items, described.remarks
-    objects = MemoryObjects()
+    folder = tmp_path_factory.mktemp("items")
+    objects = objects_of(folder)
     objects.put(f"jobs/{JOB}/collection.json", orjson.dumps(described.collection))
     keys = []
     for item in described.items:
         keys.append(f"jobs/{JOB}/items/{item['id']}.json")
         objects.put(keys[-1], orjson.dumps(item))
-    store = SqliteItems(tmp_path_factory.mktemp("items") / "items.db")
+    store = items_of(folder)
     results = Results(f"jobs/{JOB}", f"jobs/{JOB}/collection.json", tuple(keys))
     job = Job(JOB, JobRequest("ndvi"), "2026-01-01T00:00:00.000Z", State.SUCCESSFUL)
     assert Shelf(objects, store).put(job, results)

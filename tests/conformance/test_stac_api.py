@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 
 from terrafair.api.stac.application import application, mount
 from terrafair.api.stac.service import Service
-from terrafair.catalogue.items.sqlite.store import SqliteItems
 
+from ..databases import items
 from ..stac.documents import archive, collection, item, square
 from ..stac.serving import served
 
@@ -26,7 +26,7 @@ COUNT = 120
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    store = SqliteItems(tmp_path_factory.mktemp("items") / "items.db")
+    store = items(tmp_path_factory.mktemp("items"))
     for name in ("scenes", "others", "drafts"):
         store.put_collection(collection(name))
     store.put_items("scenes", archive(COUNT))

@@ -5,12 +5,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from terrafair.data.objects import MemoryObjects, ObjectStore, S3Access, S3Objects
+from terrafair.data.objects import OWN, MemoryObjects, ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import ObjectServer, remembered
 from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
 
@@ -72,6 +73,9 @@ class ObjectContract:
     def test_keys_that_are_none(self, objects: ObjectStore, key: str) -> None:
         with pytest.raises(InvalidInput):
             objects.put(key, b"x")
+        if key not in {"", "a/"}:
+            with pytest.raises(InvalidInput):
+                list(objects.list(key))
 
     def test_urls(self, objects: ObjectStore) -> None:
         assert objects.url("a/b") == "s3://terrafair/a/b"
@@ -98,6 +102,15 @@ class TestS3Objects(ObjectContract):
     def test_an_absent_server_is_unreachable(self) -> None:
         with pytest.raises(Unreachable):
             S3Objects(S3Access("http://127.0.0.1:1", "k", "s", "terrafair")).get("a")
+
+
+def test_the_platforms_own_bucket_has_a_name_that_holds_everywhere(server: ObjectServer) -> None:
+    objects = S3Objects(replace(server.access, bucket="results-of-the-institute"), OWN)
+    assert objects.url("a/b") == "s3://results-of-the-institute/a/b"
+    for name in ("results-of-the-institute", "terrafair"):
+        assert objects.key_of(f"s3://{name}/a/b") == "a/b"
+    assert objects.key_of("s3://terrafair-other/a/b") is None
+    assert S3Objects(replace(server.access, bucket="p-glaciers")).key_of("s3://terrafair/a/b") is None
 
 
 def test_the_server_listens_on_loopback_only_and_keeps_its_secret(server: ObjectServer, home: Path) -> None:

@@ -18,6 +18,8 @@ from terrafair.identity.access import Actor, Role
 from terrafair.identity.asking import Asker, asking
 from terrafair.portal.activity import difference, facts
 
+from ..databases import control_database
+
 
 class Queue:
     """Takes jobs and leaves them."""
@@ -35,7 +37,7 @@ class Processes:
 
 @pytest.fixture
 def activity(tmp_path: Path) -> Iterator[Activity]:
-    engine = open_engine(f"sqlite:///{tmp_path}/platform.db")
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
     jobs = Jobs(engine, Queue(), tmp_path / "jobs", guarded=True)
     releases = Releases(engine)

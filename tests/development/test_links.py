@@ -3,9 +3,11 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from terrafair.database import migrate, open_engine
 from terrafair.development.links import Links, Push, Source, pushed, verify, wishes
@@ -105,9 +107,15 @@ class Forge:
         return self.found
 
 
-def test_looking_finds_what_a_forge_did_not_tell(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/platform.db")
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = open_engine(control_database(tmp_path))
     migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_looking_finds_what_a_forge_did_not_tell(engine: sa.Engine) -> None:
     links, forge = Links(engine), Forge()
     source = links.add("https://example.org/ada/water", "main", "project", "person")
     asked: list[Push] = []

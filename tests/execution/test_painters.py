@@ -1,9 +1,11 @@
 """Painters in the sandbox: they answer, come back after an end, and see nothing but their data."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import rasterio
 from affine import Affine
@@ -65,6 +67,16 @@ def test_a_painter_that_was_killed_comes_back(painters: Painters) -> None:
     assert process is not None
     process.kill()
     process.wait()
+    assert painters.paint("jobs/1/map.tif", ORDER).content
+
+
+def test_a_painter_that_is_killed_within_an_order_is_not_the_files_fault(painters: Painters) -> None:
+    painters.paint("jobs/1/map.tif", ORDER)
+    process = painters._free[0]._process
+    assert process is not None
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.suspend()
+    threading.Timer(0.3, process.kill).start()
     assert painters.paint("jobs/1/map.tif", ORDER).content
 
 

@@ -3,19 +3,22 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from terrafair.database import migrate, open_engine, transaction
-from terrafair.execution import queue
+from terrafair.execution import attention, queue
+from terrafair.execution.attention import listen
 from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.job import Job, JobRequest, Owner
 from terrafair.execution.jobs import TABLE, _row
-from terrafair.execution.queue import DurableQueue
+from terrafair.execution.queue import Begun, DurableQueue
 
 from ..databases import control_database
 
@@ -150,6 +153,30 @@ def test_projects_take_turns(engine: sa.Engine, waiting: DurableQueue, consume: 
     assert "one" in {path.name.partition(".")[0] for path in begun[:4]}
 
 
+def test_a_hundred_jobs_of_unequal_projects(
+    engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
+) -> None:
+    """Whoever has fewer is done once all have had as many turns, whatever was queued before."""
+    counts = {"large": 78, "middle": 12, "small": 6, "tiny": 4}
+    with transaction(engine) as connection:
+        for project, count in counts.items():
+            for number in range(count):
+                job = Job(f"{project}-{number:03}", JobRequest("x"), "2026-01-01", owner=Owner(project, "somebody"))
+                connection.execute(TABLE.insert().values(**_row(job)))
+                waiting.enqueue(connection, job.id)
+    consume(workers=1, bell=True)
+    wait_for(lambda: len(list(tmp_path.glob("*.done"))) == sum(counts.values()))
+    taken_first = sorted(tmp_path.glob("*.taken.*"), key=lambda path: path.stat().st_mtime_ns)
+    begun = [path.name.partition("-")[0] for path in taken_first]
+    assert len(begun) == sum(counts.values())
+    for project, count in counts.items():
+        last = len(begun) - begun[::-1].index(project)
+        # Nobody jumps the queue of their own project, and the consumer may have claimed one ahead.
+        assert last <= sum(min(other, count) for other in counts.values()) + 2, project
+        own = [path.name for path in taken_first if path.name.startswith(project)]
+        assert own == sorted(own)
+
+
 def test_as_many_at_a_time_as_there_are_workers(
     engine: sa.Engine, waiting: DurableQueue, consume: Consume, tmp_path: Path
 ) -> None:
@@ -244,3 +271,64 @@ def test_what_is_rung_for_is_taken_once_and_never_more_than_the_workers(
     (tmp_path / "go").touch()
     wait_for(lambda: len(list(tmp_path.glob("held*.done"))) == 6)
     assert len(list(tmp_path.glob("held*.taken.*"))) == 6
+
+
+def test_a_ring_is_not_forgotten_before_it_is_answered(tmp_path: Path) -> None:
+    """The worker has no room, or the database no time, for longer than whoever listens is in a hurry."""
+    bell, far = Doorbell(tmp_path / "bell"), Doorbell(tmp_path / "bell")
+    looks: list[float] = []
+    room = threading.Event()
+
+    def look() -> bool:
+        looks.append(time.monotonic())
+        return room.is_set()
+
+    with ExitStack() as stack:
+        listen(bell, look, 60, stack)
+        wait_for((tmp_path / "bell").exists)
+        time.sleep(0.1)
+        assert not looks
+        far.ring()
+        wait_for(lambda: len(looks) > 3)
+        time.sleep(attention.HURRY_SECONDS + 0.2)
+        before = time.monotonic()
+        room.set()
+        wait_for(lambda: looks[-1] > before)
+        assert looks[-1] - before < 5 * attention.LATER_SECONDS
+
+
+def test_who_is_not_rung_for_looks_all_the_same(tmp_path: Path) -> None:
+    looks: list[float] = []
+    with ExitStack() as stack:
+        listen(Doorbell(tmp_path / "bell"), lambda: bool(looks.append(0.0)) or True, 0.05, stack)
+        wait_for(lambda: len(looks) > 3)
+
+
+def test_what_was_claimed_is_begun_once_it_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would be nobody's until this worker is started anew."""
+    begun_jobs: list[tuple[str, str]] = []
+
+    class System:
+        away = True
+
+        def get_workflow_statuses(self, jobs: list[str]) -> list[dict[str, str]]:
+            if self.away:
+                raise RuntimeError("the database is locked")
+            return [{"workflow_uuid": job} for job in jobs]
+
+    class Dbos:
+        _sys_db = System()
+
+    monkeypatch.setattr(
+        "dbos._core.execute_dequeued_workflow",
+        lambda _, status, owner: begun_jobs.append((status["workflow_uuid"], owner)),
+    )
+    begun = Begun(Dbos())
+    begun.add(["a", "b"], "me")
+    with pytest.raises(RuntimeError):
+        begun.begin()
+    assert len(begun) == 2 and not begun_jobs
+    Dbos._sys_db.away = False
+    begun.begin()
+    begun.begin()
+    assert begun_jobs == [("a", "me"), ("b", "me")] and not len(begun)

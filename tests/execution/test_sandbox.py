@@ -495,3 +495,16 @@ def test_without_isolation_a_program_runs_as_it_is(folder: JobFolder) -> None:
     done = start(plain, found)
     assert done.stdout.strip() == str(folder.work / ".tmp")
     assert folder.work.stat().st_uid == os.getuid()
+
+
+def test_a_link_left_for_the_next_start_leads_nowhere(sandbox: Sandbox, folder: JobFolder, tmp_path: Path) -> None:
+    """What an earlier start put in the place of its /tmp may name any folder of the machine."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "of-another").write_text("x")
+    (folder.work / ".tmp").symlink_to(tmp_path)
+    (folder.work / ".shm").write_text("no folder")
+    done = start(
+        sandbox, command(folder, "import os; print('of-another' in os.listdir('/tmp'), os.listdir('/dev/shm'))")
+    )
+    assert done.stdout.strip() == "False []", done.stderr
+    assert (tmp_path / "of-another").exists()

@@ -17,7 +17,15 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from terrafair.database import migrate, open_engine
-from terrafair.errors import Conflict, InvalidInput, InvalidInputs, NotFound, Problem, Unreachable, WorkflowFailed
+from terrafair.errors import (
+    STORE_AWAY,
+    InvalidInput,
+    InvalidInputs,
+    NotFound,
+    Problem,
+    Unreachable,
+    WorkflowFailed,
+)
 from terrafair.execution import logs
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.engines.engine import Say
@@ -26,7 +34,7 @@ from terrafair.execution.jobs import Jobs, Queue
 from terrafair.execution.process import Process
 from terrafair.execution.sandbox import Sandbox, probe
 from terrafair.execution.task import JobFolder, Outcome
-from terrafair.execution.worker import Runner, slot_lock
+from terrafair.execution.worker import Runner
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
 DEADLINE = 60.0
@@ -246,30 +254,35 @@ def test_what_cannot_run_here_says_why(jobs: Jobs) -> None:
 
 
 def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
-    """Four jobs side by side, since the pauses between attempts grow."""
+    """Jobs side by side, since the pauses between attempts grow."""
     seen: dict[str, int] = {}
 
-    def at_first(name: str, times: int) -> Callable[..., Any]:
+    def at_first(name: str, times: int, code: str = "") -> Callable[..., Any]:
         def raises(*given: Any) -> Any:
             seen[name] = seen.get(name, 0) + 1
             if seen[name] <= times:
-                raise Unreachable("The mirror is away.")
-            return given[1] if name == "bind" else package(*given)
+                raise Unreachable("The mirror is away.", code=code)
+            return given[1] if name != "package" else package(*given)
 
         return raises
 
-    def kill_supervisor(*given: Any) -> Command:
-        command = ScriptEngine().prepare(*given)
-        script = "import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(600)"
-        return replace(command, arguments=(*command.arguments[:-1], script))
+    def killing(whom: str) -> ScriptEngine:
+        def prepare(*given: Any) -> Command:
+            command = ScriptEngine().prepare(*given)
+            script = f"import os, signal, time; os.kill(os.{whom}(), signal.SIGKILL); time.sleep(600)"
+            return replace(command, arguments=(*command.arguments[:-1], script))
 
-    deadly = ScriptEngine()
-    deadly.prepare = kill_supervisor  # type: ignore[method-assign]
+        deadly = ScriptEngine()
+        deadly.prepare = prepare  # type: ignore[method-assign]
+        return deadly
+
     runs = {
         "never": runner(jobs, bind=fail(Unreachable("The mirror is away."))),
         "bind": runner(jobs, bind=at_first("bind", 1)),
         "package": runner(jobs, package=at_first("package", 1)),
-        "killed": runner(jobs, engines={WorkflowType.COMMAND: deadly}),
+        "store": runner(jobs, bind=at_first("store", 2, STORE_AWAY)),
+        "killed": runner(jobs, engines={WorkflowType.COMMAND: killing("getppid")}),
+        "shot": runner(jobs, engines={WorkflowType.COMMAND: killing("getpid")}),
     }
     names = {name: submit(jobs, "print('begun')") for name in runs}
     threads = [threading.Thread(target=run.run, args=(names[name],)) for name, run in runs.items()]
@@ -284,8 +297,13 @@ def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
     assert "started again (1)" in log(jobs, found["bind"])
     # Hours of computing are not repeated because the store was away for a moment.
     assert (found["package"].state, found["package"].restarts) == (State.SUCCESSFUL, 0)
+    # The platform's own store is waited for, at any step.
+    assert (found["store"].state, found["store"].restarts) == (State.SUCCESSFUL, 0)
+    assert log(jobs, found["store"]).count("object store does not answer at the moment") == 2
     assert (found["killed"].state, found["killed"].restarts) == (State.FAILED, RETRIES)
     assert log(jobs, found["killed"]).count("process was lost") == RETRIES + 1
+    assert (found["shot"].state, found["shot"].restarts) == (State.FAILED, RETRIES)
+    assert log(jobs, found["shot"]).count("killed from outside") == RETRIES + 1
 
 
 def test_cancelling_ends_the_program(jobs: Jobs) -> None:
@@ -376,14 +394,6 @@ def test_reproducing_compares(jobs: Jobs) -> None:
     job = end(jobs, "pass", run, reproduce=True)
     end(jobs, "pass", run)
     assert compared == [f"jobs/{job.id}/"]
-
-
-def test_a_slot_has_one_worker(tmp_path: Path) -> None:
-    with slot_lock(tmp_path / "new", "a"):
-        slot_lock(tmp_path / "new", "b").close()
-        with pytest.raises(Conflict, match="'a'"):
-            slot_lock(tmp_path / "new", "a")
-    slot_lock(tmp_path / "new", "a").close()
 
 
 def main(home: Path, url: str, slot: str, workers: int) -> None:

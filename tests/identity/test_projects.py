@@ -79,6 +79,19 @@ def test_wrong_invitations(town: Town, wrong: dict[str, str]) -> None:
         town.projects.invite(town.actor("ada"), "glaciers", Role.MEMBER, **wrong)
 
 
+def test_an_invitation_tells_what_it_offers_to_its_person_alone(town: Town) -> None:
+    secret = town.projects.invite(town.actor("ada"), "glaciers", Role.VIEWER, email="dee@example.org")
+    assert town.projects.invitation(town.profiles["dee"], secret) == ("Glaciers", "viewer")
+    assert "glaciers" not in town.actor("dee").roles
+    with pytest.raises(Refused, match="somebody else"):
+        town.projects.invitation(town.profiles["ada"], secret)
+    with pytest.raises(NotFound):
+        town.projects.invitation(town.profiles["dee"], "of-nobody")
+    town.projects.accept(town.profiles["dee"], secret)
+    with pytest.raises(Conflict):
+        town.projects.invitation(town.profiles["dee"], secret)
+
+
 def test_an_invitation_does_not_lower_a_role(town: Town) -> None:
     secret = town.projects.invite(town.actor("ada"), "glaciers", Role.VIEWER, email="ada@example.org")
     town.projects.accept(town.profiles["ada"], secret)

@@ -3,23 +3,34 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
+from .. import databases
 from ..conftest import Platform
 
 
-def test_copied_while_it_runs_and_restored_elsewhere(own_platform: Any, tmp_path: Path) -> None:
-    own_platform.start()
-    job = own_platform.json("run", "demo-ndvi")["job"]
+def listed(platform: Platform) -> set[tuple[str, str]]:
+    found = httpx2.get(f"{platform.url}/stac/search?limit=1000").json()["features"]
+    return {(item["collection"], item["id"]) for item in found}
+
+
+def test_copied_while_it_runs_and_restored_elsewhere(own_platform: Platform, tmp_path: Path) -> None:
+    restored_elsewhere(own_platform.start(), tmp_path)
+
+
+def restored_elsewhere(platform: Platform, tmp_path: Path) -> None:
+    job = platform.json("run", "demo-ndvi")["job"]
     copy = tmp_path / "copy"
-    made = own_platform.json("backup", "create", str(copy))
+    made = platform.json("backup", "create", str(copy))
     assert made["objects"] > 10 and made["files"] > 10
-    before = httpx2.get(f"{own_platform.url}/api/jobs/{job}/files/outputs/save.tif").content
-    own_platform.stop()
+    before = httpx2.get(f"{platform.url}/api/jobs/{job}/files/outputs/save.tif").content
+    items = listed(platform)
+    assert any(job in name for _, name in items)
+    platform.stop()
     # The machine is gone; nothing may still be read from there.
-    shutil.rmtree(own_platform.home)
+    shutil.rmtree(platform.home)
+    databases.left_empty(tmp_path / "elsewhere")
     restored = Platform(tmp_path / "elsewhere")
     try:
         assert restored.json("backup", "restore", str(copy))["objects"] == made["objects"]
@@ -27,6 +38,7 @@ def test_copied_while_it_runs_and_restored_elsewhere(own_platform: Any, tmp_path
         assert "is not empty" in json.loads(refused.stdout or refused.stderr)["problems"][0]["what"]
         restored.start()
         assert httpx2.get(f"{restored.url}/api/jobs/{job}/files/outputs/save.tif").content == before
+        assert listed(restored) == items
         again = restored.json("reproduce", "demo-ndvi")
         assert again["status"] == "successful"
     finally:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from terrafair.data.seaweedfs import ObjectServer
@@ -26,12 +27,19 @@ from ..databases import prepare
 from ..stac.cluster import cluster, missing
 
 LEASE = 5
+HERE = json.dumps(
+    {
+        "type": "FeatureCollection",
+        "features": [{"type": "Feature", "geometry": {"type": "Point", "coordinates": [8, 50]}}],
+    }
+)
 SLOW = """
 import time, os
 from pathlib import Path
 print("begun", flush=True)
 time.sleep(SECONDS)
 Path(os.environ["TERRAFAIR_OUTPUTS"], "done.txt").write_text("ended by itself")
+Path(os.environ["TERRAFAIR_OUTPUTS"], "here.geojson").write_text(HERE)
 """
 
 
@@ -188,7 +196,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def notebook(path: Path, seconds: float) -> Path:
     cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "id": "a"}
-    cell["source"] = SLOW.replace("SECONDS", str(seconds)).splitlines(keepends=True)
+    cell["source"] = SLOW.replace("SECONDS", str(seconds)).replace("HERE", repr(HERE)).splitlines(keepends=True)
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     path.write_text(json.dumps({"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
     return path
@@ -202,13 +210,18 @@ def test_a_host_that_is_cut_off_and_a_platform_that_is_restarted(site: Site, tmp
     wait_for(lambda: "begun" in site.platform.cli("log", running).stdout)
     [holder] = [host for host in site.hosts if host.has(running)]
     site.network.plug(holder.name, on=False)
-    site.platform.stop()
+    # What accepts and hands out jobs goes as by a power cut.
+    site.platform.crash()
     assert holder.process is not None
     assert holder.process.wait(LEASE + 20) == 75, "it gives up by itself"
     site.platform.start()
     for job in (running, *others):
         wait_for(lambda: site.platform.json("job", job)["status"] == "successful")  # noqa: B023
         assert site.ends(job) == 1
+    assert {row["id"] for row in site.platform.json("jobs")} == {running, *others}
+    # The layers of what other hosts made are the platform's.
+    for job in (running, *others):
+        wait_for(lambda: httpx2.get(f"{site.platform.url}/features/collections/{job}-here.geojson/items").is_success)  # noqa: B023
     [finisher] = [host for host in site.hosts if host.has(running) and host is not holder]
     assert "begun" in site.platform.cli("log", running).stdout
     # The network is back: the host begins again, and leaves alone what others have done.

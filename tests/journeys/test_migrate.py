@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from terrafair.config import load
 from terrafair.data.seaweedfs import ObjectServer
 from terrafair.errors import TerrafairError
+from terrafair.identity import passwords
 from terrafair.migration_parts import move
 
 from .. import databases
@@ -24,10 +25,21 @@ from ..conftest import Platform
 from ..stac.cluster import missing
 
 CHANGES = re.compile(r"^/(metrics|health|status|capabilities|api/service-levels|api/status|openeo/me)|/events$")
-"""What tells of the moment or of the machine: times, probes, parts."""
-MOMENT = re.compile(r'((?:csrf|token|nonce|timeStamp|request|"made"|"signature")["\w-]*[=:] ?)"[^"]+"')
-PLAIN = {"TERRAFAIR_WORKSPACES": "no"}
-DESCRIPTIONS = ("", "/stac", "/features", "/openeo")
+"""What tells of the moment or of the machine: times (an S3 gives an object the time of its coming), probes, parts."""
+MOMENT = re.compile(r'((?:csrf|token|nonce|timeStamp|request|"made"|"modified"|"signature")["\w-]*[=:] ?)"[^"]+"')
+ADA = ("ada", "secret-ada")
+PLAIN = {
+    "TERRAFAIR_WORKSPACES": "no",
+    "TERRAFAIR_ACCOUNTS": f"{ADA[0]}={passwords.digest(ADA[1])}",
+    "TERRAFAIR_OPERATORS": f"local#{ADA[0]}",
+}
+DESCRIPTIONS = ("", "/stac", "/features")
+NONE = "none"
+"""The name of a thing that the demo has none of: its absence is compared, too."""
+ABSENT = re.compile(
+    rf"/{NONE}(/|$)|/openeo/jobs/[^/]+/results$|/openeo/credentials/basic$|/api/comparisons$|[.]tif/features$"
+)
+"""Also: results of a job that was not started, a second sign-in, a comparison of one job, features of a raster."""
 
 
 @pytest.fixture
@@ -50,46 +62,104 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
         }
 
 
+@contextmanager
+def signed_in(platform: Platform) -> Iterator[httpx2.Client]:
+    """Ada, who operates the platform."""
+    with httpx2.Client(base_url=platform.url, timeout=60) as web:
+        token = web.get("/openeo/credentials/basic", auth=ADA).json()["access_token"]
+        web.headers["Authorization"] = f"Bearer basic//{token}"
+        yield web
+
+
+def leave_something(web: httpx2.Client) -> None:
+    """What the demo has none of and a request makes."""
+    graph = {"add": {"process_id": "add", "arguments": {"x": 1, "y": 2}, "result": True}}
+    for method, path, more in (
+        ("POST", "/openeo/jobs", {"json": {"title": "sum", "process": {"process_graph": graph}}}),
+        ("PUT", "/openeo/process_graphs/my_sum", {"json": {"process_graph": graph}}),
+        ("PUT", "/openeo/files/notes.txt", {"content": b"notes"}),
+    ):
+        reply = web.request(method, path, **more)
+        assert reply.is_success, reply.text
+
+
 def answers(platform: Platform, job: str) -> dict[str, tuple[int, str]]:
     """Every GET route, with names that the demo has where it takes one; addresses of the platform are one."""
     found = {}
-    with httpx2.Client(base_url=platform.url, timeout=60) as client:
-        names = known(client, job)
-        for path in sorted(routes(client)):
-            if "{" not in (filled := fill(path, names)) and not CHANGES.search(filled):
-                reply = client.get(filled)
+    with signed_in(platform) as web:
+        names = known(web, job)
+        for path in sorted(routes(web)):
+            if not CHANGES.search(filled := fill(path, names)):
+                query = re.sub("[A-Z]+", lambda found: names[found[0]], QUERIES.get(path, ""))
+                reply = web.get(filled + query, follow_redirects=True)
                 found[filled] = (reply.status_code, plain(reply, platform.url))
     return found
 
 
-def routes(client: httpx2.Client) -> set[str]:
+QUERIES = {"/api/comparisons": "?a=JOB&b=JOB", "/tiles/jobs/{job}/{name}/point": "?lon=LON&lat=LAT"}
+
+
+def routes(web: httpx2.Client) -> set[str]:
     """All that take GET, as the descriptions of the interfaces tell; and each item."""
     paths = {"/stac/search?limit=1000"}
     for prefix in DESCRIPTIONS:
-        place = f"{prefix}/openapi.json" if prefix in {"", "/openeo"} else f"{prefix}/api"
-        if (reply := client.get(place)).status_code == httpx2.codes.OK:
-            described = [path for path, methods in reply.json()["paths"].items() if "get" in methods]
-            paths |= {path if path.startswith(prefix) else prefix + path for path in described}
+        place = f"{prefix}/api" if prefix else "/openapi.json"
+        described = web.get(place).raise_for_status().json()["paths"]
+        paths |= {path if path.startswith(prefix) else prefix + path for path in described if "get" in described[path]}
     return paths
 
 
-def known(client: httpx2.Client, job: str) -> dict[str, str]:
-    """Values of what routes take: by the parameter, or by its folder and the parameter."""
-    items = client.get("/stac/search?limit=1").json()["features"]
-    output = next(iter(client.get(f"/jobs/{job}/outputs").json()["outputs"]))
+def known(web: httpx2.Client, job: str) -> dict[str, str]:
+    """Values of what routes take: by the parameter, or by what stands before it and the parameter."""
+
+    def first(path: str, *keys: str) -> Any:
+        rows = web.get(path).raise_for_status().json()
+        for key in keys:
+            rows = rows[key] if isinstance(rows, dict) else rows[0][key]
+        return rows
+
+    item = web.get("/stac/search?limit=1").json()["features"][0]
+    west, south, east, north = item["bbox"]
+    layer, records = first("/features/collections", "collections", "id"), "experiments"
+    process = next(row["id"] for row in first("/processes", "processes") if "ndvi" in row["id"])
     return {
         **dict.fromkeys(("job", "jobID", "job_id", "jobs/id"), job),
-        **dict.fromkeys(("collection", "collection_id"), items[0]["collection"]),
-        "items/item": items[0]["id"],
-        "outputID": output,
+        **dict.fromkeys(("collection", "collection_id"), item["collection"]),
+        "items/item": item["id"],
+        "JOB": job,
+        "LON": str((west + east) / 2),
+        "LAT": str((south + north) / 2),
+        "outputID": next(iter(first(f"/jobs/{job}/outputs", "outputs"))),
         "experiments/id": "demo-ndvi",
         "products/id": "demo-surface-water",
-        "projects/id": client.get("/api/projects").json()[0]["id"],
-        "processID": client.get("/processes").json()["processes"][0]["id"],
-        "files/name": "water-occurrence.tif",
-        f"{job}/name": "save.tif",
-        "collectionId": client.get("/records/collections").json()["collections"][0]["id"],
+        "projects/id": first("/api/projects", "id"),
+        "processID": process,
+        f"jobs/{job}/files/name": "outputs/save.tif",
+        f"jobs/{job}/name": "outputs/save.tif",
+        "outputs/save.tif/z": "0",
+        "outputs/save.tif/0/x": "0",
+        "outputs/save.tif/0/0/last": "0.png",
+        "demo-surface-water/files/name": first("/api/products/demo-surface-water/files", "files", "name"),
+        "collectionId": records,
+        "recordId": first(f"/records/collections/{records}/items", "features", "id"),
+        "features/collections/collection": layer,
+        f"features/collections/{layer}/items/item": first(f"/features/collections/{layer}/items", "features", "id"),
+        "openeo/collections/collection_id": first("/openeo/collections", "collections", "id"),
+        "openeo/jobs/job_id": first("/openeo/jobs", "jobs", "id"),
+        "process_graph_id": "my_sum",
+        "files/path": "notes.txt",
     }
+
+
+def fill(path: str, names: dict[str, str]) -> str:
+    filled = ""
+    for part in path[1:].split("/"):
+        if part.startswith("{") and part.endswith("}"):
+            asked = f"{filled}/{part[1:-1]}"
+            fitting = [name for name in names if asked.endswith(f"/{name}")]
+            part = names[max(fitting, key=len)] if fitting else NONE  # noqa: PLW2901 - the name's value
+        filled += "/" + part
+    return filled
 
 
 def echoed(platform: Platform) -> Any:
@@ -103,15 +173,6 @@ def echoed(platform: Platform) -> Any:
             assert status in {"accepted", "running"} and time.monotonic() < deadline, status
             time.sleep(0.1)
         return client.get(f"/jobs/{job}/results").json()["stringOutput"]
-
-
-def fill(path: str, names: dict[str, str]) -> str:
-    parts: list[str] = []
-    for part in path.split("/"):
-        name = part[1:-1] if part.startswith("{") else ""
-        before = parts[-1] if parts else ""
-        parts.append(names.get(f"{before}/{name}", names.get(name, part)) if name else part)
-    return "/".join(parts)
 
 
 def plain(reply: httpx2.Response, url: str) -> str:
@@ -131,7 +192,9 @@ def test_moved_after_a_kill_and_the_same_as_before(tmp_path: Path, elsewhere: di
     before, after = Platform(home, PLAIN), Platform(home, PLAIN | elsewhere)
     try:
         before.start()
-        job = before.json("run", "demo-ndvi")["job"]
+        job = before.json("reproduce", "demo-ndvi")["job"]
+        with signed_in(before) as web:
+            leave_something(web)
         was = answers(before, job)
         assert "platform runs" in what(home, elsewhere)
         before.stop()
@@ -143,7 +206,8 @@ def test_moved_after_a_kill_and_the_same_as_before(tmp_path: Path, elsewhere: di
         assert again.document() == moved, "again it changes nothing"
         after.start()
         now = answers(after, job)
-        assert len(was) > 100
+        assert len(was) > 120
+        assert {path: said for path, said in was.items() if said[0] >= 400 and not ABSENT.search(path)} == {}
         assert {path: (was[path][0], now[path][0]) for path in was if was[path][0] != now[path][0]} == {}
         assert [path for path in was if was[path] != now[path]] == []
         assert echoed(after) == "Value1"

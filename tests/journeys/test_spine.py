@@ -192,25 +192,28 @@ Path(os.environ["TERRAFAIR_OUTPUTS"], "done.txt").write_text("ended by itself")
 def test_kill_9_of_everything_loses_no_job(own_platform: Platform, tmp_path: Path) -> None:
     """Server, worker and all in between die; the running job is found again, the waiting ones run."""
     own_platform.settings["TERRAFAIR_WORKERS"] = "1"
-    own_platform.start()
+    loses_no_job(own_platform.start(), tmp_path)
+
+
+def loses_no_job(platform: Platform, tmp_path: Path) -> None:
     notebook = json.loads(json.dumps(RAISES))
     notebook["cells"][0]["source"] = SLOW.splitlines(keepends=True)
     file = tmp_path / "slow.ipynb"
     file.write_text(json.dumps(notebook))
-    running = own_platform.json("run", str(file), "--detach")["job"]
-    waiting = own_platform.json("run", "demo-ndvi", "--detach")["job"]
+    running = platform.json("run", str(file), "--detach")["job"]
+    waiting = platform.json("run", "demo-ndvi", "--detach")["job"]
     deadline = time.monotonic() + 120
-    while "begun" not in own_platform.cli("log", running).stdout:
+    while "begun" not in platform.cli("log", running).stdout:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    own_platform.kill()
-    own_platform.start()
+    platform.kill()
+    platform.start()
     for job in (running, waiting):
-        own_platform.cli("log", "-f", job)
-        found = own_platform.json("job", job)
-        assert found["status"] == "successful", (found, own_platform.cli("log", job).stdout)
-    assert "A new worker has found this job again" in own_platform.cli("log", running).stdout
-    assert own_platform.cli("log", running).stdout.count("begun") == 1
+        platform.cli("log", "-f", job)
+        found = platform.json("job", job)
+        assert found["status"] == "successful", (found, platform.cli("log", job).stdout)
+    assert "A new worker has found this job again" in platform.cli("log", running).stdout
+    assert platform.cli("log", running).stdout.count("begun") == 1
 
 
 def test_a_second_platform_on_the_same_home_is_refused(platform: Platform) -> None:

@@ -163,6 +163,31 @@ def test_every_line_of_a_job(tmp_path: Path, written: Written) -> None:
     engine.dispose()
 
 
+def test_a_job_s_lines_name_its_trace(tmp_path: Path, written: Written) -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="the extra `tracing` is not installed")
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from terrafair import tracing
+    from terrafair.tracing.sdk import OpenTelemetry
+
+    jobs = open_jobs(tmp_path, NoQueue())
+    migrate(jobs._engine)
+    tracer = OpenTelemetry(InMemorySpanExporter(), {})
+    tracing.install(tracer)
+    try:
+        with tracing.span(tracing.Name.REQUEST, parent="00-" + "a" * 32 + "-" + "b" * 16 + "-01"):
+            job = jobs.submit(JobRequest("x", "workflow", inputs={"script": "print(1)"})).id
+        runner(jobs, engines={WorkflowType.COMMAND: Speaking()}).run(job)
+    finally:
+        tracing.install(None)
+        tracer.close()
+    assert {(line["job"], line.get("trace")) for line in written.lines()} == {(job, "a" * 32)}
+    assert jobs.get(job).trace[3:35] == "a" * 32
+    speak("afterwards")
+    assert "trace" not in written.lines()[-1]
+    jobs._engine.dispose()
+
+
 def test_as_text(written: Written) -> None:
     stream = io.StringIO()
     configure("text", stream)

@@ -1,6 +1,7 @@
 """What operators and their scrapers see."""
 
 import fcntl
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,19 +16,22 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from terrafair.app import Parts
 from terrafair.config import Config
-from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine
 from terrafair.execution import queue
-from terrafair.execution.job import JobRequest, Results, Started, Succeeded, Usage
+from terrafair.execution.job import Failed, JobRequest, Owner, Results, Started, State, Succeeded, Usage
 from terrafair.execution.jobs import Jobs
 from terrafair.execution.queue import DurableQueue
 from terrafair.identity.people import People, Person, Profile
 from terrafair.identity.personal_tokens import PersonalTokens, Scope
 from terrafair.interfaces import build
-from terrafair.operations.metrics import INTERFACES, interface
+from terrafair.operations.metrics import INTERFACES, METHODS, interface
 from terrafair.operations.readiness import KEPT_SECONDS, Readiness
+from terrafair.operations.things import TYPES
+from terrafair.publishing.publication import State as PublicationState
+from terrafair.workflows.workflow import WorkflowType
+from terrafair.workspaces.workspace import State as WorkspaceState
 
-from ..databases import control_database
+from ..databases import elsewhere, objects
 
 
 class World:
@@ -36,7 +40,7 @@ class World:
     def __init__(self, home: Path, stack: ExitStack) -> None:
         self.config = Config(
             home=home,
-            database=control_database(home),
+            **elsewhere(home),
             anonymous="visitor",
             operators=frozenset({"test#eve"}),
             host="testserver",
@@ -45,7 +49,7 @@ class World:
         migrate(self.engine)
         queue.prepare(self.config.database_url)
         self.parts = Parts(self.config)
-        vars(self.parts).update(objects=MemoryObjects())
+        vars(self.parts).update(objects=objects(home))
         self.client = TestClient(build(self.parts, stack))
         waiting = DurableQueue(self.config.database_url)
         stack.callback(waiting.close)
@@ -160,3 +164,85 @@ def test_a_fault_names_itself() -> None:
 
     (part,) = Readiness({"x": broken}).parts()
     assert (part.works, part.says) == (False, "OSError")
+
+
+def test_every_interface_has_a_name_of_its_own(world: World) -> None:
+    """What counts as `other` is what the platform does not have."""
+    app: Any = world.client.app
+    paths = {*app.openapi()["paths"], *(getattr(route, "path", "") for route in app.routes)}
+    unnamed = {path for path in paths if interface(path) == "other"}
+    assert len(paths) > 30 and not unnamed, unnamed
+
+
+LABELS: dict[str, frozenset[str]] = {
+    "interface": frozenset({*INTERFACES, "landing", "other"}),
+    "method": frozenset({*METHODS, "other"}),
+    "status": frozenset({"1xx", "2xx", "3xx", "4xx", "5xx"}),
+    "part": frozenset({"database", "objects", "catalogue", "workers"}),
+    "type": frozenset(TYPES),
+    "kind": frozenset({"corrupted", "missing", "unreadable"}),
+    "state": frozenset({*State, *PublicationState, *WorkspaceState}),
+}
+"""Label -> all values that it may ever have."""
+
+
+def test_no_word_of_anybody_becomes_a_series(world: World) -> None:
+    """Unknown paths, methods, processes, types and kinds: after all of them there are as many series as before."""
+    job = world.jobs.submit(JobRequest("before", "builtin", process="echo"))
+    world.jobs.apply(job.id, Started("2026-01-01T00:00:01.000Z"))
+    world.jobs.apply(job.id, Failed("2026-01-01T00:00:02.000Z", ()))
+    for method in ("GET", "BREW"):
+        for path in ("/stac", "/made-up", "/processes/none", "/api/jobs/none", "/openeo/jobs/none"):
+            world.client.request(method, path)
+    before = {(each.name, *each.labels.items()) for family in world.scrape().values() for each in family.samples}
+    for number in range(5):
+        world.client.get(f"/made-up-{number}")
+        world.client.get(f"/processes/process-{number}")
+        world.client.request(f"BREW{number}", f"/{number}")
+        request = JobRequest(
+            f"subject-{number}", f"kind-{number}", process=f"process-{number}", target=f"target-{number}"
+        )
+        job = world.jobs.submit(request, owner=Owner(f"project-{number}", f"person-{number}"))
+        world.jobs.apply(job.id, Started("2026-01-01T00:00:03.000Z"))
+        world.jobs.set_type(job.id, f"type-{number}")
+        world.jobs.apply(job.id, Failed(f"2026-01-01T00:00:04.00{number}Z", ()))
+    after = {(each.name, *each.labels.items()) for family in world.scrape().values() for each in family.samples}
+    assert {
+        series for series in after - before if "other" not in str(series) or re.search(r"-\d", str(series))
+    } == set()
+    for _, *labels in after:
+        for name, value in dict(labels).items():
+            assert name in {"le", "version"} or value in LABELS[name], (name, value)
+
+
+def test_a_job_that_is_written_late_is_counted(world: World) -> None:
+    """Another one, which ended after it, has been counted before."""
+    for finished in ("2026-01-01T00:01:09.000Z", "2026-01-01T00:01:08.000Z"):
+        before = world.scrape()["terrafair_job_wait_seconds"]
+        job = world.jobs.submit(JobRequest("x", "workflow"))
+        world.jobs.apply(job.id, Started("2026-01-01T00:01:00.000Z"))
+        world.jobs.apply(job.id, Failed(finished, ()))
+        count = "terrafair_job_wait_seconds_count"
+        for _ in range(2):
+            assert value(world.scrape()["terrafair_job_wait_seconds"], count) == value(before, count) + 1
+
+
+def test_every_type_of_job_is_counted(world: World) -> None:
+    before = world.scrape()["terrafair_jobs_ended"]
+    for number, (kind, request) in enumerate(
+        [
+            *((entry.value, JobRequest("x", "workflow")) for entry in WorkflowType if entry.value != "builtin"),
+            ("", JobRequest("echo", "builtin", process="echo")),
+            ("", JobRequest("x", "build", inputs={"kind": "builtin"})),
+            ("", JobRequest("x", "workflow", inputs={"kind": "builtin"})),
+        ]
+    ):
+        job = world.jobs.submit(request)
+        world.jobs.apply(job.id, Started("2026-01-01T00:00:05.000Z"))
+        world.jobs.set_type(job.id, kind)
+        world.jobs.apply(job.id, Failed(f"2026-01-01T00:00:06.{number:03}Z", ()))
+    seen = world.scrape()
+    for kind in TYPES:
+        labels = {"type": kind, "state": "failed"}
+        assert value(seen["terrafair_jobs_ended"], "", **labels) == value(before, "", **labels) + 1, kind
+        assert value(seen["terrafair_job_seconds"], "terrafair_job_seconds_count", type=kind) >= 1

@@ -196,6 +196,13 @@ def test_documents_of_any_form(document: object) -> None:
     assert list(told(document)) == []
 
 
+def test_a_crate_names_its_files_quoted_and_what_was_read_by_fragments() -> None:
+    digest = "ab" * 32
+    names = ("outputs/a%20b%23.tif", "demo-s2-l2a#demo-s2-l2a-20240610/B04", "s3://b/k%20k")
+    graph = [{"@id": name, "sha256": digest.upper()} for name in names]
+    assert list(told({"@graph": graph})) == [("outputs/a b#.tif", digest), ("s3://b/k%20k", digest)]
+
+
 def test_references_lead_to_keys() -> None:
     objects = MemoryObjects("b")
     assert resolve(objects, "jobs/1/items/a.json", "../outputs/x") == "jobs/1/outputs/x"

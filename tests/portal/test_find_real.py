@@ -43,6 +43,16 @@ SEARCHES = {
     "lake ice sweden": "product/eowetmet-annual-lake-ice-regime-classification-nwt-sweden",
     "core magnetic field model": "product/chaos-field-model-core-4d-earth-swarm",
     "seasonal fire": "product/seasfire-cube",
+    "SMOS": "mission/smos",
+    "Sentinel 3": "mission/sentinel-3",
+    "chlorophyl": "variable/chlorophyll-concentration",
+    "NO2": "variable/no2-tropospheric-column",
+    "Grönland": "product/broadband-albedo-greenland-s34science-snow",
+    "océan": "variable/ocean-currents",
+    "worldcereal": "product/esa-world-cereal-extent-product",
+    "esa-cci-permafrost": "workflow/esa-cci-permafrost",
+    "glacier mass balance": "experiment/glambie-v1.0.190-experiment",
+    "flood": "variable/floods",
 }
 """What is typed -> what has to be on the first page."""
 

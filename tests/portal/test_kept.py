@@ -70,7 +70,7 @@ def web(kept: Kept) -> TestClient:
         else:
             await app(scope, receive, send)
 
-    return TestClient(refusing, follow_redirects=False, headers={"Accept": "text/html"})
+    return TestClient(refusing, follow_redirects=False, headers={"Accept": "text/html", "Origin": "http://testserver"})
 
 
 def test_a_form_is_kept_and_led_to_the_sign_in(web: TestClient, kept: Kept) -> None:
@@ -90,7 +90,14 @@ def test_other_forms_are_shown_as_a_list(web: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Accept": "application/json"}, {"Content-Type": "application/json"}]
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Accept": "application/json"},
+        {"Content-Type": "application/json"},
+    ],
 )
 def test_what_no_page_of_ours_has_sent_is_not_kept(web: TestClient, headers: dict[str, str]) -> None:
     assert web.post("/run/experiment/x", content=b"in%3Aa=1", headers=headers).status_code != 303

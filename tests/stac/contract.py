@@ -401,3 +401,22 @@ class ItemStoreContract:
         assert {"datetime", "eo:cloud_cover", "platform", "gsd", "instruments"} <= set(known)
         assert known == store.properties(())
         assert [entry.id for entry in store.all_items("scenes")] == sorted(one["id"] for one in filled)
+
+    def test_an_extent_that_makes_no_sense_comes_back_as_it_was(self, store: ItemStore) -> None:
+        odd = {"spatial": {"bbox": [["a", 0, 1, 1]]}, "temporal": {"interval": [["2020", 5]]}}
+        for extent in (odd, collection()["extent"], odd):
+            store.put_collection(collection(extent=extent))
+            stored = store.collection("scenes")
+            assert stored is not None and json.loads(stored.document())["extent"] == extent
+            store.put_items("scenes", [item("one")])
+            assert ids(store, Search(collections=("scenes",))) == ["one"]
+
+    @pytest.mark.parametrize("text", ["\u0000", "a\u0000b"])
+    def test_a_text_that_no_document_has_is_found_nowhere(self, store: ItemStore, text: str) -> None:
+        store.put_collection(collection())
+        store.put_items("scenes", [item("one", platform="ab")])
+        asked = {"op": "=", "args": [{"property": "platform"}, text]}
+        assert ids(store, Search(filter=cql2.parse_json(asked))) == []
+        within = {"op": "a_containedby", "args": [{"property": "platform"}, [text]]}
+        assert ids(store, Search(filter=cql2.parse_json(within))) == []
+        assert ids(store, Search(ids=(text,))) == ids(store, Search(collections=(text,))) == []

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from terrafair.api.cross_origin import SAFE
@@ -41,13 +39,7 @@ class Intake:
         if error is None:
             await self._app(scope, receive, send)
             return
-        page = getattr(scope["app"].state, "refusal_page", None) if "app" in scope else None
-        if page and "text/html" in Headers(scope=scope).get("accept", ""):
-            reply = page(Request(scope, receive), error)
-            reply.headers["Retry-After"] = "120"
-            await reply(scope, receive, send)
-        else:
-            await refused(error, path)(scope, receive, send)
+        await refused(error, path)(scope, receive, send)
 
     def _why(self, path: str, method: str) -> TerrafairError | None:
         uploads = path.startswith(STREAMED) and method != "DELETE"

@@ -22,7 +22,7 @@ from terrafair.api.problems import answer
 from terrafair.errors import NotFound, TerrafairError, Unreachable
 from terrafair.identity.access import Actor
 from terrafair.identity.asking import actor
-from terrafair.identity.person import absent
+from terrafair.identity.person import NotSignedIn, absent
 from terrafair.workspaces.orders import ROUTES
 from terrafair.workspaces.proof import HEADER, prove
 
@@ -46,6 +46,8 @@ BEYOND = frozenset({"service-worker-allowed", "clear-site-data"})
 """Headers by which an answer would reach the platform's own pages, which have the same origin."""
 WEBSOCKET = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions",
                        "sec-websocket-protocol", "origin", "host"})  # fmt: skip
+ADMITTED_SECONDS = 2.0
+"""How long a websocket may pass on after its session has ended."""
 TIMEOUT = httpx2.Timeout(None, connect=10)
 
 
@@ -153,15 +155,32 @@ class Passing:
         try:
             await receive()
             await send({"type": "websocket.accept", "subprotocol": far.subprotocol})
-            tasks = {asyncio.ensure_future(_outward(receive, far)), asyncio.ensure_future(_inward(far, send))}
-            _, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            admitted = asyncio.ensure_future(self._while_admitted(scope))
+            tasks = {asyncio.ensure_future(_outward(receive, far)), asyncio.ensure_future(_inward(far, send)), admitted}
+            done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in left:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            code = 1008 if admitted in done else 1000
+            with suppress(RuntimeError):
+                await send({"type": "websocket.close", "code": code})
         finally:
             await far.close()
-        with suppress(RuntimeError):
-            await send({"type": "websocket.close", "code": 1000})
+
+    async def _while_admitted(self, scope: Scope) -> None:
+        """Until who opened it may reach the server no longer: signed out, or out of the project."""
+        _, _, person, project, *_ = [*unquote(scope["path"].removeprefix(PREFIX)).split("/"), "", "", ""]
+        while True:
+            await asyncio.sleep(ADMITTED_SECONDS)
+            try:
+                who = await scope["state"]["again"]()
+            except NotSignedIn:
+                return
+            except TerrafairError:
+                # The database is away for a moment; the next look may find it well.
+                continue
+            if not self._admits(who.actor, person, project):
+                return
 
 
 async def _outward(receive: Receive, far: Any) -> None:

@@ -57,6 +57,7 @@ def status_of(error: errors.TerrafairError) -> int:
 
 def answer(error: errors.TerrafairError, instance: str) -> JSONResponse:
     """The error as `application/problem+json`."""
+    error = errors.public(error)
     code = error.problem.code
     document = {
         "type": TYPES.get(code) or f"https://github.com/terrafair/terrafair/blob/main/docs/errors.md#{error.code}",

@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import Protocol
 from urllib.parse import parse_qs, quote
@@ -100,21 +101,33 @@ class Reception:
             refuse = answer(error, scope["path"])
             if isinstance(error, NotSignedIn) and self._interrupted and self._interrupted.takes(scope):
                 refuse = self._interrupted
+            # Who asks is known to what makes a page of it, unless that is what failed.
+            scope.setdefault("state", {})["asker"] = who
             with asking(replace(VISITOR, address=address, request=request)):
                 await refuse(scope, receive, _marked(send, request))
             return
         scope.setdefault("state", {})["asker"] = who
+        # What stays open for long asks again: its session may have ended meanwhile.
+        scope["state"]["again"] = partial(self._asker, scope, headers)
         with asking(who):
             unnoted = passed or scope.get("method", "GET") in SAFE or scope["path"].endswith(TYPING)
             noted = send if unnoted else self._noted(scope, send)
             await self._app(scope, receive, _led(scope, headers, _marked(noted, request)))
 
     def _noted(self, scope: Scope, send: Send) -> Send:
-        """Every change that is asked for is in the audit trail before its answer is out, refused ones included."""
+        """Every change that is asked for is in the audit trail before its answer is out, refused ones included.
+
+        Where the trail cannot be written the log has it: to withhold the answer would undo nothing.
+        """
 
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await run_in_threadpool(self._note, Asked(scope["path"][:200], scope["method"], message["status"]))
+                asked = Asked(scope["path"][:200], scope["method"], message["status"])
+                try:
+                    await run_in_threadpool(self._note, asked)
+                except TerrafairError as fault:
+                    missed = {"path": asked.thing, "method": asked.method, "status": asked.status}
+                    structlog.get_logger().warning("audit.missed", **missed, reason=str(fault)[:500])
             await send(message)
 
         return noted

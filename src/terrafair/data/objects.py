@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
+from terrafair import tracing
+from terrafair.errors import STORE_AWAY, InvalidInput, NotFound, Refused, Unreachable
+from terrafair.tracing import Name
 
 KEY_BYTES = 1024
 CHUNK = 8 * 2**20
@@ -98,6 +100,17 @@ def check_key(key: str) -> str:
     return key
 
 
+def _check_prefix(prefix: str) -> None:
+    """Empty: everything."""
+    if prefix:
+        check_key(prefix.rstrip("/"))
+
+
+OWN = "terrafair"
+"""`s3://terrafair/KEY` is an object of the platform's own bucket, whatever that is called: so addresses in the demo,
+the templates and the documents hold everywhere, and those of before a move to another bucket too."""
+
+
 @dataclass(frozen=True, slots=True)
 class S3Access:
     """How to reach a bucket."""
@@ -113,10 +126,11 @@ class S3Access:
 class S3Objects:
     """The real one, on any S3 endpoint."""
 
-    def __init__(self, access: S3Access) -> None:
+    def __init__(self, access: S3Access, alias: str = "") -> None:
+        """`alias`: another name of the bucket, by which addresses may call it too."""
         from obstore.store import S3Store
 
-        self._bucket = access.bucket
+        self._bucket, self._names = access.bucket, (access.bucket, *([alias] if alias else []))
         self._store: Any = S3Store(
             access.bucket,
             endpoint=access.endpoint,
@@ -136,28 +150,28 @@ class S3Objects:
         """Store bytes."""
         import obstore
 
-        with _translated(key):
+        with _told(Name.PUT, len(content)), _translated(key):
             obstore.put(self._store, check_key(key), content, attributes=_attributes(media_type))
 
     def put_file(self, key: str, path: Path, media_type: str = "") -> None:
         """Store a file."""
         import obstore
 
-        with _translated(key), path.open("rb") as file:
+        with _told(Name.PUT, path.stat().st_size), _translated(key), path.open("rb") as file:
             obstore.put(self._store, check_key(key), file, attributes=_attributes(media_type))
 
     def get(self, key: str) -> bytes:
         """The bytes."""
         import obstore
 
-        with _translated(key):
+        with _told(Name.GET), _translated(key):
             return bytes(obstore.get(self._store, check_key(key)).bytes())
 
     def get_file(self, key: str, target: Path) -> None:
         """The bytes into a file."""
         partial = target.with_name(target.name + ".partial")
         try:
-            with partial.open("wb") as out:
+            with _told(Name.GET), partial.open("wb") as out:
                 for chunk in self.open(key).chunks:
                     out.write(chunk)
             partial.replace(target)
@@ -193,6 +207,7 @@ class S3Objects:
         """All objects below a prefix."""
         import obstore
 
+        _check_prefix(prefix)
         with _translated(prefix):
             found = [entry for page in obstore.list(self._store, prefix.rstrip("/")) for entry in page]
         for entry in sorted(found, key=lambda entry: str(entry["path"])):
@@ -206,7 +221,7 @@ class S3Objects:
         keys = [entry.key for entry in self.list(prefix)]
         if not prefix.endswith("/") and self._exists(prefix):
             keys.append(prefix)
-        with _translated(prefix):
+        with _told(Name.DELETE), _translated(prefix):
             for start in range(0, len(keys), 500):
                 obstore.delete(self._store, keys[start : start + 500])
         return len(keys)
@@ -217,7 +232,7 @@ class S3Objects:
 
     def key_of(self, url: str) -> str | None:
         """The key in this bucket."""
-        return _key_of(self._bucket, url)
+        return next((key for name in self._names if (key := _key_of(name, url)) is not None), None)
 
     def _exists(self, key: str) -> bool:
         import obstore
@@ -269,6 +284,7 @@ class MemoryObjects:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix."""
+        _check_prefix(prefix)
         start = prefix.rstrip("/") + "/" if prefix else ""
         for key in sorted(key for key in self._objects if key.startswith(start)):
             content, _, modified = self._objects[key]
@@ -313,6 +329,12 @@ def _attributes(media_type: str) -> dict[str, str]:
     return {"Content-Type": media_type or "application/octet-stream"}
 
 
+def _told(name: Name, size: int | None = None) -> AbstractContextManager[tracing.Span]:
+    """Part of a trace: what is done, and how large it is."""
+    about = {"rpc.system.name": "aws-api", "rpc.method": name.value}
+    return tracing.span(name, about if size is None else {**about, "terrafair.object.bytes": size})
+
+
 def _chunks(key: str, reply: Any) -> Iterator[bytes]:
     with _translated(key):
         for chunk in reply.stream(min_chunk_size=CHUNK):
@@ -334,4 +356,5 @@ def _translated(key: str) -> Iterator[None]:
         if "<Code>NoSuchBucket</Code>" in str(fault):
             remedy = "Make it there first: with `store_url`, the one that the setting `store_bucket` names."
             raise NotFound(f"The object store has no bucket for {key!r}.", remedy=remedy, where=key) from fault
-        raise Unreachable(f"The object store does not answer for {key!r}.", str(fault).split(", ")[0][:300]) from fault
+        reason = str(fault).split(", ")[0][:300]
+        raise Unreachable(f"The object store does not answer for {key!r}.", reason, code=STORE_AWAY) from fault

@@ -16,6 +16,8 @@ from terrafair.data.objects import S3Access
 from terrafair.database import reading, transaction
 from terrafair.errors import InvalidInput, NotFound, TerrafairError
 from terrafair.identity.access import Action, Actor, Kind, Thing, Visibility, may, require
+from terrafair.identity.people import TABLE as PEOPLE
+from terrafair.identity.projects import PROJECTS
 
 TABLE = sa.table(
     "object_keys",
@@ -151,10 +153,18 @@ class ProjectBuckets:
             return connection.execute(query).first() is not None
 
     def _admit(self, actor: Actor, action: Action, project: str) -> None:
-        if not may(actor, Action.READ, _thing(project)):
+        if not may(actor, Action.READ, _thing(project)) or not self._exists(actor, project):
             # The same words for one that is not there.
             raise NotFound(f"There is no project {project[:80]!r}.", where="project")
         require(actor, action, _thing(project))
+
+    def _exists(self, actor: Actor, project: str) -> bool:
+        """An operator may see everything, also what there is not: no bucket is made for that."""
+        if project in actor.roles or project == actor.person:
+            return True
+        known = sa.union_all(*(sa.select(table.c.id).where(table.c.id == project) for table in (PROJECTS, PEOPLE)))
+        with reading(self._engine) as connection:
+            return connection.execute(known).first() is not None
 
     def _bucket(self, project: str) -> S3Access:
         place = replace(self._access(), bucket=bucket_of(project))

@@ -19,6 +19,12 @@ _DATA_NAMES = {
     **dict.fromkeys((".parquet", ".geoparquet", ".gpkg", ".shp", ".fgb", ".geojson"), "vector file"),
     ".json": "JSON document",
 }
+_DOCUMENT_NAMES = {
+    **dict.fromkeys((".csv", ".tsv"), "table"),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".gif", ".webp"), "picture"),
+    ".pdf": "PDF document",
+    ".ipynb": "notebook",
+}
 _SHAPEFILE = frozenset({".dbf", ".shx", ".sbn", ".sbx"})
 
 
@@ -34,6 +40,15 @@ def check_named_right(path: Path, kind: Kind) -> None:
             "Fetch or write it again.",
             path.name,
         )
+
+
+def check_known(path: Path, kind: Kind) -> None:
+    """Raise `InvalidInput` for a file whose name promises data and whose bytes are of no kind at all."""
+    promised = _DATA_NAMES.get(path.suffix.lower()) or _DOCUMENT_NAMES.get(path.suffix.lower())
+    if promised and kind in {Kind.BINARY, Kind.EMPTY}:
+        what = "is empty" if kind is Kind.EMPTY else f"is no {promised}, as its name says"
+        why = "" if kind is Kind.EMPTY else "Its bytes are of no kind that is known here; it may be damaged."
+        raise InvalidInput(f"{path.name} {what}.", why, "Fetch or write it again.", path.name)
 
 
 def refusal(path: Path, kind: Kind) -> InvalidInput:

@@ -161,6 +161,8 @@ class Job:
     """How often it was started again after a fault of the infrastructure."""
     cancelling: bool = False
     owner: Owner = Owner()
+    trace: str = ""
+    """The `traceparent` that it was accepted under; empty: nobody traces."""
 
     @property
     def seconds(self) -> float | None:

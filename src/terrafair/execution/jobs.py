@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from terrafair import events
+from terrafair import events, tracing
 from terrafair.database import reading, transaction
 from terrafair.errors import Conflict, NotFound, Problem
-from terrafair.execution import callbacks, logs, record
+from terrafair.execution import callbacks, logs, record, traced
 from terrafair.execution.job import (
     ENDED,
     CancelAsked,
@@ -39,7 +39,7 @@ TABLE = sa.table(
         sa.column(name, sa.String)
         for name in ("id", "state", "subject", "process", "type", "created", "started", "finished")
     ),
-    *(sa.column(name, sa.String) for name in ("project", "author", "visibility")),
+    *(sa.column(name, sa.String) for name in ("project", "author", "visibility", "trace")),
     *(sa.column(name, sa.Text) for name in ("request", "message", "problems", "results", "usage")),
     *(sa.column(name, sa.Integer) for name in ("number", "restarts")),
     sa.column("progress", sa.Float),
@@ -131,12 +131,14 @@ class Jobs:
         owner = owner or own(asking.asker())
         if self._guarded:
             require(asking.actor(), Action.CREATE, owner.thing)
-        job = Job(id=_new_id(), request=request, created=events.now(), owner=owner)
-        with transaction(self._engine) as connection:
-            connection.execute(TABLE.insert().values(**_row(job)))
-            callbacks.subscribe(connection, job.id, subscriber or {})
-            if not request.held:
-                self._begin(connection, job)
+        id = _new_id()  # noqa: A001 - the field's word
+        with traced.accepting(id):
+            job = Job(id=id, request=request, created=events.now(), owner=owner, trace=tracing.traceparent())
+            with transaction(self._engine) as connection:
+                connection.execute(TABLE.insert().values(**_row(job)))
+                callbacks.subscribe(connection, job.id, subscriber or {})
+                if not request.held:
+                    self._begin(connection, job)
         self._announce()
         return job
 
@@ -150,12 +152,13 @@ class Jobs:
     def amend(self, id: str, request: JobRequest) -> Job:  # noqa: A002 - the field's word
         """Change what a job will do that is held, or let it go; raises `Conflict` for one that is not."""
         self.admit(id, Action.CHANGE)
-        with transaction(self._engine) as connection:
+        with traced.accepting(id), transaction(self._engine) as connection:
             before = self._load(connection, id)
             if before.state is not State.ACCEPTED or not before.request.held:
                 why = f"It is {before.state.value}."
                 raise Conflict(f"Job {id} cannot be changed any more.", why, "Make a new one.", "jobID", "locked")
-            job = replace(before, request=request)
+            # It runs in the trace of whoever lets it go.
+            job = replace(before, request=request, trace=tracing.traceparent() or before.trace)
             connection.execute(TABLE.update().where(TABLE.c.id == id).values(**_row(job)))
             if not request.held:
                 self._begin(connection, job)
@@ -372,6 +375,7 @@ def _row(job: Job) -> dict[str, Any]:
         "project": job.owner.project,
         "author": job.owner.author,
         "visibility": job.owner.visibility.value,
+        "trace": job.trace,
     }
 
 
@@ -392,4 +396,5 @@ def _job(row: Any) -> Job:
         restarts=row.restarts,
         cancelling=bool(row.cancelling),
         owner=Owner(row.project, row.author, Visibility(row.visibility)),
+        trace=row.trace,
     )

@@ -1,7 +1,7 @@
 """Vector results and job footprints as layers of features, for `/features`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,8 @@ class Layers:
         self._sandbox = sandbox
 
     def put(self, job: Job, results: Results, outputs: Path, work: Path) -> int:
-        """Show a job's vector files; gives how many features.
-
-        What cannot be shown is told in the log; the result is stored and sound either way.
-        """
-        try:
-            files = {asset.name: outputs / asset.name for asset in results.assets}
-            vectors = [(path, name) for name, path in files.items() if path.suffix in SUFFIXES and path.is_file()]
-            return self._vectors(job, vectors, outputs, work) if vectors else 0
-        except (TerrafairError, OSError, ValueError, KeyError, TypeError) as fault:
-            structlog.get_logger().warning("layers.refused", job=job.id, reason=str(fault)[:500])
-            return 0
-
-    def _vectors(self, job: Job, files: list[tuple[Path, str]], outputs: Path, work: Path) -> int:
-        program = Program("terrafair.data.features_child", "the reading of vector results", self._sandbox)
-        order = {"files": [[str(path), name] for path, name in files]}
-        return self.read(job, program.run(work, order, (outputs,)))
+        """Show a job's vector files; gives how many features."""
+        return vectors(job, results, outputs, work, self._sandbox, self.read)
 
     def read(self, job: Job, answer: Path) -> int:
         """Layers from the child's answer."""
@@ -87,6 +73,25 @@ class Layers:
         }
         feature = {"id": job.id, "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": properties}
         self._store.put_entries(FOOTPRINTS, [_entry(FOOTPRINTS, feature, _moment(job))])
+
+
+def vectors(
+    job: Job, results: Results, outputs: Path, work: Path, sandbox: Sandbox, take: Callable[[Job, Path], int]
+) -> int:
+    """Read a job's vector files in a process of their own, and let `take` have the answer; gives how many features.
+
+    What cannot be shown is told in the log; the result is stored and sound either way.
+    """
+    try:
+        files = {asset.name: outputs / asset.name for asset in results.assets}
+        found = [(path, name) for name, path in files.items() if path.suffix in SUFFIXES and path.is_file()]
+        if not found:
+            return 0
+        program = Program("terrafair.data.features_child", "the reading of vector results", sandbox)
+        return take(job, program.run(work, {"files": [[str(path), name] for path, name in found]}, (outputs,)))
+    except (TerrafairError, OSError, ValueError, KeyError, TypeError) as fault:
+        structlog.get_logger().warning("layers.refused", job=job.id, reason=str(fault)[:500])
+        return 0
 
 
 def layer_id(job: str, name: str) -> str:

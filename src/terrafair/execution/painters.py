@@ -171,6 +171,10 @@ class _Turn:
     painter: "_Painter | None" = None
 
 
+class _Died(InvalidInput):
+    """A painter ended over an order."""
+
+
 class _Painter:
     """One program; started at its first order, and again after it ended."""
 
@@ -182,6 +186,17 @@ class _Painter:
         self._rest = b""
 
     def ask(self, order: Mapping[str, Any]) -> Painted:
+        """Have it done; raises what the painter found wrong, or `TimedOut`."""
+        running = self._process is not None and self._process.poll() is None
+        try:
+            return self._ask(order)
+        except _Died:
+            if not running:
+                raise
+        # It was killed, perhaps: its sandbox also ends with the thread that started it, and threads come and go.
+        return self._ask(order)
+
+    def _ask(self, order: Mapping[str, Any]) -> Painted:
         process = self._process
         if process is None or process.poll() is not None:
             process = self._process = self._start()
@@ -197,7 +212,7 @@ class _Painter:
             self.end()
             if isinstance(fault, TimeoutError):
                 raise TimedOut(f"It was not drawn within {SECONDS:g} s.", remedy="Ask for less of it.") from None
-            raise InvalidInput("The file brought its painter down.", remedy="It is probably damaged.") from None
+            raise _Died("The file brought its painter down.", remedy="It is probably damaged.") from None
         if problem := head.get("problem"):
             known = Problem(**problem)
             kind = NotFound if known.code == "not-found" else InvalidInput

@@ -6,7 +6,6 @@ so the workflow has no steps of its own: after `kill -9` DBOS calls it again, an
 
 import logging
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from terrafair.execution import turns
+from terrafair.execution.attention import listen
 from terrafair.execution.doorbell import Doorbell
 
 QUEUE = "jobs"
@@ -26,10 +26,10 @@ VERSION = "1"
 POLL_SECONDS = 0.05
 """Between two looks of a worker that has no bell. Each look costs a worker 4 ms of CPU, also while there is nothing."""
 RUNG_SECONDS = {"sqlite": 1.0, "postgresql": 0.15}
-"""With a bell; only jobs that are accepted on another host, or put back, are found without it."""
-ROOM_SECONDS = 0.02
-"""After a ring, between two looks whether a job that ends has made room."""
-HURRY_SECONDS = 1.0
+"""With a bell; what is accepted on another host or put back is found so, and a ring that was not heard is no loss."""
+LEFT_SECONDS = 10.0
+"""With a bell, between two looks of DBOS's own thread. After each contention it doubles its pause, up to two minutes,
+and comes back from there by a tenth a look: a job whose ring was lost waited for it. Ours is what finds jobs now."""
 INHERIT_SECONDS = 1.0
 RECOVERIES = 1000
 """How often a worker may die under one job; the job's own lifecycle bounds its restarts."""
@@ -115,40 +115,21 @@ def consuming(
             if bell is not None:
                 bell.ring()
 
-    pause = POLL_SECONDS if bell is None else RUNG_SECONDS[engine.dialect.name]
+    pause = POLL_SECONDS if bell is None else LEFT_SECONDS
     DBOS.launch()
     DBOS.register_queue(QUEUE, worker_concurrency=workers, polling_interval_sec=pause)
     try:
         with ExitStack() as stack:
             if bell is not None:
-                _listen(bell, dbos, slot, workers, stack)
+                begun = Begun(dbos)
+                every = RUNG_SECONDS[engine.dialect.name]
+                listen(bell, lambda: _answered(dbos, slot, workers, begun), every, stack)
             if lost is not None:
                 _inherit(lost, dbos, stack)
             yield
     finally:
         DBOS.destroy(destroy_registry=True)
         engine.dispose()
-
-
-def _listen(bell: Doorbell, dbos: Any, slot: str, workers: int, stack: ExitStack) -> None:
-    """Answer the bell from a thread of its own until the block ends."""
-    ended = threading.Event()
-
-    def listen() -> None:
-        # A job that rings at its end still has its place; until that is free, we look again.
-        hurry = 0.0
-        while not ended.is_set():
-            rung = bell.wait(ROOM_SECONDS if hurry else 0.5)
-            if rung:
-                hurry = time.monotonic() + HURRY_SECONDS
-            if hurry and (_answered(dbos, slot, workers) or time.monotonic() > hurry):
-                hurry = 0.0
-        bell.close()
-
-    thread = threading.Thread(target=listen, name="doorbell", daemon=True)
-    thread.start()
-    stack.callback(thread.join, 5)
-    stack.callback(ended.set)
 
 
 def _inherit(lost: Callable[[], Sequence[str]], dbos: Any, stack: ExitStack) -> None:
@@ -174,32 +155,66 @@ def _inherit(lost: Callable[[], Sequence[str]], dbos: Any, stack: ExitStack) -> 
     stack.callback(ended.set)
 
 
-def _answered(dbos: Any, slot: str, workers: int) -> bool:
+class Begun:
+    """Begins what has been claimed; what cannot be read at this moment is tried again: nobody else may have it."""
+
+    def __init__(self, dbos: Any) -> None:
+        self._dbos = dbos
+        self._left: dict[str, str] = {}
+        """Job -> under which owner it was claimed."""
+        self.troubled = False
+        """Whether the last look failed: one line in the log is enough."""
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def add(self, jobs: Sequence[str], owner: str) -> None:
+        """Note what was claimed, before anything else can fail."""
+        self._left.update(dict.fromkeys(jobs, owner))
+
+    def begin(self) -> None:
+        """Begin all of it."""
+        from dbos._core import execute_dequeued_workflow
+
+        if not self._left:
+            return
+        found = self._dbos._sys_db.get_workflow_statuses(list(self._left))  # noqa: SLF001
+        there = {status["workflow_uuid"] for status in found}
+        self._left = {job: owner for job, owner in self._left.items() if job in there}
+        for status in found:
+            owner = self._left.pop(status["workflow_uuid"])
+            execute_dequeued_workflow(self._dbos, status, owner)
+
+
+def _answered(dbos: Any, slot: str, workers: int, begun: Begun) -> bool:
     """Whether what waits has been looked at."""
     try:
-        return _take(dbos, slot, workers)
+        room = _take(dbos, slot, workers, begun)
     except Exception as fault:
         # Another process may hold the queue this very moment.
-        logging.getLogger(__name__).warning("The bell was not answered: %s", fault)
+        if not begun.troubled:
+            logging.getLogger(__name__).warning("The queue cannot be looked at; it is tried again: %s", fault)
+        begun.troubled = True
         return False
+    begun.troubled = False
+    return room
 
 
-def _take(dbos: Any, slot: str, workers: int) -> bool:
+def _take(dbos: Any, slot: str, workers: int, begun: Begun) -> bool:
     """Do what a turn of DBOS's own thread does, now: claim what waits, and begin it; false where there is no room.
 
     DBOS offers no way to wake that thread, so this goes through parts that it does not publish. Two threads may claim
     at once and together more than `workers`: the semaphore makes the rest wait.
     """
-    from dbos._core import execute_dequeued_workflow
-
     system = dbos._sys_db  # noqa: SLF001
-    running = dbos._active_workflows_set.count_for_queue(QUEUE)  # noqa: SLF001
+    begun.begin()
+    running = dbos._active_workflows_set.count_for_queue(QUEUE) + len(begun)  # noqa: SLF001
     if running >= workers:
         return False
     owner = str(uuid.uuid4())
     claimed, _ = system.start_queued_workflows(system.get_queue(QUEUE), slot, VERSION, None, running, owner_xid=owner)
-    for found in system.get_workflow_statuses(claimed) if claimed else ():
-        execute_dequeued_workflow(dbos, found, owner)
+    begun.add(claimed, owner)
+    begun.begin()
     return True
 
 

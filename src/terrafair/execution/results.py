@@ -10,6 +10,7 @@ jobs/JOB/
 import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,9 +124,12 @@ class Packager:
             name = path.relative_to(folder.outputs).as_posix()
             self.objects.put_file(f"{prefix}/{OUTPUTS}/{name}", path, media_type(path, classify(path)))
 
+        # Each in a context of its own: traces and log lines know which job it is for.
+        here = ((copy_context(), path) for path in safe_files(folder.outputs))
+
         with ThreadPoolExecutor(THREADS) as pool:
             # Consumed, since only then a fault of one of them is raised.
-            list(pool.map(put, safe_files(folder.outputs)))
+            list(pool.map(lambda each: each[0].run(put, each[1]), here))
 
     def _application(self, package: "_Package", resolution: Resolution) -> RunFile | None:
         application = resolution.application

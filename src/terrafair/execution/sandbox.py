@@ -85,6 +85,9 @@ class Sandbox:
     def make_ready(self, command: Command) -> None:
         """Make the program's scratch folders and hand all that it may write to the user that it runs as."""
         for folder in _scratch(command):
+            # bwrap follows links with the platform's rights, and an earlier start of the program may have left one.
+            if folder.is_symlink() or folder.is_file():
+                folder.unlink()
             folder.mkdir(mode=0o700, exist_ok=True)
         if self.drops_user and command.isolated:
             user = _user(command)

@@ -1,7 +1,7 @@
 """Results of jobs in the item store, so that they are found and loaded as all other data are."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import orjson
@@ -12,16 +12,22 @@ from terrafair.catalogue.items.search import ItemStore
 from terrafair.data.objects import ObjectStore
 from terrafair.errors import TerrafairError
 from terrafair.execution.job import Job, Results
-from terrafair.execution.layers import Layers
 
 HERE = "terrafair:///"
 """Stands in stored links for the platform's own address, which only a request knows."""
 
 
+class Footprints(Protocol):
+    """Takes where a job's result lies."""
+
+    def footprint(self, job: Job, collection: dict[str, Any]) -> None:
+        """One feature for a job."""
+
+
 class Shelf:
     """Puts what jobs stored on the shelf, and takes it off."""
 
-    def __init__(self, objects: ObjectStore, items: ItemStore, layers: Layers | None = None) -> None:
+    def __init__(self, objects: ObjectStore, items: ItemStore, layers: Footprints | None = None) -> None:
         self._objects = objects
         self._items = items
         self._layers = layers

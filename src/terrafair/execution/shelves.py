@@ -1,5 +1,6 @@
 """What of this platform has a place and a time: items, features, and how products and results come among them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from terrafair.catalogue.items.sqlite.store import SqliteItems
 from terrafair.data.objects import ObjectStore
 from terrafair.execution.job import Job, Results
 from terrafair.execution.layers import Layers
+from terrafair.execution.layers_relay import Collector, Sender
 from terrafair.execution.sandbox import Sandbox
 from terrafair.execution.shelf import Shelf
 from terrafair.execution.task import JobFolder
@@ -27,6 +29,8 @@ class Shelves:
     catalogue: Catalogue
     objects: ObjectStore
     sandbox: Sandbox
+    elsewhere: bool = False
+    """Whether the platform, whose store of features is the one, runs on another host."""
 
     @cached_property
     def items(self) -> ItemStore:
@@ -46,9 +50,13 @@ class Shelves:
         """Show what a job made, where everybody may see it: the shelves know no people."""
         if job.owner.project and job.owner.visibility is not Visibility.PUBLIC:
             return
-        layers = Layers(self.features, self.sandbox)
+        layers = Sender(self.objects, self.sandbox) if self.elsewhere else Layers(self.features, self.sandbox)
         Shelf(self.objects, self.items, layers).put(job, results)
         layers.put(job, results, folder.outputs, folder.path / "layers")
+
+    def collector(self, job: Callable[[str], Job]) -> Collector:
+        """Takes the layers of jobs that ran on other hosts."""
+        return Collector(self.objects, Layers(self.features, self.sandbox), job)
 
     def mirror_products(self) -> tuple[int, tuple[str, ...]]:
         """Show the catalogue's products as collections; does nothing where that is done."""

@@ -2,15 +2,19 @@
 
 import logging
 import pickle
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from terrafair import tracing
 from terrafair.errors import (
+    STORE_AWAY,
     Cancelled,
     Damaged,
     NotExecutable,
@@ -20,9 +24,10 @@ from terrafair.errors import (
     TimedOut,
     Unreachable,
     WorkflowFailed,
+    public,
 )
 from terrafair.events import now
-from terrafair.execution import logs
+from terrafair.execution import logs, traced
 from terrafair.execution.builtin import BUILD
 from terrafair.execution.builtin import KIND as BUILTIN
 from terrafair.execution.command import Limits
@@ -47,11 +52,14 @@ from terrafair.execution.sandbox import Sandbox
 from terrafair.execution.task import JobFolder, Outcome
 from terrafair.execution.trees import wipe
 from terrafair.identity.asking import PLATFORM, Asker, asking
+from terrafair.tracing import Name
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
 Given = TypeVar("Given")
 WATCH_SECONDS = 0.5
 BACKOFF_SECONDS = 1.0
+STORE_SECONDS, STORE_PAUSE_SECONDS = 4 * 3600.0, 15.0
+"""So long a job waits for the platform's own object store, and at the most so long between two looks."""
 OUTCOME_BYTES = 64 * 2**20
 TOLD = 5_000
 """Characters of one problem that a program tells; `TOLD_PROBLEMS` is how many of them are kept."""
@@ -112,11 +120,19 @@ class Runner:
 
     def _once(self, id: str) -> int:  # noqa: A002
         """One attempt; gives the number of the next one, or 0 when the job has ended."""
-        job, instructions = self.jobs.apply(id, Started(now()))
+        begun = now()
+        job, instructions = self.jobs.apply(id, Started(begun))
         structlog.contextvars.bind_contextvars(project=job.owner.project)
         if job.state in ENDED:
             self._tidy(job)
             return 0
+        with traced.attempting(job, begun) as attempt:
+            job, again = self._tried(job, instructions)
+            traced.attempted(attempt, job)
+        return again
+
+    def _tried(self, job: Job, instructions: tuple[Instruction, ...]) -> tuple[Job, int]:
+        """The job after an attempt, and the number of the next one or 0."""
         try:
             happening = self._attempt(job) if Instruction.RUN in instructions else self._end_cancelled(job)
         except Exception as fault:
@@ -129,9 +145,9 @@ class Runner:
         job, instructions = self.jobs.apply(job.id, happening)
         if Instruction.RUN_AGAIN in instructions:
             self._say(job, f"The infrastructure failed; started again ({job.restarts}).", "warning")
-            return job.restarts
+            return job, job.restarts
         self._tidy(job)
-        return 0
+        return job, 0
 
     def _failure(self, job: Job, fault: Exception) -> Failed:
         """What a fault means for the job; none of its processes runs on unwatched."""
@@ -146,6 +162,8 @@ class Runner:
 
     def _say(self, job: Job, message: str, level: str = "info", step: str = "") -> None:
         try:
+            # A job of the platform's own has no folder until there is something to say.
+            self.jobs.folder(job.id).mkdir(parents=True, exist_ok=True)
             logs.say(self.jobs.log_file(job.id), message, level, step)
         except OSError as fault:
             # A full disk must not stop the job's end from being known.
@@ -161,18 +179,20 @@ class Runner:
         try:
             if job.request.kind == BUILD and self.build:
                 self.jobs.folder(job.id).mkdir(parents=True, exist_ok=True)
-                results = self.build(job, cancelled, lambda line, level: self._say(job, line, level))
+                do = partial(self.build, job, cancelled, lambda line, level: self._say(job, line, level))
             elif job.request.kind == BUILTIN and self.builtin:
-                results = self.builtin(job, cancelled)
+                do = partial(self.builtin, job, cancelled)
             else:
                 raise NotExecutable([Problem(f"This worker has no {job.request.kind} jobs.")])
+            results = self._patiently(job, do, 0)
         except Cancelled:
             return Ended(now(), Usage(time.monotonic() - begun))
         return Succeeded(now(), results, Usage(time.monotonic() - begun))
 
     def _attempt(self, job: Job) -> Succeeded | Failed | Ended:
         if job.request.kind in {BUILTIN, BUILD}:
-            return self._own(job)
+            with tracing.span(Name.RUN):
+                return self._own(job)
         folder = JobFolder(self.jobs.folder(job.id)).create()
         process = Process(folder.path, job.restarts)
         if process.launched:
@@ -181,33 +201,43 @@ class Runner:
             self._say(job, f"A new worker has found this job again; its program {how}.", "warning")
         else:
             with asking(self.asker(job)):
-                resolution = self._prepare(job, folder, process)
-        ended = self._wait(job, process)
+                resolution = self._patiently(job, lambda: self._prepare(job, folder, process), 0)
+        with tracing.quiet():
+            ended = self._wait(job, process)
+        until = traced.now()
         usage = Usage(ended.seconds, ended.cpu_seconds, ended.peak_memory)
         if ended.ended == "cancelled":
             return Ended(now(), usage)
         outcome = self._outcome(job, folder, ended)
+        traced.ran(ended, outcome.details, until)
         step = "store" if outcome.successful else "keep"
         self._say(job, "Describing and storing what it has left.", step=step)
-        results = self._patiently(job, lambda: self.package(job, resolution, folder, outcome, usage))
+        with tracing.span(Name.STORE):
+            results = self._patiently(job, lambda: self.package(job, resolution, folder, outcome, usage))
         results = replace(results, outputs=dict(outcome.outputs))
         if not outcome.successful:
             return Failed(now(), outcome.problems, usage, results=results)
         if job.request.reproduce:
             self._say(job, "Comparing with the published product.", step="compare")
-            with asking(self.asker(job)):
+            with tracing.span(Name.COMPARE), asking(self.asker(job)):
                 self._patiently(job, lambda: self.compare(job, resolution, results))
         return Succeeded(now(), results, usage)
 
-    def _patiently(self, job: Job, store: Callable[[], Given]) -> Given:
-        """Hours of computing are not thrown away because the object store was away for a moment."""
-        for attempt in range(1, RETRIES + 1):
+    def _patiently(self, job: Job, do: Callable[[], Given], retries: int = RETRIES) -> Given:
+        """Somebody who was away for a moment costs no hours of computing; our own store may be away for long."""
+        begun, attempt = time.monotonic(), 0
+        while True:
             try:
-                return store()
+                return do()
             except Unreachable as fault:
-                self._say(job, f"{fault} Trying again.", "warning")
-                time.sleep(BACKOFF_SECONDS * 2**attempt)
-        return store()
+                attempt += 1
+                own = fault.problem.code == STORE_AWAY and time.monotonic() - begun < STORE_SECONDS
+                if attempt > retries and not own:
+                    raise
+                if self.jobs.get(job.id).cancelling:
+                    raise Cancelled("Cancelled while the object store was away.") from fault
+                self._say(job, f"{public(fault)} The job waits and tries again.", "warning")
+                time.sleep(min(BACKOFF_SECONDS * 2**attempt, STORE_PAUSE_SECONDS))
 
     def _prepare(self, job: Job, folder: JobFolder, process: Process) -> Resolution:
         """Resolve, check, stage and launch; only the launch cannot be repeated."""
@@ -216,7 +246,8 @@ class Runner:
             wipe(stale)
         folder.create()
         self._say(job, f"Reading {job.request.kind} {job.request.subject}.", step="read")
-        resolution = self.resolve(job)
+        with tracing.span(Name.READ):
+            resolution = self.resolve(job)
         if not resolution.executable:
             raise NotExecutable(resolution.reasons)
         engine = self.engines.get(resolution.type)
@@ -227,7 +258,8 @@ class Runner:
         seconds = job.request.timeout or self.limits.seconds
         limits = replace(self.limits, seconds=min(seconds, self.limits.seconds))
         self._say(job, "Making code, data and software ready.", step="prepare")
-        command = engine.prepare(resolution, values, folder, limits, lambda line: self._say(job, line))
+        with tracing.span(Name.PREPARE):
+            command = engine.prepare(resolution, values, folder, limits, lambda line: self._say(job, line))
         if self.jobs.get(job.id).cancelling:
             raise Cancelled("Cancelled before its program started.")
         (folder.path / "resolution.pickle").write_bytes(pickle.dumps(resolution))
@@ -265,6 +297,8 @@ class Runner:
             pause = min(pause * 1.3, 0.1)
         if ended.ended == "lost":
             raise Unreachable("The job's supervisor failed.", ended.reason)
+        if ended.ended == "exited" and ended.signal == signal.SIGKILL:
+            raise Unreachable("The job's program was killed from outside.", "By a person, or for want of memory.")
         return ended
 
     def _pass_on(self, job: Job, tail: Tail) -> None:
@@ -365,21 +399,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value[:TOLD]
-
-
-def slot_lock(folder: Path, slot: str) -> Any:
-    """Hold a worker's name for as long as the process lives; raises `Conflict` when another process has it."""
-    import fcntl
-
-    from terrafair.errors import Conflict
-
-    folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / f"{slot}.lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise Conflict(
-            f"Another worker {slot!r} runs on this home folder.", remedy="Give this one another --slot."
-        ) from None
-    return file

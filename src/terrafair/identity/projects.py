@@ -162,19 +162,17 @@ class Projects:
             )  # fmt: skip
         return secret
 
+    def invitation(self, profile: Profile, secret: str) -> tuple[str, str]:
+        """(title of the project, role) that an invitation offers this person; raises as `accept` does."""
+        with reading(self._engine) as connection:
+            found = _invitation(connection, profile, secret)
+            title = connection.execute(sa.select(PROJECTS.c.title).where(PROJECTS.c.id == found.project)).scalar()
+        return str(title or found.project), str(found.role)
+
     def accept(self, profile: Profile, secret: str) -> str:
         """Join by an invitation; gives the project. Raises `Refused` for somebody else's, `Conflict` for a used one."""
         with transaction(self._engine) as connection:
-            found = connection.execute(sa.select(INVITATIONS).where(INVITATIONS.c.hash == _hash(secret))).one_or_none()
-            if found is None:
-                raise NotFound("There is no such invitation.", remedy="Ask for a new one.")
-            if found.used or found.expires < _text(datetime.now(UTC)):
-                raise Conflict("The invitation is used or its time is over.", remedy="Ask for a new one.")
-            if (found.email and found.email != profile.email.lower()) or (
-                found.github and found.github != profile.github.lower()
-            ):
-                meant = found.email or f"@{found.github}"
-                raise Refused("The invitation is for somebody else.", f"It is for {meant}.", "Sign in as them.")
+            found = _invitation(connection, profile, secret)
             connection.execute(
                 INVITATIONS.update().where(INVITATIONS.c.hash == found.hash).values(used=_text(datetime.now(UTC)))
             )
@@ -270,6 +268,21 @@ def _checked(id: str) -> str:  # noqa: A002
     if not _ID.fullmatch(id):
         raise InvalidInput(f"{id[:80]!r} is no id.", "An id has 1 to 63 of a-z, 0-9 and inner hyphens.", where="id")
     return id
+
+
+def _invitation(connection: sa.Connection, profile: Profile, secret: str) -> Any:
+    """The row of one that holds for this person."""
+    found = connection.execute(sa.select(INVITATIONS).where(INVITATIONS.c.hash == _hash(secret))).one_or_none()
+    if found is None:
+        raise NotFound("There is no such invitation.", remedy="Ask for a new one.")
+    if found.used or found.expires < _text(datetime.now(UTC)):
+        raise Conflict("The invitation is used or its time is over.", remedy="Ask for a new one.")
+    if (found.email and found.email != profile.email.lower()) or (
+        found.github and found.github != profile.github.lower()
+    ):
+        meant = found.email or f"@{found.github}"
+        raise Refused("The invitation is for somebody else.", f"It is for {meant}.", "Sign in as them.")
+    return found
 
 
 def _hash(secret: str) -> str:

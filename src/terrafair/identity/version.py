@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from terrafair.errors import Unreachable
+from terrafair.errors import DATABASE_AWAY, Unreachable
 
 _QUESTION = "SELECT number FROM identity_version"
 
@@ -38,6 +38,6 @@ class Version:
             finally:
                 connection.close()
         except sa.exc.SQLAlchemyError as fault:
-            raise Unreachable("The database does not answer.", str(fault)[:200]) from fault
+            raise Unreachable("The database does not answer.", str(fault)[:200], code=DATABASE_AWAY) from fault
         except self.engine.dialect.loaded_dbapi.Error as fault:
-            raise Unreachable("The database does not answer.", str(fault)[:200]) from fault
+            raise Unreachable("The database does not answer.", str(fault)[:200], code=DATABASE_AWAY) from fault

@@ -18,8 +18,10 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from terrafair import events
+from terrafair.catalogue.items.search import ItemStore
 from terrafair.data.objects import ObjectStore, sha256_of
 from terrafair.errors import Conflict, InvalidInput, NotFound, Unreachable
+from terrafair.operations import copied_items
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -36,7 +38,7 @@ class Entry:
     """One file of a copy."""
 
     path: str
-    """Relative to the copy: `home/...`, `objects/BUCKET/...` or `control.dump`."""
+    """Relative to the copy: `home/...`, `objects/BUCKET/...`, `control.dump` or `items.ndjson`."""
     size: int
     """Bytes."""
     sha256: str
@@ -90,6 +92,8 @@ class Source:
     """SQLAlchemy URL of the control database."""
     buckets: Mapping[str, ObjectStore]
     version: str
+    items: ItemStore | None = None
+    """STAC items, where they are not in the home."""
 
 
 def create(source: Source, folder: Path, say: Say = lambda _: None) -> Manifest:
@@ -127,6 +131,8 @@ def _copy(source: Source, folder: Path, known: Mapping[str, Entry], say: Say) ->
     if not source.database.startswith("sqlite"):
         say("Copying the control database ...")
         yield _dump(source.database, folder / "control.dump")
+    if source.items is not None:
+        yield _entry(copied_items.write(source.items, folder, say))
     files = sorted(_files(source.home), key=lambda path: not _is_database(path))
     say(f"Copying {len(files)} files ...")
     for path in files:
@@ -175,7 +181,11 @@ def _copy_database(path: Path, target: Path) -> None:
 
 def _dump(url: str, target: Path) -> Entry:
     _postgres("pg_dump", url, "--format=custom", "--no-owner", f"--file={target}")
-    return Entry(target.name, target.stat().st_size, sha256_of(target))
+    return _entry(target)
+
+
+def _entry(path: Path) -> Entry:
+    return Entry(path.name, path.stat().st_size, sha256_of(path))
 
 
 def _postgres(program: str, url: str, *arguments: str) -> None:
@@ -254,6 +264,8 @@ def place(folder: Path, home: Path, database: str, say: Say = lambda _: None) ->
             f"The copy has its control database in {kinds[0]}, and this platform's is {kinds[1]}.",
             remedy="Restore with the same kind of database (setting `database`).",
         )
+    if dumped:
+        _require_empty(database)
     home.mkdir(parents=True, exist_ok=True)
     for entry in manifest.entries:
         if entry.path.startswith("home/"):
@@ -263,6 +275,23 @@ def place(folder: Path, home: Path, database: str, say: Say = lambda _: None) ->
     if dumped:
         _postgres("pg_restore", database, "--no-owner", "--exit-on-error", str(folder / "control.dump"))
     return manifest
+
+
+def _require_empty(database: str) -> None:
+    """PostgreSQL's own message, after half of the way, would name a type or a table."""
+    engine = sa.create_engine(sa.make_url(database).set(drivername="postgresql+psycopg"))
+    try:
+        tables = [name for schema in ("public", "dbos") for name in sa.inspect(engine).get_table_names(schema)]
+    except sa.exc.OperationalError as fault:
+        raise Unreachable("The control database does not answer.", str(fault.orig), "See `database`.") from None
+    finally:
+        engine.dispose()
+    if tables:
+        raise Conflict(
+            f"The control database is not empty: it has the table {tables[0]}.",
+            "A copy replaces nothing.",
+            "Name an empty database in the setting `database`, then restore.",
+        )
 
 
 def fill(folder: Path, manifest: Manifest, store: Callable[[str], ObjectStore], say: Say = lambda _: None) -> int:

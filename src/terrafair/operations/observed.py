@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from terrafair.database import reading
 from terrafair.execution.job import ENDED, State
 from terrafair.execution.jobs import TABLE as JOBS
 from terrafair.operations.readiness import Readiness
-from terrafair.workflows.workflow import WorkflowType
+from terrafair.operations.things import TYPES, Things, type_of
 
-TYPES = (*(entry.value for entry in WorkflowType), "")
+LATE_SECONDS = 120.0
+"""How long after its end a job may be written and be counted all the same."""
 SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
 
@@ -55,7 +56,8 @@ class Observed:
         self._version = version
         self._run: dict[str, Durations] = {name: Durations() for name in TYPES}
         self._waited = Durations()
-        self._last, self._seen = "", frozenset[str]()
+        self._ended: Counter[tuple[str, str]] = Counter()
+        self._last, self._seen = "", dict[str, str]()
 
     def collect(self) -> Iterator[Any]:
         """Metric families."""
@@ -70,8 +72,10 @@ class Observed:
         yield Gauge("terrafair_catalogue_documents", "Documents in the index.", self._catalogue())
         yield Gauge("terrafair_disk_free_bytes", "Free on the home folder's disk.", shutil.disk_usage(self._home).free)
         yield from self._jobs()
+        yield from Things(self._engine).collect()
 
     def _jobs(self) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily as Counts
         from prometheus_client.core import GaugeMetricFamily as Gauge
         from prometheus_client.core import HistogramMetricFamily as Histogram
 
@@ -89,24 +93,46 @@ class Observed:
         yield Gauge("terrafair_queue_oldest_seconds", "How long the job that waits longest has waited.", age)
         run = Histogram("terrafair_job_seconds", "From the start of a job to its end.", labels=["type"])
         for name, durations in self._run.items():
-            run.add_metric([name or "other"], durations.buckets(), durations.total)
+            run.add_metric([name], durations.buckets(), durations.total)
         yield run
+        ended = Counts("terrafair_jobs_ended", "Jobs that have ended, by type and how.", labels=["type", "state"])
+        for kind in TYPES:
+            for how in sorted(ENDED):
+                ended.add_metric([kind, how.value], self._ended[kind, how.value])
+        yield ended
         waited = Histogram("terrafair_job_wait_seconds", "From the acceptance of a job to its start.")
         waited.add_metric([], self._waited.buckets(), self._waited.total)
         yield waited
 
     def _grow(self, connection: sa.Connection) -> None:
-        """Add what has finished since the last scrape; several jobs may finish in one millisecond."""
-        columns = (JOBS.c.id, JOBS.c.type, JOBS.c.created, JOBS.c.started, JOBS.c.finished)
-        query = sa.select(*columns).where(JOBS.c.state.in_(ENDED), JOBS.c.finished >= self._last, JOBS.c.finished != "")
+        """Add what has finished since the last scrape.
+
+        Jobs are not written in the order of their ends: transactions wait for each other, and hosts' clocks differ.
+        """
+        since = _earlier(self._last, LATE_SECONDS)
+        self._seen = {job: finished for job, finished in self._seen.items() if finished >= since}
+        # Requests are long, and tell something new only of jobs that have no type of their own.
+        request = sa.case((JOBS.c.type == "", JOBS.c.request), else_="").label("request")
+        columns = (JOBS.c.id, JOBS.c.type, JOBS.c.state, JOBS.c.created, JOBS.c.started, JOBS.c.finished, request)
+        query = sa.select(*columns).where(JOBS.c.state.in_(ENDED), JOBS.c.finished >= since, JOBS.c.finished != "")
         for row in connection.execute(query.order_by(JOBS.c.finished)):
             if row.id in self._seen:
                 continue
-            self._seen = (self._seen if row.finished == self._last else frozenset()) | {row.id}
-            self._last = row.finished
+            self._seen[row.id] = row.finished
+            self._last = max(self._last, row.finished)
+            kind = type_of(row.type, row.request)
+            self._ended[kind, row.state] += 1
             if row.started:
-                self._run.get(row.type, self._run[""]).add(_between(row.started, row.finished))
+                self._run[kind].add(_between(row.started, row.finished))
                 self._waited.add(_between(row.created, row.started))
+
+
+def _earlier(moment: str, seconds: float) -> str:
+    """So much before an instant, as the database has instants; empty: before all."""
+    if not moment:
+        return ""
+    earlier = datetime.fromisoformat(moment) - timedelta(seconds=seconds)
+    return earlier.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _between(begin: str, end: str) -> float:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 import structlog
@@ -207,7 +208,10 @@ def told(document: Any) -> Iterator[tuple[str, str]]:
     graph = document.get("@graph")
     for entity in graph if isinstance(graph, list) else ():
         if isinstance(entity, Mapping) and len(str(entity.get("sha256", ""))) == 64:
-            yield str(entity.get("@id", "")), str(entity["sha256"]).lower()
+            name = str(entity.get("@id", ""))
+            # A fragment is a part of what a job has read: no file of the crate. Those have quoted names.
+            if "#" not in name:
+                yield name if "://" in name else unquote(name), str(entity["sha256"]).lower()
 
 
 def resolve(objects: ObjectStore, key: str, reference: str) -> str | None:

@@ -1,10 +1,11 @@
 """A form that comes from somebody who is signed in no more: kept, and shown again after the sign-in."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
@@ -31,12 +32,11 @@ class Interrupted:
 
     def takes(self, scope: Scope) -> bool:
         """Whether a browser has sent it from a page of ours."""
-        headers = dict(scope["headers"])
+        headers = Headers(scope=scope)
         word = scope["path"].strip("/").partition("/")[0]
-        ours = headers.get(b"sec-fetch-site", b"same-origin") == b"same-origin"
-        form = headers.get(b"content-type", b"").decode("latin-1").startswith(FORMS)
-        page = b"text/html" in headers.get(b"accept", b"")
-        return bool(scope["method"] == "POST" and word in WORDS and ours and form and page)
+        form = headers.get("content-type", "").startswith(FORMS)
+        page = "text/html" in headers.get("accept", "")
+        return bool(scope["method"] == "POST" and word in WORDS and form and page and ours(headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Keep it, and go to the sign-in."""
@@ -56,6 +56,17 @@ class Interrupted:
             secure = scope.get("scheme") == "https"
             reply.set_cookie(COOKIE, secret, max_age=SECONDS, httponly=True, samesite="lax", secure=secure)
         await reply(scope, receive, send)
+
+
+def ours(headers: Headers) -> bool:
+    """Whether a page of this platform sends it: by a header that no page can set, or by that page's address."""
+    if said := headers.get("sec-fetch-site"):
+        return said == "same-origin"
+    named = headers.get("origin") or headers.get("referer") or ""
+    try:
+        return bool(named) and urlsplit(named).netloc == headers.get("host")
+    except ValueError:
+        return False
 
 
 def _back(path: str) -> str:

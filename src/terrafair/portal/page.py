@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from terrafair import __version__
-from terrafair.errors import InvalidInput, Problem, TerrafairError
+from terrafair.errors import InvalidInput, Problem, TerrafairError, public
 from terrafair.identity.asking import asker
 from terrafair.identity.credits import shown
 from terrafair.portal.refill import refilled, typed, wrong
@@ -120,11 +120,13 @@ class Pages:
 
     def problem(self, request: Request, error: TerrafairError) -> Response:
         """An error as a page."""
+        error = public(error)
         return self.problems(request, error.problems, self._surroundings.status(error))
 
-    def problems(self, request: Request, problems: Sequence[Problem], status: int) -> Response:
-        """What is wrong as a page, with ways on."""
-        return self.show(request, "problem.html", {"problems": problems, "code": status}, status=status)
+    def problems(self, request: Request, problems: Sequence[Problem], status: int, sent: Any = None) -> Response:
+        """What is wrong as a page, with ways on; `sent` has the `fields` of a form that can be sent again."""
+        content = {"problems": problems, "code": status, "sent": sent, "posted": request.method == "POST"}
+        return self.show(request, "problem.html", content, status=status)
 
     def router(self, prefix: str = "") -> APIRouter:
         """Routes whose errors are pages, too."""
@@ -152,6 +154,7 @@ class Pages:
                 return handle
 
         async def refused(request: Request, error: TerrafairError) -> Response:
+            error = public(error)
             status = pages._surroundings.status(error)
             page = await refilled(request, made.routes, error.problems, status) if request.method == "POST" else None
             return page or pages.problem(request, error)

@@ -101,9 +101,15 @@ def router(desk: Desk, projects: Projects, allocations: Allocations, changed: Ca
 def _joining(routes: APIRouter, rooms: Rooms) -> None:
     @routes.get("/join/{secret}")
     def join(request: Request, secret: str) -> Response:
-        if asker().profile is None:
+        profile = asker().profile
+        if profile is None:
             return RedirectResponse(f"/account/sign-in?next=/projects/join/{quote(secret, safe='')}", 303)
-        return rooms.desk.show(request, "join.html", {"secret": secret})
+        content: dict[str, Any] = {"secret": secret, "problems": ()}
+        try:
+            content["project"], content["role"] = rooms.projects.invitation(profile, secret)
+        except TerrafairError as error:
+            content["problems"] = error.problems
+        return rooms.desk.show(request, "join.html", content)
 
     @routes.post("/join/{secret}")
     def accept(request: Request, secret: str) -> Response:

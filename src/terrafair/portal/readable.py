@@ -42,7 +42,7 @@ def _either(plain: Any, pages: Pages) -> Any:
     async def handle(request: Request, fault: Exception) -> Response:
         reply: Response = await plain(request, fault)
         try:
-            return _page(request, reply, pages) if looked_at(request) else reply
+            return page_of(request, reply, pages) if looked_at(request) else reply
         except Exception:
             # What broke the request may break the page too (a database that is away): the plain answer still holds.
             return reply
@@ -50,15 +50,15 @@ def _either(plain: Any, pages: Pages) -> Any:
     return handle
 
 
-def _page(request: Request, reply: Response, pages: Pages) -> Response:
-    """The same status, and the same problems for people to read."""
+def page_of(request: Request, reply: Response, pages: Pages, sent: Any = None) -> Response:
+    """The same status, and the same problems for people to read; `sent`: the form that was refused, to send again."""
     problems = tuple(Problem(**each) for each in json.loads(bytes(reply.body))["problems"])
     if problems and not problems[0].code.replace("error", ""):
         problems = _plainly(request, reply.status_code) or problems
     # A fault that nobody foresaw is answered outside of the layer that knows who asks.
     who = request.scope.get("state", {}).get("asker") or Asker(Actor())
     with asking(who):
-        page = pages.problems(request, problems, reply.status_code)
+        page = pages.problems(request, problems, reply.status_code, sent)
     for name in ("allow", "retry-after", "www-authenticate"):
         if name in reply.headers:
             page.headers[name] = reply.headers[name]

@@ -49,6 +49,19 @@ def to_socket(path: str) -> Handler:
     return _relay(lambda: asyncio.open_unix_connection(path))
 
 
+def to_own_socket(folder: int, name: str) -> Handler:
+    """Hands connections on to a socket in an open folder that somebody else writes: never through a link of theirs."""
+
+    async def connect() -> Streams:
+        found = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=folder)
+        try:
+            return await asyncio.open_unix_connection(f"/proc/self/fd/{found}")
+        finally:
+            os.close(found)
+
+    return _relay(connect)
+
+
 def to_port(host: str, port: int, source: str = "") -> Handler:
     """Hands connections on to a port, as coming from the address `source`."""
     own = (source, 0) if source else None
@@ -90,9 +103,11 @@ class Gate:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108 - not a path but a way through a descriptor
             self._servers.append(await asyncio.start_unix_server(way, path))
-            # The folder is the workspace's alone; its programs run as another user than this one.
-            os.chmod(path, 0o666)  # noqa: PTH101, S103
-        inward = await asyncio.start_server(to_socket(f"{near}/{SERVER}"), "127.0.0.1", port)
+            # The workspace's programs run as another user than this one, and own the folder: a mode would be set on
+            # what they may have put in the socket's place.
+            owner = os.fstat(self._descriptor)
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        inward = await asyncio.start_server(to_own_socket(self._descriptor, SERVER), "127.0.0.1", port)
         self._servers.append(inward)
         return int(inward.sockets[0].getsockname()[1])
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -161,7 +162,9 @@ class Hub:
             old = self.order
         except NotFound:
             old = replace(self._wanted, port=_free(), secret=secrets.token_hex(32), token=secrets.token_hex(32))
-        orders.write(self._folder / HUB, replace(self._wanted, port=old.port, secret=old.secret, token=old.token))
+        # Servers on other machines come to the port that the operator has named.
+        port = urlsplit(self._wanted.connect_url).port or old.port
+        orders.write(self._folder / HUB, replace(self._wanted, port=port, secret=old.secret, token=old.token))
         text = (
             "# Made by terrafair at each start: change the settings workspace_... instead.\n"
             "from terrafair.workspaces.jupyter.configuration import configure\n\n"

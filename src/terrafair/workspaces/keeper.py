@@ -50,6 +50,8 @@ class Keeper:
     runs: Path
     """Where the supervisor of each server leaves what it took."""
     idle: timedelta
+    disk: int
+    """What the files of one may take, in bytes."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _asked: set[str] = field(default_factory=set)
 
@@ -135,10 +137,18 @@ class Keeper:
         self.equipment.take(workspace)
         ended = workspace.closed(self.now(), reason)
         profile = next((each for each in self.offer.profiles if each.name == workspace.profile), self.offer.profiles[0])
-        spent = profile.spent(self.offer.prices, ended.lasted(self.now()), self._cpu_seconds(workspace))
+        spent = profile.spent(self.offer.prices, self._lasted(ended), self._cpu_seconds(workspace))
         with transaction(self.engine) as connection:
             ledger.settle(connection, workspace.id, spent)
             Store(self.engine).put(replace(ended, token="", keys=""), connection)
+
+    def _lasted(self, ended: Workspace) -> timedelta:
+        """Until its server ended, which may be long before somebody looked: nobody pays for the platform's absence."""
+        longest = min(ended.lasted(self.now()), timedelta(hours=ended.hours, minutes=1))
+        with suppress(OSError, ValueError, KeyError):
+            took = json.loads((self._run(ended) / "exit.json").read_text())["seconds"]
+            return min(longest, timedelta(seconds=float(took)))
+        return longest
 
     def _run(self, workspace: Workspace) -> Path:
         return self.runs / f"{workspace.person}--{workspace.project}"
@@ -151,7 +161,15 @@ class Keeper:
         return 0.0
 
     def _why(self, workspace: Workspace) -> str:
-        words = {"memory": "it took more memory than its profile has", "timeout": "its time is over"}
+        kept = "nothing was removed: open it again, delete some"
+        words = {
+            "memory": "it took more memory than its profile has",
+            "timeout": "its time is over",
+            "disk": f"its files took more than {self.disk / 1e9:.1f} GB; {kept}",
+            "files": f"it has more files than it may; {kept}",
+            "depth": "it has folders in folders without end",
+            "processes": "it started more processes than it may",
+        }
         try:
             ended = str(json.loads((self._run(workspace) / "exit.json").read_text())["ended"])
         except (OSError, ValueError, KeyError):

@@ -26,6 +26,10 @@ class Order:
     """Bytes."""
     seconds: float
     """After this it is ended."""
+    disk: int
+    """Bytes that its files may take; with more it is ended."""
+    files: int
+    """How many files and folders."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     readable: Sequence[str] = ()
     """Folders that it may read beside its own."""

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from terrafair.api.runs import Runs
 from terrafair.app import Parts
 from terrafair.config import Config
-from terrafair.data.objects import MemoryObjects
+from terrafair.data.objects import ObjectStore
 from terrafair.database import migrate, open_engine
 from terrafair.execution.jobs import Jobs
 from terrafair.identity import passwords
@@ -21,7 +21,8 @@ from terrafair.openeo_parts import openeo
 from terrafair.web import PlannedWeb
 from terrafair.workflows.check import bind
 
-from ...databases import control_database
+from ...databases import elsewhere
+from ...databases import objects as objects_of
 
 DATASET: dict[str, Any] = {
     "type": "Collection",
@@ -53,7 +54,7 @@ class Api:
 
     client: TestClient
     jobs: Jobs
-    objects: MemoryObjects
+    objects: ObjectStore
     engine: sa.Engine
     documents: dict[str, bytes]
     """What the web has, by address."""
@@ -85,10 +86,8 @@ class Api:
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     tmp_path = tmp_path_factory.mktemp("platform")
     accounts = {name: passwords.digest(f"secret-{name[0]}") for name in ("ada", "grace")}
-    config = Config(
-        home=tmp_path, database=control_database(tmp_path), accounts=accounts, user_quota=1000, synchronous_seconds=1
-    )
-    parts, objects, documents = Parts(config), MemoryObjects(), dict[str, bytes]()
+    config = Config(home=tmp_path, **elsewhere(tmp_path), accounts=accounts, user_quota=1000, synchronous_seconds=1)
+    parts, objects, documents = Parts(config), objects_of(tmp_path), dict[str, bytes]()
     vars(parts).update(objects=objects, web=PlannedWeb(documents))
     objects.put("datasets/tiny/collection.json", json.dumps(DATASET).encode())
     engine = open_engine(config.database_url)

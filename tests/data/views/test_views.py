@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import geopandas
 import pandas as pd
 import pytest
 
@@ -91,6 +92,28 @@ def test_what_is_damaged_is_told(tmp_path: Path, name: str, content: bytes) -> N
     path.write_bytes(content)
     with pytest.raises(InvalidInput):
         view(path)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.nc", "a.fgb", "a.gpkg", "a.csv", "a.png", "a.PDF", "a.ipynb"])
+@pytest.mark.parametrize("content", [b"", b"\x00\x01\x02" * 90])
+def test_bytes_that_are_not_what_their_name_says(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"is empty|as its name says"):
+        view(path)
+    other = tmp_path / "model.bin"
+    other.write_bytes(content)
+    assert view(other)["view"] == ""
+
+
+def test_flatgeobuf_is_a_layer(tmp_path: Path) -> None:
+    path = tmp_path / "a.fgb"
+    places = geopandas.points_from_xy([500_000, 510_000], [5_300_000, 5_310_000])
+    geopandas.GeoDataFrame({"name": ["x", "y"]}, geometry=places, crs="EPSG:32632").to_file(path, driver="FlatGeobuf")
+    assert view(path)["view"] == "features"
+    found = features(path)
+    assert found["total"] == 2 and found["bounds"][0] == pytest.approx(9.0, abs=1e-6)
+    assert {each["properties"]["name"] for each in found["features"]} == {"x", "y"}
 
 
 def test_texts_are_cut_and_json_is_laid_out(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def fault_of(error: errors.TerrafairError) -> tuple[int, str, str]:
     """Status, code and message of any error of the tree."""
     if isinstance(error, OpenEOFault):
         return error.status, error.openeo, str(error)
+    error = errors.public(error)
     problem = error.problems[0] if error.problems else error.problem
     message = "\n".join(str(each) for each in error.problems[:50]) or str(error)
     if problem.code in _OF_PROBLEM:

@@ -139,6 +139,7 @@ class Compiler:
 
     def _like(self, args: Sequence[Node]) -> Sql:
         value, pattern = _exactly("like", args, 2)
+        _check_pattern(pattern)
         return self._dialect.like(self._scalar(value, Kind.TEXT), self._scalar(pattern, Kind.TEXT))
 
     def _scalar(self, node: Node, kind: Kind) -> Sql:
@@ -288,6 +289,14 @@ def _operation(node: Node) -> tuple[str, Sequence[Node]]:
     if isinstance(node, dict) and isinstance(node.get("op"), str) and isinstance(node.get("args"), list):
         return node["op"], node["args"]
     raise InvalidInput(f"The filter has {_shown(node)} where a condition has to stand.", where="filter")
+
+
+def _check_pattern(node: Node) -> None:
+    """Said before any row is looked at: PostgreSQL would say it when it meets the first that could match."""
+    while isinstance(node, dict) and isinstance(node.get("args"), list) and len(node["args"]) == 1:
+        node = node["args"][0]
+    if isinstance(node, str) and (len(node) - len(node.rstrip("\\"))) % 2:
+        raise InvalidInput("A LIKE pattern ends with a backslash.", where="filter")
 
 
 def _exactly(op: str, args: Sequence[Node], count: int) -> Sequence[Node]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from terrafair.data.classify import Kind, classify, read_json
 from terrafair.data.parquet import read_footer
+from terrafair.data.vectors import is_vector
 from terrafair.data.views.rows import shown
 from terrafair.errors import InvalidInput
 
@@ -128,7 +129,7 @@ def _vectors(path: Path, kind: Kind) -> tuple[int, Iterator[tuple[Any, Any]]]:
     try:
         if kind is Kind.PARQUET:
             total, frame = _geoparquet(path)
-        elif kind in {Kind.GPKG, Kind.SHAPEFILE}:
+        elif kind in {Kind.GPKG, Kind.SHAPEFILE} or is_vector(path, kind):
             total = int(pyogrio.read_info(path, force_feature_count=True)["features"])
             frame = geopandas.read_file(path, rows=FEATURES, engine="pyogrio")
         else:

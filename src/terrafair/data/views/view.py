@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from terrafair.data.classify import Kind, classify, media_type
+from terrafair.data.refusals import check_known
+from terrafair.data.vectors import is_vector
 from terrafair.data.views import facts, features, header, notebook, text
 from terrafair.data.views.rows import rows
 
@@ -18,6 +20,7 @@ def view(path: Path, start: int = 0) -> dict[str, Any]:
     """`{kind, type, view, ...}` of a file; `start`: the first row of a table.
 
     `view` is `raster`, `cube`, `table`, `features`, `notebook`, `text`, `picture`, or empty: only to be downloaded.
+    Raises `InvalidInput` for what is damaged.
     """
     kind = classify(path)
     shown = {"kind": kind.value, "type": media_type(path, kind), "view": ""}
@@ -35,8 +38,10 @@ def view(path: Path, start: int = 0) -> dict[str, Any]:
         table = rows(path, kind, start)
         geometry = features.geometry_column(path) if kind is Kind.PARQUET else ""
         return {**shown, "view": "features" if geometry else "table", "table": table}
-    if kind in VECTORS:
+    # FlatGeobuf and SpatiaLite; what is text as well is shown as text.
+    if kind in VECTORS or (kind in {Kind.BINARY, Kind.SQLITE} and is_vector(path, kind)):
         return {**shown, "view": "features", "table": None}
     if kind in TEXTS:
         return {**shown, "view": "text", **text.read(path, pretty=kind in {Kind.JSON, Kind.STAC})}
+    check_known(path, kind)
     return shown

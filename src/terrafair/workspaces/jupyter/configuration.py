@@ -39,7 +39,7 @@ def configure(c: Any, file: str) -> None:
     c.PlatformAuthenticator.secret = order.secret
     c.Authenticator.update({"allow_all": True, "auth_refresh_age": 1})
     c.SandboxSpawner.update({"folder": str(folder), "isolation": order.isolation})
-    c.Spawner.update({"start_timeout": 120, "http_timeout": 120, "default_url": "/lab"})
+    c.Spawner.update({"start_timeout": 120, "http_timeout": 120, "default_url": "/lab", "poll_interval": 5})
     if order.spawner:
         c.Spawner.pre_spawn_hook = _prepared(folder)
     _apply(c, order)
@@ -62,6 +62,8 @@ def _prepared(folder: Path) -> Any:
         spawner.mem_limit, spawner.cpu_limit = order.memory, order.cores
         spawner.environment = {**spawner.environment, **order.environment}
         spawner.args = [*spawner.args, *order.arguments]
+        # KubeSpawner leaves an image's own command alone, and with it all arguments.
+        spawner.cmd = spawner.cmd or ["jupyterhub-singleuser"]
 
     return prepare
 

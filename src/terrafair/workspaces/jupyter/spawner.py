@@ -59,8 +59,9 @@ class SandboxSpawner(Spawner):
         command = self._command(order, run)
         for name in ("log.jsonl", "exit.json"):
             (run / name).unlink(missing_ok=True)
-        await asyncio.to_thread(sandbox.make_ready, command)
+        # First, since what runs yet could put links where files are made ready.
         await asyncio.to_thread(self._process.end_leftovers)
+        await asyncio.to_thread(sandbox.make_ready, command)
         await asyncio.to_thread(self._process.launch, command, sandbox)
         return "127.0.0.1", self._port
 
@@ -116,7 +117,8 @@ class SandboxSpawner(Spawner):
             self._gate = None
 
     def _command(self, order: Order, run: Path) -> Command:
-        home, about = Path(order.home), run / "gate/spec.json"
+        # Beside the gate's folder: in it the program may have put a link in the file's place.
+        home, about = Path(order.home), run / "spec.json"
         server = [sys.executable, "-m", "jupyterhub.singleuser", "--ip=127.0.0.1", f"--port={SERVER_PORT}"]
         spec = {
             "gate": str(run / "gate"),
@@ -126,6 +128,7 @@ class SandboxSpawner(Spawner):
             "command": [*server, *order.arguments],
         }
         about.write_text(json.dumps(spec), "utf-8")
+        about.chmod(0o644)
         own = {**self.get_env(), **order.environment}
         # It is called on the port that the hub knows, and listens on another inside.
         prefix = own.get("JUPYTERHUB_SERVICE_PREFIX", "/")
@@ -133,10 +136,10 @@ class SandboxSpawner(Spawner):
         return Command(
             (sys.executable, "-I", "-S", gate.__file__, str(about)),
             home,
-            readable=tuple(map(Path, order.readable)),
+            readable=(about, *map(Path, order.readable)),
             writable=(home, run / "gate"),
             environment=own,
-            limits=Limits(order.seconds, order.memory, PROCESSES),
+            limits=Limits(order.seconds, order.memory, PROCESSES, disk=order.disk, files=order.files),
         )
 
 

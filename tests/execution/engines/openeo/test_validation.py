@@ -223,6 +223,35 @@ def test_values_are_bounded() -> None:
     assert [p.code for p in validate(graph(call("constant", x=[0] * (ELEMENT_LIMIT + 1))))] == ["graph-too-large"]
 
 
+@pytest.mark.parametrize(
+    ("resolution", "projection", "narrowed", "said"),
+    [
+        (1e-7, None, False, "1000000 x 1000000 pixels"),
+        ([1e-9, 0.1], None, False, ""),
+        (0.001, None, False, ""),
+        (0.01, 32632, False, "pixels"),
+        (10, 32632, False, ""),
+        (1e-300, None, False, "pixels"),
+        # What a box leaves is not known before the run.
+        (1e-7, None, True, ""),
+        (0, None, False, ""),
+        ("fine", None, False, None),
+    ],
+)
+def test_a_resolution_that_no_machine_can_hold_is_refused_before_anything_is_loaded(
+    resolution: Any, projection: Any, *, narrowed: bool, said: str | None
+) -> None:
+    box = [call("filter_bbox", data=node("n0"), extent=BOX)] if narrowed else []
+    last = f"n{len(box)}"
+    wish = call("resample_spatial", data=node(last), resolution=resolution, projection=projection)
+    found = validate(graph(load(), *box, wish), CONTEXT)
+    if said is None:
+        assert found
+        return
+    assert [problem.code for problem in found] == (["estimate-too-large"] if said else [])
+    assert not said or (said in found[0].what and found[0].where.endswith("/resolution") and found[0].remedy)
+
+
 def test_a_good_graph_has_no_problems_and_an_estimate() -> None:
     document = graph(load(bands=["B04", "nir"]), call("ndvi", data=node("n0"), nir="nir", red="B04"))
     found = review(document, CONTEXT)

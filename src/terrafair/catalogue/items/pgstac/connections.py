@@ -8,7 +8,7 @@ from typing import Any
 from terrafair.catalogue.items.pgstac.dialect import PREPARATION
 from terrafair.catalogue.items.queryables import INDEXED
 from terrafair.catalogue.items.search import SECONDS
-from terrafair.errors import Conflict, InvalidInput, Refused, TerrafairError, TimedOut, Unreachable
+from terrafair.errors import DATABASE_AWAY, Conflict, InvalidInput, Refused, TerrafairError, TimedOut, Unreachable
 
 
 class Connections:
@@ -95,4 +95,5 @@ def _translated(fault: Any) -> TerrafairError:
     missing = psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName
     if isinstance(fault, missing):
         return Unreachable("The item database is not ready.", remedy="Run `terrafair items prepare`, then start again.")
-    return Unreachable("The item database does not answer.", str(fault).splitlines()[0][:300] if str(fault) else "")
+    reason = str(fault).splitlines()[0][:300] if str(fault) else ""
+    return Unreachable("The item database does not answer.", reason, code=DATABASE_AWAY)

@@ -66,7 +66,7 @@ class PgstacDialect:
         if isinstance(value, bool):
             return Sql("%s::boolean", (value,))
         if isinstance(value, str):
-            return Sql('(%s::text COLLATE "C")', (value,))
+            return Sql('(%s::text COLLATE "C")', (clean(value),))
         return Sql("%s::float8", (float(value),))
 
     def instant(self, micros: int) -> Sql:
@@ -142,7 +142,12 @@ class PgstacDialect:
 
     def array(self, values: Sequence[Any]) -> Sql:
         """A bound jsonb."""
-        return Sql("%s::jsonb", (json.dumps(values),))
+        return Sql("%s::jsonb", (json.dumps([clean(value) if isinstance(value, str) else value for value in values]),))
+
+
+def clean(text: str) -> str:
+    """PostgreSQL has no NUL in texts; nothing that is kept there has one."""
+    return text.replace("\x00", "\ufffd")
 
 
 def geometry(wkb: bytes) -> Sql:

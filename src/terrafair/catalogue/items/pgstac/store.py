@@ -12,7 +12,7 @@ from terrafair.catalogue.items.documents import check_id, read_collection, read_
 from terrafair.catalogue.items.expressions import Path, Sql, join
 from terrafair.catalogue.items.pgstac import write
 from terrafair.catalogue.items.pgstac.connections import Connections
-from terrafair.catalogue.items.pgstac.dialect import PgstacDialect, geometry
+from terrafair.catalogue.items.pgstac.dialect import PgstacDialect, clean, geometry
 from terrafair.catalogue.items.search import COUNT_CAP, Aggregation, Bucket, Page, Search, Stored
 from terrafair.catalogue.items.spatial import areas, led_by_space
 from terrafair.errors import Conflict, NotFound
@@ -46,13 +46,13 @@ class PgstacItems:
 
     def collection(self, id: str) -> Stored | None:  # noqa: A002 - the field's word
         """One."""
-        found = self._collections("WHERE id = %s", (_clean(id),))
+        found = self._collections("WHERE id = %s", (clean(id),))
         return found[0] if found else None
 
     def _collections(self, where: str, values: Sequence[Any]) -> Sequence[Stored]:
         with self._connections.transaction() as cursor:
             cursor.execute(
-                "SELECT id, (content - 'links')::text, coalesce(content -> 'links', '[]')::text"
+                f"SELECT id, ({write.WHOLE_COLLECTION} - 'links')::text, coalesce(content -> 'links', '[]')::text"
                 f' FROM collections {where} ORDER BY id COLLATE "C"',
                 values,
             )
@@ -62,15 +62,13 @@ class PgstacItems:
         """Create or replace."""
         identifier, head, links = read_collection(document)
         with self._connections.transaction() as cursor:
-            cursor.execute(
-                "SELECT upsert_collection(%s::jsonb)", (Stored(identifier, head, links).document().decode(),)
-            )
+            write.put_collection(cursor, identifier, Stored(identifier, head, links).document().decode())
         return identifier
 
     def delete_collection(self, id: str) -> None:  # noqa: A002
         """With its items."""
         with self._connections.transaction() as cursor:
-            cursor.execute("DELETE FROM collections WHERE id = %s", (_clean(id),))
+            cursor.execute("DELETE FROM collections WHERE id = %s", (clean(id),))
             if not cursor.rowcount:
                 raise NotFound(f"There is no collection {id!r}.", where="collection")
 
@@ -99,13 +97,13 @@ class PgstacItems:
     def delete_item(self, collection: str, id: str) -> None:  # noqa: A002
         """Remove one."""
         with self._connections.transaction() as cursor:
-            cursor.execute("DELETE FROM items WHERE collection = %s AND id = %s", (_clean(collection), _clean(id)))
+            cursor.execute("DELETE FROM items WHERE collection = %s AND id = %s", (clean(collection), clean(id)))
             if not cursor.rowcount:
                 raise NotFound(f"The collection {collection!r} has no item {id!r}.", where="item")
 
     def item(self, collection: str, id: str) -> Stored | None:  # noqa: A002
         """One."""
-        found = self._documents(Sql(" WHERE i.collection = %s AND i.id = %s", (_clean(collection), _clean(id))))
+        found = self._documents(Sql(" WHERE i.collection = %s AND i.id = %s", (clean(collection), clean(id))))
         return found[0] if found else None
 
     def search(self, search: Search) -> Page:
@@ -185,7 +183,7 @@ class PgstacItems:
                 cursor.execute(
                     "SELECT DISTINCT e.key, jsonb_typeof(e.value) FROM (SELECT content FROM items WHERE collection = %s"
                     f" ORDER BY datetime DESC LIMIT {SAMPLE}) AS s, jsonb_each(s.content -> 'properties') AS e",
-                    (_clean(name),),
+                    (clean(name),),
                 )
                 for key, kind in cursor.fetchall():
                     if kind != "null":
@@ -213,9 +211,9 @@ class PgstacItems:
     def _conditions(self, search: Search) -> list[Sql]:
         conditions = []
         if search.collections:
-            conditions.append(Sql("i.collection = ANY(%s)", ([_clean(name) for name in search.collections],)))
+            conditions.append(Sql("i.collection = ANY(%s)", ([clean(name) for name in search.collections],)))
         if search.ids:
-            conditions.append(Sql("i.id = ANY(%s)", ([_clean(name) for name in search.ids],)))
+            conditions.append(Sql("i.id = ANY(%s)", ([clean(name) for name in search.ids],)))
         if search.interval is not None:
             first, last = (self._dialect.instant(side) for side in search.interval)
             conditions.append("i.datetime <= " + last + " AND i.end_datetime >= " + first)
@@ -270,8 +268,3 @@ def _plain(text: str) -> bytes:
 
 def _micros(moment: datetime) -> int:
     return (moment - instants.EPOCH) // timedelta(microseconds=1)
-
-
-def _clean(text: str) -> str:
-    """PostgreSQL has no NUL in texts; nothing has an id with one."""
-    return text.replace("\x00", "\ufffd")

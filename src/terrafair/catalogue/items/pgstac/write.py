@@ -37,6 +37,33 @@ WHOLE = """CASE WHEN (p.i).private ->> 'whole' IS NULL THEN content_hydrate(p.i)
 """The document of `p.i`, whoever stored it."""
 
 
+WHOLE_COLLECTION = """(content || CASE WHEN private ? 'extent'
+    THEN jsonb_build_object('extent', private -> 'extent') ELSE '{}' END)"""
+_UNREADABLE = """
+UPDATE collections SET private = coalesce(private, '{}')
+    || jsonb_build_object('extent', %(document)s::jsonb -> 'extent')
+WHERE id = %(id)s
+"""
+_EVERYWHERE = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}}
+
+
+def put_collection(cursor: Any, id: str, document: str) -> None:  # noqa: A002 - the field's word
+    """Create or replace; an extent that PostgreSQL cannot read stands beside, and pgSTAC sees the whole world."""
+    import psycopg
+
+    given = {"id": id, "document": document}
+    cursor.execute(
+        "UPDATE collections SET private = private - 'extent' WHERE id = %(id)s AND private ? 'extent'", given
+    )
+    try:
+        with cursor.connection.transaction():
+            cursor.execute("SELECT upsert_collection(%(document)s::jsonb)", given)
+    except psycopg.DataError:
+        readable = orjson.dumps(orjson.loads(document) | {"extent": _EVERYWHERE}).decode()
+        cursor.execute("SELECT upsert_collection(%s::jsonb)", (readable,))
+        cursor.execute(_UNREADABLE, given)
+
+
 def put(cursor: Any, collection: str, entries: Sequence[Entry]) -> None:
     """Replace or create, in the cursor's transaction."""
     rows = [_row(entry) for entry in entries]

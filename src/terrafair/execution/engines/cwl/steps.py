@@ -61,7 +61,8 @@ class Steps:
     def end(self, name: str, line: Sequence[str], image: str, seconds: float) -> None:
         """Note a step that has ended."""
         with self._lock:
-            self.done.append({"step": name, "command": list(line), "image": image, "seconds": round(seconds, 3)})
+            took = {"begun": round(time.time() - seconds, 3), "seconds": round(seconds, 3)}
+            self.done.append({"step": name, "command": list(line), "image": image, **took})
             share = len(self.done) / max(self.expected, self._started)
         self.report.progress(min(share, 0.99), f"{name}: ended after {seconds:.1f} s")
 

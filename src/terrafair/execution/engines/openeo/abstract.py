@@ -21,6 +21,8 @@ class Dimension:
     """Other names that a process may use, and other names of labels for bands."""
     numbered: bool = False
     """Whether the labels count from 0."""
+    span: tuple[float, float] | None = None
+    """From the first pixel's outer edge to the last one's, low before high, in the unit of the reference system."""
 
     @property
     def count(self) -> int | None:
@@ -29,7 +31,7 @@ class Dimension:
 
     def without_labels(self, size: int | None = None) -> "Dimension":
         """The same with labels that only the run will tell."""
-        return replace(self, labels=None, size=size, numbered=False)
+        return replace(self, labels=None, size=size, numbered=False, span=None)
 
 
 @dataclass(frozen=True, slots=True)

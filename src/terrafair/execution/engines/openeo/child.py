@@ -84,13 +84,16 @@ def _scheduler(task: Task) -> Iterator[None]:
     """Threads of this process, or the Dask cluster at the address that the operator set; the values are the same."""
     import dask
 
-    if address := str(task.options.get("scheduler") or ""):
+    if scheduler := task.options.get("scheduler"):
+        address = str(scheduler["address"])
         try:
             from distributed import Client
+
+            security = _security(scheduler)
         except ImportError:
-            what = f"The Dask scheduler {address} cannot be used: the package distributed is not installed."
+            what = f"The Dask scheduler {address} cannot be used: its packages are not installed."
             raise InvalidInput(what, remedy="Install terrafair with the extra `cluster`.") from None
-        with Client(address, timeout=20):
+        with Client(address, timeout=20, security=security):
             yield
         return
     import dask.threaded
@@ -99,6 +102,15 @@ def _scheduler(task: Task) -> Iterator[None]:
     # The function, not its name: for names dask imports distributed, which takes longer than many a graph.
     with dask.config.set(scheduler=dask.threaded.get, num_workers=threads):
         yield
+
+
+def _security(scheduler: Mapping[str, str]) -> Any:
+    """The keys of a gateway's cluster; importing them makes `gateway://` known to Dask."""
+    if not scheduler.get("key"):
+        return None
+    from dask_gateway.client import GatewaySecurity
+
+    return GatewaySecurity(tls_key=scheduler["key"], tls_cert=scheduler["certificate"])
 
 
 def _save_rest(graph: Graph, values: Mapping[str, Any], environment: Any) -> None:

@@ -12,6 +12,7 @@ from terrafair.execution.engines.checkout import application_of, file_name
 from terrafair.execution.engines.engine import Say
 from terrafair.execution.engines.launch import child_command
 from terrafair.execution.engines.openeo import sources
+from terrafair.execution.engines.openeo.clusters import Clusters
 from terrafair.execution.engines.openeo.evaluate import bind_parameters, unknown_process
 from terrafair.execution.engines.openeo.graph import Graph, Node, read
 from terrafair.execution.engines.openeo.sources import Need
@@ -41,10 +42,12 @@ class OpenEOEngine:
 
     type = WorkflowType.OPENEO
 
-    def __init__(self, stager: Stager, collections: Callable[[str], str | None], scheduler: str = "") -> None:
+    def __init__(
+        self, stager: Stager, collections: Callable[[str], str | None], clusters: Clusters | None = None
+    ) -> None:
         self._stager = stager
-        self._scheduler = scheduler
-        """Address of a Dask scheduler whose workers see the job folders; empty: threads of the job's own process."""
+        self._clusters = clusters
+        """Whose workers see the job folders; none: threads of the job's own process."""
         self._collections = collections
         """Collection id -> its STAC reference, or None."""
 
@@ -90,7 +93,7 @@ class OpenEOEngine:
             values=staged.values,
             sources=staged.sources,
             folder=str(folder.path),
-            options={"udps": dict(resolution.configuration.get("udps") or {}), "scheduler": self._scheduler},
+            options={"udps": dict(resolution.configuration.get("udps") or {}), "scheduler": self._scheduler(say)},
         )
         environment = {
             # Sidecar files beside a raster could change what it says, or point elsewhere.
@@ -99,7 +102,14 @@ class OpenEOEngine:
         }
         readable = staged.readable(folder.path)
         command = child_command("openeo", task, folder, limits, readable, environment=environment)
-        return replace(command, network=True) if self._scheduler else command
+        return replace(command, network=True) if task.options["scheduler"] else command
+
+    def _scheduler(self, say: Say) -> dict[str, str]:
+        if self._clusters is None or not self._clusters.remote:
+            return {}
+        say("Asking for the Dask cluster.")
+        access = self._clusters.access()
+        return access.document() if access else {}
 
     def _unknown_collections(self, needs: Iterable[Need]) -> list[Problem]:
         problems = []

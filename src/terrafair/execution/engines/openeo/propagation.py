@@ -11,6 +11,7 @@ from typing import Any
 from terrafair.execution.engines.openeo import array_rules
 from terrafair.execution.engines.openeo.abstract import ANY, Cube, Dimension, Items, Some, nearest
 from terrafair.execution.engines.openeo.call import Call, check_bands
+from terrafair.execution.engines.openeo.sizes import finer
 
 
 def result(call: Call, returns: str) -> Any:
@@ -299,6 +300,7 @@ def _resampled(call: Call) -> Cube:
     plane = call.plane(cube)
     axes = {each.name: each for each in target.of_kind("spatial")}
     sizes = {each.name: axes[each.name].count if each.name in axes else None for each in plane}
+    sizes |= finer(call, cube)
     changed = [each.without_labels(sizes[each.name]) if each in plane else each for each in cube.dimensions]
     return replace(cube.with_dimensions(changed), crs=target.crs or call.get("projection") or cube.crs)
 

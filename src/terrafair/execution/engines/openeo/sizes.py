@@ -6,7 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from terrafair.errors import TerrafairError
-from terrafair.execution.engines.openeo.abstract import Cube
+from terrafair.execution.engines.openeo.abstract import Cube, Dimension
+from terrafair.execution.engines.openeo.call import Call
+
+PIXELS = 2**31
+"""Of one plane that a graph may resample to."""
 
 
 def with_sizes(cube: Cube, document: Mapping[str, Any], arguments: Mapping[str, Any]) -> Cube:
@@ -16,7 +20,8 @@ def with_sizes(cube: Cube, document: Mapping[str, Any], arguments: Mapping[str, 
     for each in cube.dimensions or ():
         entry = about.get(each.name) or {}
         if each.kind == "spatial" and each.count is None:
-            found.append(replace(each, size=_pixels(entry, arguments.get("spatial_extent"))))
+            span = _span(entry, arguments.get("spatial_extent"))
+            found.append(replace(each, size=_pixels(entry, span), span=span))
         elif each.kind == "temporal" and each.count is None:
             found.append(replace(each, size=_moments(entry, arguments.get("temporal_extent"))))
         else:
@@ -24,14 +29,56 @@ def with_sizes(cube: Cube, document: Mapping[str, Any], arguments: Mapping[str, 
     return cube.with_dimensions(found) if cube.dimensions is not None else cube
 
 
-def _pixels(entry: Mapping[str, Any], extent: Any) -> int | None:
+def finer(call: Call, cube: Cube) -> dict[str, int]:
+    """Sizes of x and y at the resolution that is asked for, where they can be told."""
+    x, y = cube.find("x"), cube.find("y")
+    if x is None or y is None:
+        return {}
+    sizes = _resampled(x, y, cube.crs, call.get("resolution"), call.get("projection"))
+    if sizes is None:
+        return {}
+    if sizes[0] * sizes[1] > PIXELS:
+        what = f"The result would have {sizes[0]} x {sizes[1]} pixels."
+        remedy = "Choose a coarser resolution, in the unit of the reference system."
+        call.report(what, f"{PIXELS} are the most.", remedy, "resolution", "estimate-too-large")
+    return {x.name: sizes[0], y.name: sizes[1]}
+
+
+def _resampled(x: Dimension, y: Dimension, crs: Any, resolution: Any, projection: Any) -> tuple[int, int] | None:
+    """Columns and rows at another resolution, in another reference system where `projection` is one; None: unknown."""
+    from terrafair.execution.engines.openeo.area import Box
+
+    pair = resolution if isinstance(resolution, list) else [resolution, resolution]
+    if len(pair) != 2 or not all(isinstance(each, int | float) and 0 < each < math.inf for each in pair):
+        return None
+    if x.span is None or y.span is None:
+        return None
+    box = Box(x.span[0], y.span[0], x.span[1], y.span[1], crs or 4326)
+    try:
+        box = box if projection is None else box.to(projection)
+    except TerrafairError:
+        return None
+    return _steps(box.east - box.west, pair[0]), _steps(box.north - box.south, pair[1])
+
+
+def _steps(length: float, step: float) -> int:
+    return max(1, round(min(length / step, 2.0**62)))
+
+
+def _pixels(entry: Mapping[str, Any], span: tuple[float, float] | None) -> int | None:
+    step = entry.get("step")
+    if span is None or not isinstance(step, int | float) or not step:
+        return None
+    return max(0, math.ceil((span[1] - span[0]) / abs(step) - 1e-6))
+
+
+def _span(entry: Mapping[str, Any], extent: Any) -> tuple[float, float] | None:
     from terrafair.execution.engines.openeo.area import Box
 
     if extent is not None and not (isinstance(extent, Mapping) and "west" in extent):
         return None
-    step, bounds = entry.get("step"), entry.get("extent")
-    axis = str(entry.get("axis", ""))
-    if not isinstance(step, int | float) or not step or axis not in {"x", "y"}:
+    bounds, axis = entry.get("extent"), str(entry.get("axis", ""))
+    if axis not in {"x", "y"}:
         return None
     low, high = bounds if isinstance(bounds, list) and len(bounds) == 2 else (None, None)
     if extent is not None:
@@ -44,7 +91,7 @@ def _pixels(entry: Mapping[str, Any], extent: Any) -> int | None:
         high = own[1] if not isinstance(high, int | float) else min(high, own[1])
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None
-    return max(0, math.ceil((high - low) / abs(step) - 1e-6))
+    return float(low), float(high)
 
 
 def _moments(entry: Mapping[str, Any], extent: Any) -> int | None:

@@ -53,7 +53,8 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     """From the start there to the results here."""
     options = task.options
     target = Target(options["target"], options["url"], _token(folder))
-    with Connection(target, allow_private=options["allow_private"]) as connection:
+    allow, trace = options["allow_private"], str(options.get("traceparent", ""))
+    with Connection(target, allow_private=allow, trace=trace) as connection:
         server = _patiently(lambda: connect(connection), report, "connect")
         watch = Watch(server, report, target.name)
         job = ""

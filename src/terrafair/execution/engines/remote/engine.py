@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from terrafair import tracing
 from terrafair.errors import InvalidInput, Problem
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.engines.engine import Say
@@ -88,6 +89,7 @@ class RemoteEngine:
                 "data": [name for name, form in formats.items() if form],
                 "limit": limits.file_size,
                 "allow_private": self._allow_private,
+                "traceparent": tracing.traceparent(),
             },
         )
         # Not isolated: it is our own program, runs nothing of others, and needs the network and the credential.

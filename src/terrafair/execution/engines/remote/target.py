@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from terrafair import tracing
 from terrafair.errors import InvalidInput, InvalidInputs, NotFound, Problem, Refused, Unreachable
 from terrafair.web import SafeWeb
 
@@ -46,11 +47,14 @@ class Target:
 class Connection:
     """Requests to a target; its credentials go to its own origin and nowhere else."""
 
-    def __init__(self, target: Target, *, allow_private: bool = False) -> None:
+    def __init__(self, target: Target, *, allow_private: bool = False, trace: str = "") -> None:
+        """`trace` is the `traceparent` that the target is shown; empty: that of the span that is open here, if any."""
         self.target = target
         self.url = target.url.rstrip("/")
+        trace = trace or tracing.traceparent()
+        headers = {"User-Agent": "terrafair", **({"traceparent": trace} if trace else {})}
         # Operators may well have targets in their own network: the rule for people's references is not for them.
-        self._http = httpx2.Client(timeout=TIMEOUT, trust_env=False, headers={"User-Agent": "terrafair"})
+        self._http = httpx2.Client(timeout=TIMEOUT, trust_env=False, headers=headers)
         self._web = SafeWeb(allow_private=allow_private)
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ import xarray as xr
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo import area, dimensions
 from terrafair.execution.engines.openeo.area import Box
+from terrafair.execution.engines.openeo.sizes import PIXELS
 from terrafair.execution.engines.openeo.values import describe
 
 METHODS = {
@@ -65,9 +66,11 @@ def resample_spatial(
     bounds = _edges(grid).to(crs)
     columns = max(1, round((bounds.east - bounds.west) / wide))
     rows = max(1, round((bounds.north - bounds.south) / high))
-    if columns * rows > 2**31:
+    if columns * rows > PIXELS:
         what = f"The result would have {columns} x {rows} pixels."
-        raise InvalidInput(what, remedy="Choose a coarser resolution, in the unit of the reference system.")
+        raise InvalidInput(
+            what, f"{PIXELS} are the most.", "Choose a coarser resolution, in the unit of the reference system."
+        )
     west = bounds.west if "left" in align else bounds.east - columns * wide
     north = bounds.north if "upper" in align else bounds.south + rows * high
     target = Grid(north - (np.arange(rows) + 0.5) * high, west + (np.arange(columns) + 0.5) * wide, crs)

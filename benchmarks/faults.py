@@ -1,0 +1,510 @@
+"""Everything that can break is broken, one after the other, under load: what works on, what waits, what people see.
+
+    python benchmarks/faults.py [--only WORDS] [--outage 60] [--json FILE]
+
+Two platforms are started as people start them. The first is the embedded default with two web processes, local
+identity provider and hub; the second has PostgreSQL, an S3, an identity provider and a forge outside of it, each a
+process of its own. People search, look at tiles and files, follow logs and submit jobs all the while; each fault also
+meets a job that runs in its sandbox. Afterwards every job that was accepted must have ended successfully, once.
+
+Prints a table in Markdown. Exit code 1 for a job that was lost or ended twice, a status 500, an error without a clear
+message, a traceback, a request that hangs, and a platform that does not get well again. Needs root for the full disk,
+PostgreSQL for the second platform, a C compiler for the clock; what is missing is said.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.conftest import Platform  # noqa: E402
+from tests.databases import prepare  # noqa: E402
+from tests.journeys.faults import PATIENCE, Crowd, Fault, Seen, Site, below, result, suffer  # noqa: E402
+from tests.journeys.test_identity import login  # noqa: E402
+from tests.stac.cluster import binaries, cluster, missing  # noqa: E402
+
+from terrafair.data.seaweedfs import ObjectServer  # noqa: E402
+from terrafair.identity.oidc_provider import LocalProvider, available  # noqa: E402
+from terrafair.publishing.standins.embedded import PRODUCTION, TESTING, Embedded, ForgeAccess  # noqa: E402
+
+CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+static volatile long *ahead(void) {
+    static volatile long *place;
+    if (!place) {
+        const char *name = getenv("FAULTS_CLOCK");
+        int file = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+        void *found = file < 0 ? MAP_FAILED : mmap(0, sizeof(long), PROT_READ, MAP_SHARED, file, 0);
+        static long none;
+        place = found == MAP_FAILED ? &none : found;
+    }
+    return place;
+}
+int clock_gettime(clockid_t which, struct timespec *found) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int failed = real(which, found);
+    if (!failed && (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE)) found->tv_sec += *ahead();
+    return failed;
+}
+int gettimeofday(struct timeval *restrict found, void *restrict zone) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    found->tv_sec = now.tv_sec;
+    found->tv_usec = now.tv_nsec / 1000;
+    return 0;
+}
+time_t time(time_t *found) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (found) *found = now.tv_sec;
+    return now.tv_sec;
+}
+"""
+"""Puts a process's clock as many seconds ahead as a file says, and leaves its monotonic one alone, as a jump does."""
+HTML = {"Accept": "text/html"}
+
+
+def kill(process: int) -> None:
+    """One that descends from what this program has started."""
+    os.kill(process, signal.SIGKILL)
+
+
+def alive(process: int) -> bool:
+    """Whether it runs; one that waits for its parent to notice does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def killed(name: str, find: Callable[[Site], int], asks: dict[str, Any] | None = None, **more: Any) -> Fault:
+    """Kill one process; it is over when another one does its work."""
+    victims: list[int] = []
+
+    def begin(site: Site) -> None:
+        victims.append(find(site))
+        kill(victims[0])
+
+    def back(site: Site) -> bool:
+        with suppress(LookupError):
+            return find(site) != victims[0]
+        return False
+
+    return Fault(f"kill -9: {name}", begin, back=back, asks=asks or {}, **more)
+
+
+def running(*words: str) -> Callable[[Site], int]:
+    """The process below the server whose command line has these words."""
+
+    def find(site: Site) -> int:
+        server = int(site.platform.serving["pid"])
+        for process, line in below(server).items():
+            if all(word in line for word in words) and alive(process):
+                return process
+        raise LookupError(words)
+
+    return find
+
+
+def worker(site: Site) -> int:
+    """The workers' process, once it takes jobs."""
+    found = int(json.loads((site.platform.home / "worker.json").read_text())["pid"])
+    if not alive(found):
+        raise LookupError("worker")
+    return found
+
+
+def supervisor(site: Site) -> int:
+    """Of the job that runs."""
+    return int(json.loads((site.platform.home / "jobs" / site.running / "supervisor.json").read_text())["pid"])
+
+
+def program(site: Site) -> int:
+    """The program itself: the first process below its supervisor."""
+    return next(iter(below(supervisor(site))))
+
+
+def restarted(site: Site) -> None:
+    """As systemd does it."""
+    port = site.crowd.url.rpartition(":")[2]
+    site.platform.start("--port", port)
+
+
+def server_killed(site: Site) -> None:
+    process = site.platform._process  # noqa: SLF001 - as a power cut would
+    assert process is not None
+    process.kill()
+    process.wait()
+
+
+def one_more_sign_in(web: httpx2.Client) -> httpx2.Response:
+    """As a browser: to the provider's own page."""
+    return web.get("/account/sign-in/local", headers=HTML, follow_redirects=True)
+
+
+def filled(site: Site, left: int) -> None:
+    """Leave so many bytes on the platform's disk."""
+    place = site.platform.home / "filling"
+    free = shutil.disk_usage(site.platform.home).free
+    with place.open("ab") as file, suppress(OSError):
+        os.posix_fallocate(file.fileno(), file.tell(), max(free - left, 1))
+
+
+def emptied(site: Site) -> None:
+    (site.platform.home / "filling").unlink()
+
+
+def submitted(web: httpx2.Client) -> httpx2.Response:
+    """The form of an experiment, sent by a browser."""
+    return web.post("/run/experiment/demo-ndvi", data={"title": "what I typed"}, headers=HTML)
+
+
+def uploaded(web: httpx2.Client) -> httpx2.Response:
+    return web.post("/api/uploads?name=a.bin", content=os.urandom(3_000_000))
+
+
+def clock(folder: Path, seconds: int) -> Callable[[Site], None]:
+    """Have the platform's processes believe in another time."""
+
+    def put(_: Site) -> None:
+        with (folder / "clock").open("r+b") as file:
+            file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
+
+    return put
+
+
+def clockwork(folder: Path) -> dict[str, str]:
+    """Settings with which `clock` works; none where nothing compiles it."""
+    if not shutil.which("cc"):
+        print("Without clock jumps: there is no C compiler.", file=sys.stderr)
+        return {}
+    (folder / "clock").write_bytes(bytes(8))
+    (folder / "clock.c").write_text(CLOCK)
+    library = folder / "clock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, folder / "clock.c", "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library), "FAULTS_CLOCK": str(folder / "clock")}
+
+
+def embedded_faults(site: Site) -> Iterator[Fault]:
+    """Of the embedded default."""
+    sign_in = {"signing in": one_more_sign_in}
+    yield killed("workers", worker, job_seconds=6)
+    yield Fault("kill -9: a job's program", lambda it: kill(program(it)))
+    yield Fault("kill -9: a job's supervisor", lambda it: kill(supervisor(it)))
+    yield killed("object store", running("weed"))
+    yield killed("second web process", running("web-worker"))
+    yield killed("painter of map tiles", running("painter"))
+    if available():
+        yield killed("local identity provider", running("oidc_provider"), sign_in)
+    if hub_runs(site):
+        workspaces = {"list of workspaces": lambda web: web.get("/api/workspaces")}
+        yield killed("workspaces' hub", running("jupyterhub"), workspaces)
+    yield Fault("kill -9: server, then started again", server_killed, restarted, job_seconds=8)
+    if "LD_PRELOAD" in site.platform.settings:
+        yield Fault("clock jumps an hour ahead", clock(site.folder, 3600), lasts=5)
+        yield Fault("clock jumps two hours back", clock(site.folder, -3600), lasts=5)
+        yield Fault("clock is right again", clock(site.folder, 0))
+    forms = {"form of a run": submitted, "upload": uploaded}
+    if site.platform.home.is_mount():
+        yield Fault("disk nearly full", lambda it: filled(it, 20 * 10**6), emptied, 5, asks=forms)
+        yield Fault("disk wholly full", lambda it: filled(it, 0), emptied, 5, asks=forms)
+
+
+def hub_runs(site: Site) -> bool:
+    """Open a workspace, which starts the hub; False where there are none."""
+    if not available():
+        return False
+    credentials = site.folder / "credentials.json"
+    login(site.platform, credentials, "ada")
+    token = json.loads(credentials.read_text())[site.platform.url]
+    with site.web as web:
+        reply = web.post("/api/workspaces", json={}, headers={"Authorization": f"Bearer {token}"})
+    if not reply.is_success:
+        print(f"Without the hub: {reply.text[:300]}", file=sys.stderr)
+        return False
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with suppress(LookupError):
+            return bool(running("jupyterhub")(site))
+        time.sleep(0.3)
+    return False
+
+
+class Outside:
+    """What the second platform needs of others: database, S3, identity provider, forge."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self.stack = stack
+        self.database = stack.enter_context(cluster())
+        prepare(self.database)
+        self.store = ObjectServer(folder / "store", "terrafair")
+        self.store.start()
+        stack.callback(lambda: self.store.stop())  # noqa: PLW0108 - the one that there is then
+        self.provider = LocalProvider()
+        self.provider.__enter__()
+        stack.callback(lambda: self.provider.__exit__(None, None, None))
+        self._forge = ExitStack()
+        stack.callback(lambda: self._forge.close())  # noqa: PLW0108 - the same
+        self.forge = self.begin_forge()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        server = self.database.rpartition("/")[0]
+        token = self._folder / "token"
+        token.write_text(self.forge.token)
+        return {
+            "TERRAFAIR_DATABASE": f"{server}/terrafair_control",
+            "TERRAFAIR_ITEMS_DATABASE": f"{server}/terrafair_items",
+            "TERRAFAIR_STORE_URL": self.store.access.endpoint, "TERRAFAIR_STORE_KEY": self.store.access.key,
+            "TERRAFAIR_STORE_SECRET": self.store.access.secret,
+            "TERRAFAIR_ISSUERS": f"local={self.provider.issuer}", "TERRAFAIR_CLIENTS": f"local={self.provider.client}",
+            "TERRAFAIR_GITHUB_URL": self.forge.url, "TERRAFAIR_GITHUB_TOKEN_FILE": str(token),
+            "TERRAFAIR_GITHUB_PRODUCTION": PRODUCTION, "TERRAFAIR_GITHUB_TESTING": TESTING,
+            "TERRAFAIR_LEASE_SECONDS": "6",
+        }  # fmt: skip
+
+    def begin_forge(self) -> ForgeAccess:
+        """On the demo's catalogue; on its old port where it had one."""
+        from terrafair.demo.seed import seed
+
+        home = self._folder / "home"
+        catalogue = home / "demo/catalogue.git"
+        if not catalogue.exists():
+            from terrafair.data.objects import S3Objects
+
+            seed(home, S3Objects(self.store.access), say=lambda _: None)
+        return Embedded(self._folder / "forge", self._forge).forge(str(catalogue), catalogue, lambda *_: [])
+
+    def end_forge(self) -> None:
+        self._forge.close()
+        self._forge = ExitStack()
+
+    def end_provider(self) -> None:
+        process = self.provider._process  # noqa: SLF001 - as a power cut would
+        assert process is not None
+        kill(process.pid)
+
+    def begin_provider(self) -> None:
+        port = int(self.provider.issuer.rpartition(":")[2].partition("/")[0])
+        self.provider.__exit__(None, None, None)
+        self.provider = LocalProvider(port=port)
+        self.provider.__enter__()
+
+    def store_process(self) -> int:
+        return int(json.loads((self._folder / "store/objects/server.json").read_text())["pid"])
+
+    def begin_store(self) -> None:
+        self.store = ObjectServer(self._folder / "store", "terrafair")
+        self.store.start()
+
+    @property
+    def data(self) -> Path:
+        with psycopg.connect(self.database) as connection:
+            row = connection.execute("SHOW data_directory").fetchone()
+        assert row is not None
+        return Path(row[0])
+
+    def postgres(self, data: Path, *arguments: str) -> None:
+        """`pg_ctl`, as the data's owner."""
+        programs = binaries()
+        assert programs is not None
+        before = ["runuser", "-u", data.owner(), "--"] if os.geteuid() == 0 else []
+        command = [*before, str(programs / "pg_ctl"), "-D", str(data), "-w", *arguments]
+        with (self._folder / "pg_ctl.log").open("ab") as log:
+            subprocess.run(command, cwd="/", check=True, stdout=log, stderr=log)
+
+    def options(self, data: Path) -> str:
+        """With which it was started."""
+        words = shlex.split((data / "postmaster.opts").read_text())[1:]
+        return shlex.join(words[2:] if words[:1] == ["-D"] else words)
+
+
+def outside_faults(site: Site, outside: Outside, options: argparse.Namespace) -> Iterator[Fault]:
+    """Of what stands outside."""
+    data = outside.data
+    started = ("-o", outside.options(data), "-l", str(data.parent / "log"), "start")
+    yield Fault("database restarted", lambda _: outside.postgres(data, "-m", "fast", "restart"))
+    yield Fault(
+        "database killed, away for 15 s",
+        lambda _: outside.postgres(data, "-m", "immediate", "stop"),
+        lambda _: outside.postgres(data, *started),
+        15,
+    )
+    files = {"upload": uploaded}
+    yield Fault(
+        f"S3 away for {options.outage:g} s",
+        lambda _: outside.store.stop(),
+        lambda _: outside.begin_store(),
+        options.outage,
+        asks=files,
+    )
+    yield Fault(
+        f"S3 takes requests and says nothing for {options.outage:g} s",
+        lambda _: os.kill(outside.store_process(), signal.SIGSTOP),
+        lambda _: os.kill(outside.store_process(), signal.SIGCONT),
+        options.outage,
+        asks=files,
+    )
+    sign_in = {"signing in": one_more_sign_in, "token of the provider": with_token}
+    yield Fault(
+        "identity provider away", lambda _: outside.end_provider(), lambda _: outside.begin_provider(), 5, asks=sign_in
+    )
+    publish = {"publishing": lambda web: published(web, site.crowd.result)}
+    yield Fault(
+        "GitHub away",
+        lambda _: outside.end_forge(),
+        lambda _: outside.begin_forge(),
+        5,
+        back=published_after,
+        asks=publish,
+    )
+
+
+def with_token(web: httpx2.Client) -> httpx2.Response:
+    """An access token that the platform cannot know."""
+    token = "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5ldyJ9.eyJpc3MiOiJ4Iiwic3ViIjoieCJ9.eHg"
+    return web.get("/openeo/me", headers={"Authorization": f"Bearer oidc/local/{token}"})
+
+
+def published(web: httpx2.Client, job: str) -> httpx2.Response:
+    """As far as it goes."""
+    reply = web.post("/api/publications", json={"job": job, "answers": {}}, timeout=PATIENCE)
+    for _ in range(12):
+        if not reply.is_success or reply.json()["state"] == "proposed":
+            break
+        reply = web.post(f"/api/publications/{reply.json()['id']}/advance", timeout=PATIENCE)
+        if reply.is_success and reply.json()["problems"]:
+            # The request itself is answered; what the person reads is the problem in it.
+            told = {"detail": f"It waits, {reply.json()['state']}: {reply.json()['problems'][0]['what']}"}
+            return httpx2.Response(502, json=told)
+    return reply
+
+
+def published_after(site: Site) -> bool:
+    """With GitHub back, the same publication goes on to its pull request."""
+    with site.web as web:
+        reply = published(web, site.crowd.result)
+    return reply.is_success and reply.json()["state"] == "proposed"
+
+
+@contextmanager
+def disk(folder: Path) -> Iterator[Path]:
+    """A home folder on a small disk of its own, where that can be made."""
+    home = folder / "home"
+    home.mkdir(parents=True)
+    mounted = (
+        os.geteuid() == 0
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1500m", "terrafair-faults", str(home)],
+            capture_output=True,
+            check=False,
+        ).returncode
+    )
+    try:
+        yield home
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(home)], check=False)
+
+
+def suffered(
+    platform: Platform, folder: Path, faults: Callable[[Site], Iterator[Fault]], only: list[str]
+) -> list[Seen]:
+    """All faults of one platform."""
+    platform.start()
+    try:
+        job, picture = result(platform)
+        database = platform.settings.get("TERRAFAIR_DATABASE") or f"sqlite:///{platform.home / 'platform.db'}"
+        with Crowd(platform.url, job, picture) as crowd:
+            site, seen = Site(platform, folder, crowd, database), []
+            while not crowd.well(0.0):
+                time.sleep(0.2)
+            for fault in faults(site):
+                if only and not any(word in fault.name for word in only):
+                    continue
+                print(f"{time.strftime('%H:%M:%S')} {fault.name}", file=sys.stderr)
+                seen.append(suffer(site, fault))
+                if seen[-1].wrong or seen[-1].lost or seen[-1].twice:
+                    print(json.dumps(asdict(seen[-1]), indent=1), file=sys.stderr)
+        return seen
+    finally:
+        platform.stop()
+
+
+def table(seen: list[Seen]) -> Iterator[str]:
+    """For docs/operations.md."""
+    yield "| what | works on | what people see of the rest | waits, most | back after | jobs: accepted, lost, twice |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for each in seen:
+        sees = "; ".join(
+            f"{kind}: {f'{status} ' if status else ''}{words} ({count} x)"
+            for kind, (status, words, count) in each.sees.items()
+        )
+        again = "" if not each.running.restarts else f", the running one started again ({each.running.restarts})"
+        works = "all" if not each.sees else ", ".join(each.works) or "nothing"
+        yield (
+            f"| {each.name} | {works} | {' '.join(sees.replace('|', '/').split()) or 'nothing'} |"
+            f" {each.slowest:.1f} s; jobs {each.waited:.1f} s | {each.back:.1f} s |"
+            f" {each.accepted + 1}, {len(each.lost)}, {len(each.twice)}{again} |"
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", nargs="*", default=[], help="faults whose names have one of these words")
+    parser.add_argument("--outage", type=float, default=60, help="seconds that the S3 is away")
+    parser.add_argument("--where", choices=["both", "embedded", "outside"], default="both")
+    parser.add_argument("--json", type=Path, help="write what was seen there, too")
+    options = parser.parse_args()
+    seen: list[Seen] = []
+    for name in ("TERRAFAIR_TEST_DATABASE", "TERRAFAIR_TEST_SERVER"):
+        os.environ.pop(name, None)
+    with tempfile.TemporaryDirectory(prefix="terrafair-faults-") as text, ExitStack() as stack:
+        folder = Path(text)
+        if options.where != "outside":
+            home = stack.enter_context(disk(folder / "embedded"))
+            settings = {"TERRAFAIR_DISK_FLOOR": "60 MB", "TERRAFAIR_WEB_WORKERS": "2"}
+            platform = Platform(home, settings | clockwork(folder))
+            seen += suffered(platform, folder, embedded_faults, options.only)
+        if options.where != "embedded" and (reason := missing()):
+            print(f"Without the second platform: {reason}", file=sys.stderr)
+        elif options.where != "embedded":
+            outside = Outside(folder / "outside", stack)
+            platform = Platform(folder / "outside/home", outside.settings)
+            faults = lambda site: outside_faults(site, outside, options)  # noqa: E731
+            seen += suffered(platform, folder, faults, options.only)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(each) for each in seen], indent=1))
+    print("\n".join(table(seen)))
+    wrong = [f"{each.name}: {text}" for each in seen for text in each.wrong]
+    print(*(["", "Should not have been seen:", *wrong] if wrong else ["", "Nothing else was seen."]), sep="\n")
+    return 1 if wrong or any(each.lost or each.twice for each in seen) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
