@@ -90,7 +90,9 @@ def test_a_workspace_is_a_pod_that_kubernetes_takes(tmp_path: Path, monkeypatch:
         )
         stack.callback(hub.stop)
         own = {"TERRAFAIR_TOKEN": "t-1", "TERRAFAIR_URL": config.workspace_platform_url}
-        order = Order("w-1", str(tmp_path), 2.0, 8 * 1024**3, 3600.0, own, arguments=("--LabApp.news_url=None",))
+        order = Order(
+            "w-1", str(tmp_path), 2.0, 8 * 1024**3, 3600.0, 2**30, 1000, own, arguments=("--LabApp.news_url=None",)
+        )
         orders.write(orders.order_file(folder, "uada", "glaciers"), order)
         hub.ensure()
         assert hub.order.port == port

@@ -56,8 +56,7 @@ from terrafair.tracing import Name
 from terrafair.workflows.workflow import Resolution, WorkflowType
 
 Given = TypeVar("Given")
-WATCH_SECONDS = 0.5
-BACKOFF_SECONDS = 1.0
+WATCH_SECONDS, BACKOFF_SECONDS = 0.5, 1.0
 STORE_SECONDS, STORE_PAUSE_SECONDS = 4 * 3600.0, 15.0
 """So long a job waits for the platform's own object store, and at the most so long between two looks."""
 OUTCOME_BYTES = 64 * 2**20
@@ -227,17 +226,17 @@ class Runner:
         """Somebody who was away for a moment costs no hours of computing; our own store may be away for long."""
         begun, attempt = time.monotonic(), 0
         while True:
+            attempt += 1
             try:
                 return do()
             except Unreachable as fault:
-                attempt += 1
                 own = fault.problem.code == STORE_AWAY and time.monotonic() - begun < STORE_SECONDS
                 if attempt > retries and not own:
                     raise
                 if self.jobs.get(job.id).cancelling:
                     raise Cancelled("Cancelled while the object store was away.") from fault
                 self._say(job, f"{public(fault)} The job waits and tries again.", "warning")
-                time.sleep(min(BACKOFF_SECONDS * 2**attempt, STORE_PAUSE_SECONDS))
+                time.sleep(min(BACKOFF_SECONDS * 2 ** min(attempt, 9), STORE_PAUSE_SECONDS))
 
     def _prepare(self, job: Job, folder: JobFolder, process: Process) -> Resolution:
         """Resolve, check, stage and launch; only the launch cannot be repeated."""

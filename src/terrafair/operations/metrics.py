@@ -17,7 +17,7 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 INTERFACES = (
     *("stac", "records", "collections", "processes", "jobs", "features", "openeo", "tiles", "api", "static"),
     *("find", "develop", "run", "results", "publish", "projects", "account", "admin", "health", "metrics"),
-    *("workspaces", "docs", "capabilities", "conformance", "status", ".well-known", "openapi.json"),
+    *("workspaces", "docs", "documents", "capabilities", "conformance", "status", ".well-known", "openapi.json"),
 )
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
