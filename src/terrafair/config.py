@@ -59,7 +59,7 @@ class Config:
     repositories: Mapping[str, str] = field(default_factory=dict)
     """Repository URL -> local mirror to read instead; every `HOME/repositories/HOST/OWNER/NAME.git` counts too."""
     git_ssh_keys: Mapping[str, str] = field(default_factory=dict)
-    """Known host -> private key that its repositories are read with over ssh; whoever may build can then read them."""
+    """Known host -> private key for its repositories over ssh; whoever may build can read them."""
     editor_repositories: frozenset[str] = frozenset()
     """Addresses of linked repositories that the text editor commits to, by the key of their host; none unless named."""
     sources_minutes: int = 5

@@ -29,7 +29,7 @@ RUNG_SECONDS = {"sqlite": 1.0, "postgresql": 0.15}
 """With a bell; what is accepted on another host or put back is found so, and a ring that was not heard is no loss."""
 LEFT_SECONDS = 10.0
 """With a bell, between two looks of DBOS's own thread. After each contention it doubles its pause, up to two minutes,
-and comes back from there by a tenth a look: a job whose ring was lost waited for it. Ours is what finds jobs now."""
+and comes back from there by a tenth a look: a job whose ring is lost would wait for it. Ours is what finds jobs."""
 INHERIT_SECONDS = 1.0
 RECOVERIES = 1000
 """How often a worker may die under one job; the job's own lifecycle bounds its restarts."""

@@ -94,6 +94,7 @@ export const DRAFT = {
   full: "Not kept: this browser has no room left. Download it.",
   ended: "You are signed in no more: sign in in another tab. Your text stays in this browser.",
   away: "The platform does not answer. Your text stays in this browser.",
+  guest: "Sign in to have it checked while you write; what you write stays in this browser.",
 };
 
 export const TEXT = {
