@@ -53,6 +53,12 @@ SEARCHES = {
     "esa-cci-permafrost": "workflow/esa-cci-permafrost",
     "glacier mass balance": "experiment/glambie-v1.0.190-experiment",
     "flood": "variable/floods",
+    "sst": "variable/sea-surface-temperature",
+    "SWE alps": "product/snow-water-equivalent-europe-alps-alpsnow",
+    "seaice": "variable/sea-ice",
+    "soilmoisture": "variable/surface-soil-moisture",
+    "landcover": "variable/land-cover",
+    "greenland icesheet": "product/ice-sheet-topography-elevation-change-cryotop-evolution",
 }
 """What is typed -> what has to be on the first page."""
 

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from terrafair.catalogue.acronyms import ACRONYMS
 from terrafair.catalogue.facets import Value, facets
 from terrafair.catalogue.query import TEXT_LIMIT, Found, Hit, Query
 from terrafair.catalogue.records import ENTITIES, Kind
-from terrafair.catalogue.spelling import Stemmer, Vocabulary
+from terrafair.catalogue.spelling import COMMON, Stemmer, Vocabulary
 from terrafair.errors import InvalidInput
 
 WEIGHTS = "10.0, 4.0, 3.0, 1.0, 6.0"
@@ -80,12 +81,21 @@ class Searcher:
 
     def _terms(self, text: str, commit: str) -> Terms:
         words = re.findall(r"[^\W_]+", text[:TEXT_LIMIT].lower())[:TERM_LIMIT]
-        words = list(dict.fromkeys(word for word in words if word not in STOP_WORDS)) or words
+        # One letter alone comes from an apostrophe or an initial, and is in every text.
+        telling = [word for word in words if word not in STOP_WORDS and (len(word) > 1 or word.isdigit())]
+        words = list(dict.fromkeys(telling)) or words
         if self._vocabulary is None or self._vocabulary_of != commit:
             self._vocabulary, self._vocabulary_of = Vocabulary.of(self._sql), commit
         phrases, corrected = [], []
         for word, stem in zip(words, self._stemmer.stems(words), strict=True):
-            if stem in self._vocabulary.counts:
+            if word in ACRONYMS:
+                phrases.append(f'"{word}" OR "{ACRONYMS[word]}"')
+            elif self._vocabulary.counts.get(stem, 0) >= COMMON:
+                phrases.append(f'"{word}"')
+            elif parts := self._vocabulary.parts(word, self._stemmer):
+                phrases.append(f'"{word}" OR "{parts}"')
+                corrected += [] if stem in self._vocabulary.counts else [(word, parts)]
+            elif stem in self._vocabulary.counts:
                 phrases.append(f'"{word}"')
             elif meant := self._vocabulary.nearest(stem):
                 phrases.append(f'"{meant}"')

@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 CANDIDATES = 60
+PART, COMMON = 3, 5
+"""Letters of each of two words written as one, and how many documents must have each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,16 @@ class Vocabulary:
             for pair in _pairs(stem):
                 by_pair[pair].append(stem)
         return cls(counts, by_pair)
+
+    def parts(self, word: str, stemmer: "Stemmer") -> str:
+        """Two words of the index that somebody wrote as one, with a space between; empty: it is none."""
+        cuts = [(word[:at], word[at:]) for at in range(PART, len(word) - PART + 1)]
+        if not cuts:
+            return ""
+        stems = stemmer.stems([part for cut in cuts for part in cut])
+        common = [min(self.counts.get(stem, 0) for stem in pair) for pair in zip(stems[::2], stems[1::2], strict=True)]
+        best = max(range(len(cuts)), key=common.__getitem__)
+        return " ".join(cuts[best]) if common[best] >= COMMON else ""
 
     def nearest(self, stem: str) -> str | None:
         """The nearest stem within one error for short words, two for longer; the commoner of equals."""

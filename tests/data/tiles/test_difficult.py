@@ -143,3 +143,12 @@ def test_a_cube_at_the_pole(tmp_path: Path) -> None:
         for z in (0, 2, 4):
             found = Cubes().tile(str(path), tile_at(longitude, 80, z), Style())
             assert found is not None and (found.valid is None or found.valid.any()), (longitude, z)
+
+
+def test_what_is_measured_comes_before_flags_of_its_quality(tmp_path: Path) -> None:
+    axes = {"lat": np.arange(45, 47, 0.5), "lon": np.arange(5, 8, 0.5)}
+    flags = (("lat", "lon"), np.zeros((4, 6), np.uint8), {"flag_masks": [1, 2], "flag_meanings": "land cloud"})
+    measured = (("lat", "lon"), np.ones((4, 6), np.float32))
+    cube = xr.Dataset({"a_flags": flags, "chl": measured, "b_flags": flags, "tsm": measured}, axes)
+    cube.to_netcdf(tmp_path / "ocean.nc")
+    assert Cubes().variables(str(tmp_path / "ocean.nc")) == ["chl", "tsm", "a_flags", "b_flags"]

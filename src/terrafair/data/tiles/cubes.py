@@ -244,7 +244,7 @@ def _swath(dataset: Any, array: Any, x: str, y: str, crs: str) -> Swath | None:
 
 
 def _placed(dataset: Any) -> dict[str, tuple[Any, str, str]]:
-    """Variables with the names of their two dimensions of place."""
+    """Variables with the names of their two dimensions of place; what is measured before flags of its quality."""
     found = {}
     known = swath.pairs(dataset)
     for name, array in dataset.data_vars.items():
@@ -253,7 +253,9 @@ def _placed(dataset: Any) -> dict[str, tuple[Any, str, str]]:
             y, x = (str(each) for each in dataset.variables[pair[0]].dims)
         if x and y and array.dtype.kind in "fiub":
             found[str(name)] = (array, x, y)
-    return found
+    return dict(
+        sorted(found.items(), key=lambda pair: not {"flag_meanings", "flag_masks"}.isdisjoint(pair[1][0].attrs))
+    )
 
 
 def _axis(array: Any, names: tuple[str, ...], letter: str) -> str:
