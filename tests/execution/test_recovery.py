@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,8 @@ class Platform:
         """Its folder may be made anew by a second attempt, so until it has ended."""
 
         def ended() -> bool:
-            work = self.jobs.folder(name) / "work"
-            if work.exists():
-                (work / "go").touch()
+            with suppress(FileNotFoundError):
+                (self.jobs.folder(name) / "work/go").touch()
             return self.jobs.get(name).state in ENDED
 
         wait_for(ended)

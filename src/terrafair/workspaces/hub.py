@@ -127,15 +127,13 @@ class Hub:
             self._ask("DELETE", f"/users/{person}/servers/{project}", json={"remove": False})
 
     def busy(self, person: str, project: str) -> bool:
-        """Whether a kernel of a server computes just now."""
+        """Whether a kernel of a server computes just now; a server that does not say may, or is ending by itself."""
         routes = json.loads((self._folder / orders.ROUTES).read_text("utf-8"))
         path = f"/workspaces/user/{person}/{project}/"
-        if path not in routes:
-            return False
-        with suppress(httpx2.TransportError, ValueError):
+        with suppress(httpx2.TransportError, ValueError, KeyError):
             reply = self._http.get(f"{routes[path]['target']}{path}api/kernels", headers=self._authorization)
-            return any(each.get("execution_state") == "busy" for each in reply.json())
-        return False
+            return not reply.is_success or any(each.get("execution_state") == "busy" for each in reply.json())
+        return True
 
     @property
     def _authorization(self) -> dict[str, str]:
