@@ -15,7 +15,7 @@ from terrafair.catalogue import osc
 from terrafair.catalogue.catalogue import Catalogue
 from terrafair.catalogue.items.search import ItemStore
 from terrafair.catalogue.records import data_reference
-from terrafair.config import Config
+from terrafair.config import Config, check_owner
 from terrafair.data.bucket_inputs import BEGINNINGS, BucketInputs
 from terrafair.data.objects import OWN, ObjectStore, S3Access, S3Objects
 from terrafair.data.project_buckets import bucket_of
@@ -101,6 +101,10 @@ class Parts:
     """What several web processes know of each other."""
     admission: Admission | None = None
     """Who may read results; set once there are jobs and people."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would break a home folder."""
+        check_owner(self.config.home)
 
     @cached_property
     def catalogue(self) -> Catalogue:
