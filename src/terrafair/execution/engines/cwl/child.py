@@ -43,6 +43,14 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     """Load, execute, stage out."""
     steps = _steps(task, folder, report)
     heard = Heard(report, {str(folder.path): ""})
+    process, _ = loaded(task, folder, steps, heard)
+    begun = time.monotonic()
+    produced, status = _execute(process, task, folder, steps, heard)
+    return concluded(task, folder, steps, heard, produced, status, begun)
+
+
+def loaded(task: Task, folder: JobFolder, steps: Steps, heard: "Heard") -> tuple[Any, Bundle]:
+    """Give the process with our own steps in it, its files led to their local copies, and its documents."""
     bundle = read_bundle(task, folder)
     process = load(bundle, task.entry, steps.make_tool)
     # `load` silences cwltool for the platform; from here on its errors are evidence.
@@ -52,14 +60,27 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
         _localise(each.tool, folder, bundle, task)
         for step in getattr(each, "steps", ()):
             _localise(step.tool, folder, bundle, task)
-    started = time.monotonic()
-    produced, status = _execute(process, task, folder, steps, heard)
+    return process, bundle
+
+
+def concluded(
+    task: Task,
+    folder: JobFolder,
+    steps: Steps,
+    heard: "Heard",
+    produced: Any,
+    status: str,
+    begun: float,
+    **beside: Any,
+) -> Outcome:
+    """Stage out what was made, or say why there is nothing."""
     details = {
-        "seconds": round(time.monotonic() - started, 3),
+        "seconds": round(time.monotonic() - begun, 3),
         "steps": steps.done,
         "images": task.options.get("images", {}),
         "lock": task.options.get("lock", ""),
         "environment": task.options.get("environment", ""),
+        **beside,
     }
     if status != "success":
         problems = steps.problems[:1] or heard.problems[:1]
@@ -68,9 +89,9 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     out = StageOut(folder.outputs, places)
     out.run(produced or {})
     for name in out.left_out:
-        report.say(f"The output {name} leads outside the job's folders and is left out.", "warning")
+        steps.report.say(f"The output {name} leads outside the job's folders and is left out.", "warning")
     shutil.rmtree(folder.work / "steps", ignore_errors=True)
-    report.progress(1.0)
+    steps.report.progress(1.0)
     return Outcome(True, (), out.paths, {**details, "values": out.values})
 
 

@@ -1,7 +1,8 @@
 """Keeps cwltool to the job's own folders: it follows links and addresses that other people's code chose."""
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from cwltool.stdfsaccess import StdFsAccess, abspath
 
 
 class Roots:
-    """The folders that a run may read."""
+    """The folders that a run may read; travels to other machines with what it gives."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(os.path.realpath(folder) for folder in folders)
@@ -23,27 +24,33 @@ class Roots:
             raise WorkflowException(f"{path} lies outside the job's folders and is not read.")
         return path
 
-    def file_access(self) -> type[StdFsAccess]:
+    def file_access(self) -> Callable[[str], StdFsAccess]:
         """Give cwltool's view of files."""
-        roots = self
+        return functools.partial(_Access, self)
 
-        class Confined(StdFsAccess):
-            def _abs(self, p: str) -> str:
-                return roots.check(abspath(p, self.basedir))
-
-        return Confined
-
-    def path_mapper(self) -> type[PathMapper]:
+    def path_mapper(self) -> Callable[..., PathMapper]:
         """Give cwltool's way to place files, without its own downloads."""
-        roots = self
+        return functools.partial(_Mapper, self)
 
-        class Confined(PathMapper):
-            def visit(self, obj: Any, stagedir: str, basedir: str, copy: bool = False, staged: bool = False) -> None:
-                location = str(obj.get("location", ""))
-                if not location.startswith("_:"):
-                    if location.startswith(("http:", "https:", "ftp:", "s3:")):
-                        raise WorkflowException(f"{location} was not staged before the run.")
-                    roots.check(abspath(location, basedir))
-                super().visit(obj, stagedir, basedir, copy, staged)
 
-        return Confined
+class _Access(StdFsAccess):
+    def __init__(self, roots: Roots, basedir: str) -> None:
+        self._roots = roots
+        super().__init__(basedir)
+
+    def _abs(self, p: str) -> str:
+        return self._roots.check(abspath(p, self.basedir))
+
+
+class _Mapper(PathMapper):
+    def __init__(self, roots: Roots, *arguments: Any, **options: Any) -> None:
+        self._roots = roots
+        super().__init__(*arguments, **options)
+
+    def visit(self, obj: Any, stagedir: str, basedir: str, copy: bool = False, staged: bool = False) -> None:
+        location = str(obj.get("location", ""))
+        if not location.startswith("_:"):
+            if location.startswith(("http:", "https:", "ftp:", "s3:")):
+                raise WorkflowException(f"{location} was not staged before the run.")
+            self._roots.check(abspath(location, basedir))
+        super().visit(obj, stagedir, basedir, copy, staged)
