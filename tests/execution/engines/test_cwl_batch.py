@@ -39,9 +39,17 @@ def make(tmp_path: Path, batch: Batch | None, **files: str) -> CwlEngine:
     return CwlEngine(MemoryRepositories({URL: checkout}), PlannedWeb({}), FolderStager(), software, batch)
 
 
+@pytest.fixture(scope="module")
+def lean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Toil imports Kubernetes' client, and that the schemas of the test group: 4 CPU seconds for each process."""
+    folder = tmp_path_factory.mktemp("lean")
+    (folder / "kubernetes_validate.py").write_text("raise ImportError\n")
+    return {"PYTHONPATH": str(folder)}
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> CwlEngine:
-    return make(tmp_path, read("toil", "single_machine", {}))
+def engine(tmp_path: Path, lean: dict[str, str]) -> CwlEngine:
+    return make(tmp_path, read("toil", "single_machine", {"environment": lean}))
 
 
 @pytest.fixture
