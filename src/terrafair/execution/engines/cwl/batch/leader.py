@@ -1,11 +1,12 @@
 """Toil's own part: a job of Toil for each step, with cwltool as in the sandbox, on folders that all nodes share."""
 
+import copy
 import json
 import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def lead(process: Any, bundle: Bundle, run: "Run") -> tuple[Any, Problem | None]
     from toil.common import Toil
     from toil.cwl.cwltoil import makeJob, remove_pickle_problems, resolve_dict_w_promises
 
+    run.eyes.known = run.follower.known = frozenset(_names(process))
     systems.register(run.settings["system"], run.eyes)
     steps = restored(run.order())
     for each in processes(process):
@@ -51,6 +53,18 @@ def lead(process: Any, bundle: Bundle, run: "Run") -> tuple[Any, Problem | None]
         raise
     except Exception as fault:  # Toil's, cwltool's, and those of each batch system
         return None, _fault(fault, run)
+
+
+def _names(process: Any) -> Iterator[str]:
+    """Call each tool as its step, since Toil names jobs by their tools; gives the names."""
+    for each in processes(process):
+        for step in getattr(each, "steps", ()):
+            name = str(step.tool["id"]).rpartition("#")[2].rpartition("/")[2]
+            tool = step.embedded_tool
+            # A copy: other steps may run the same document.
+            tool.tool = copy.copy(tool.tool)
+            tool.tool["id"] = f"{str(tool.tool['id']).partition('#')[0]}#{name}"
+            yield name
 
 
 def _fault(fault: Exception, run: "Run") -> Problem:
@@ -141,7 +155,7 @@ def _context(steps: NodeSteps, run: "Run") -> Any:
     context.path_mapper = roots.path_mapper()
     cores = settings["max_cores"] or (0 if settings["elsewhere"] else len(os.sched_getaffinity(0)))
     context.select_resources = Share(steps, math.ceil(steps.limits.memory / 2**20), cores)
-    own = settings["elsewhere"] and not settings["default_memory"]
+    own = settings["elsewhere"] or settings["default_memory"]
     for name, value in {
         "workdir": str(work / "batch/scratch"),
         "bypass_file_store": True,

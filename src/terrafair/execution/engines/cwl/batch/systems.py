@@ -4,7 +4,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class Eyes:
     fail: Callable[[Problem], None]
     say: Callable[[str], None]
     pod: Mapping[str, Any] = field(default_factory=dict)
+    known: Collection[str] = ()
+    """Names of the workflow's steps."""
     steps: dict[int, str] = field(default_factory=dict)
     """Toil's number of a batch job -> the step."""
     ended: bool = False
@@ -43,7 +45,7 @@ class Eyes:
 
     def issued(self, number: int, names: Any) -> None:
         """A step goes to the batch system."""
-        self.steps[number] = step_name(str(names.unit_name or names.job_name))
+        self.steps[number] = step_name(str(names.unit_name or names.job_name), self.known)
 
     def updated(self, number: int, reason: Any) -> None:
         """A batch job has ended; some ends are nobody's wish to try again."""
@@ -76,10 +78,16 @@ class Eyes:
         return False
 
 
-def step_name(unit: str) -> str:
-    """The step as people know it: the last parts of Toil's `workflow.step.tool.0`."""
-    parts = [part for part in unit.split(".") if part not in {"cwl", "_wrapper", "_resolve"}]
-    return ".".join(parts[-2:]) or unit
+def step_name(unit: str, known: Collection[str]) -> str:
+    """The step as people know it, of Toil's name for it: `flow.cwl.1.each` is the second of `each`."""
+    dotted = f".{unit}."
+    found = {name: place for name in known if (place := dotted.rfind(f".{name}.")) >= 0}
+    if not found:
+        return unit
+    numbers = [int(part) + 1 for part in unit.split(".") if part.isdecimal()]
+    name = max(found, key=lambda each: (found[each], len(each)))
+    # cwltool calls the first of a scatter by the step's own name.
+    return "_".join([name, *map(str, numbers)]) if any(number > 1 for number in numbers) else name
 
 
 def register(system: str, eyes: Eyes) -> None:
