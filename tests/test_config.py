@@ -94,3 +94,15 @@ def test_the_dask_scheduler_reaches_the_openeo_engine(tmp_path: Path) -> None:
     config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_DASK_SCHEDULER": "tcp://scheduler:8786"})
     engine = Parts(config).engines[WorkflowType.OPENEO]
     assert engine._clusters.access().address == "tcp://scheduler:8786"  # type: ignore[attr-defined]
+
+
+def test_the_batch_system_reaches_the_cwl_engine(tmp_path: Path) -> None:
+    from terrafair.app import Parts
+    from terrafair.workflows.workflow import WorkflowType
+
+    surroundings = {"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_CWL_RUNNER": "toil"}
+    surroundings |= {"TERRAFAIR_CWL_BATCH_SYSTEM": "slurm", "TERRAFAIR_CWL_OPTIONS": '{"partition": "eo"}'}
+    batch = Parts(load(surroundings)).engines[WorkflowType.CWL]._batch  # type: ignore[attr-defined]
+    assert (batch.system, batch.isolated, batch.arguments) == ("slurm", True, ("--slurmPartition=eo",))
+    with pytest.raises(InvalidInput, match="slrum"):
+        Parts(load({**surroundings, "TERRAFAIR_CWL_BATCH_SYSTEM": "slrum"})).engines  # noqa: B018 - it raises

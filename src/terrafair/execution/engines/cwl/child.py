@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -136,29 +136,11 @@ def _steps(task: Task, folder: JobFolder, report: Report) -> Steps:
 
 
 def _execute(process: Any, task: Task, folder: JobFolder, steps: Steps, heard: Heard) -> tuple[Any, str]:
-    from cwltool.context import RuntimeContext
     from cwltool.executors import MultithreadedJobExecutor
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    roots = Roots((folder.path, *map(Path, task.options.get("readable", ()))))
-    # Never inside `outputs`: cwltool deletes its own folders at the end, and what lies in them.
-    for name in ("steps", "tmp"):
-        (folder.work / name).mkdir(exist_ok=True)
-    context = RuntimeContext(
-        {
-            "basedir": str(folder.work),
-            "tmp_outdir_prefix": f"{folder.work}/steps/",
-            "tmpdir_prefix": f"{folder.work}/tmp/",
-            "use_container": False,
-            "podman": steps.podman is not None,
-            "rm_tmpdir": False,
-            "compute_checksum": False,
-            "strict_memory_limit": False,
-            "eval_timeout": 60,
-        }
-    )
-    context.make_fs_access = roots.file_access()
-    context.path_mapper = roots.path_mapper()
+    context = contained(folder, (folder.path, *map(Path, task.options.get("readable", ()))))
+    context.podman = steps.podman is not None
     context.select_resources = resources(steps.limits, cores)
     executor = MultithreadedJobExecutor(cores)
     executor.max_ram = math.ceil(steps.limits.memory / 2**20)
@@ -170,6 +152,31 @@ def _execute(process: Any, task: Task, folder: JobFolder, steps: Steps, heard: H
         if not steps.problems:
             heard.problems.insert(0, Problem(f"The workflow failed: {clean(str(fault), {str(folder.path): ''})}"))
         return None, "permanentFail"
+
+
+def contained(folder: JobFolder, readable: Sequence[Path]) -> Any:
+    """Give cwltool's context of a run that reads these folders and makes its own in the job's."""
+    from cwltool.context import RuntimeContext
+
+    # Never inside `outputs`: cwltool deletes its own folders at the end, and what lies in them.
+    for name in ("steps", "tmp"):
+        (folder.work / name).mkdir(exist_ok=True)
+    context = RuntimeContext(
+        {
+            "basedir": str(folder.work),
+            "tmp_outdir_prefix": f"{folder.work}/steps/",
+            "tmpdir_prefix": f"{folder.work}/tmp/",
+            "use_container": False,
+            "rm_tmpdir": False,
+            "compute_checksum": False,
+            "strict_memory_limit": False,
+            "eval_timeout": 60,
+        }
+    )
+    roots = Roots(readable)
+    context.make_fs_access = roots.file_access()
+    context.path_mapper = roots.path_mapper()
+    return context
 
 
 def resources(limits: Limits, cores: int) -> Any:

@@ -2,9 +2,9 @@
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cwltool.errors import WorkflowException
 from cwltool.pathmapper import PathMapper
@@ -24,13 +24,13 @@ class Roots:
             raise WorkflowException(f"{path} lies outside the job's folders and is not read.")
         return path
 
-    def file_access(self) -> Callable[[str], StdFsAccess]:
+    def file_access(self) -> type[StdFsAccess]:
         """Give cwltool's view of files."""
-        return functools.partial(_Access, self)
+        return cast("type[StdFsAccess]", functools.partial(_Access, self))
 
-    def path_mapper(self) -> Callable[..., PathMapper]:
+    def path_mapper(self) -> type[PathMapper]:
         """Give cwltool's way to place files, without its own downloads."""
-        return functools.partial(_Mapper, self)
+        return cast("type[PathMapper]", functools.partial(_Mapper, self))
 
 
 class _Access(StdFsAccess):

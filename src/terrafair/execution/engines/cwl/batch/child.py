@@ -7,6 +7,7 @@ there. Other people's code runs on the nodes, each step in bubblewrap or podman;
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -31,6 +32,8 @@ from terrafair.execution.supervisor import descendants
 from terrafair.execution.task import JobFolder, Outcome, Task
 
 PAUSE_SECONDS = 0.2
+QUEUE_SECONDS = 5.0
+"""Between two looks at the queue."""
 DRAIN_SECONDS = 0.6
 """So long a failed step has for its last words."""
 
@@ -87,6 +90,13 @@ class Run:
         """An end before there was a beginning."""
         return Outcome(False, (problem,))
 
+    def listen(self) -> None:
+        """Hear the wish to cancel; again after Toil has put its own ear there."""
+        signal.signal(signal.SIGTERM, self._stopped)
+
+    def _stopped(self, _: int, __: FrameType | None) -> None:
+        self.finish(None)
+
     def finish(self, outcome: Outcome | None) -> None:
         """End the batch jobs and this process, whatever Toil is about; without an outcome somebody cancelled."""
         if not self._end.acquire(blocking=False):
@@ -108,9 +118,15 @@ class Run:
 
     def _follow(self) -> None:
         """Pass on what the nodes tell; the first step that fails ends the job."""
+        looked = time.monotonic()
         while not self._over.wait(PAUSE_SECONDS):
             with contextlib.suppress(OSError):
                 self.follower.look()
+            if time.monotonic() - looked > QUEUE_SECONDS:
+                looked = time.monotonic()
+                # A batch system that is away is told by whoever needs it.
+                with contextlib.suppress(OSError, subprocess.SubprocessError):
+                    systems.look(self.settings["system"], self.eyes)
             if self.steps.problems:
                 if self._over.wait(DRAIN_SECONDS):
                     return
@@ -141,11 +157,7 @@ def main(path: str) -> int:
     """Work off the task and write the outcome."""
     task = Task.read(Path(path))
     run = Run(task, JobFolder(Path(task.folder)), Report())
-
-    def stopped(_: int, __: FrameType | None) -> None:
-        run.finish(None)
-
-    signal.signal(signal.SIGTERM, stopped)
+    run.listen()
     # What an attempt before this one has left in the queue would write into our folders.
     with contextlib.suppress(Exception):
         systems.end(run.settings["system"], task.job)

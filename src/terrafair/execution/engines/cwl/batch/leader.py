@@ -14,7 +14,7 @@ from terrafair.errors import InvalidInput, Problem
 from terrafair.execution.engines.cwl.batch import systems
 from terrafair.execution.engines.cwl.batch.node import INFRASTRUCTURE, NodeSteps, Share, restored
 from terrafair.execution.engines.cwl.bundle import Bundle
-from terrafair.execution.engines.cwl.confined import Roots
+from terrafair.execution.engines.cwl.child import contained
 from terrafair.execution.engines.cwl.document import clean, processes
 from terrafair.execution.engines.cwl.steps import StepTool
 
@@ -46,6 +46,7 @@ def lead(process: Any, bundle: Bundle, run: "Run") -> tuple[Any, Problem | None]
     _secondary(process, order, context)
     try:
         with Toil(options, workflow_name="terrafair") as toil:
+            run.listen()
             root, _ = makeJob(remove_pickle_problems(process), {}, context, None, None)
             root.cwljob = order
             return resolve_dict_w_promises(toil.start(root)), None
@@ -131,32 +132,14 @@ def _quiet(file: Path) -> None:
 
 
 def _context(steps: NodeSteps, run: "Run") -> Any:
-    from cwltool.context import RuntimeContext
-
     work, settings = run.folder.work, run.settings
-    for name in ("steps", "tmp"):
-        (work / name).mkdir(exist_ok=True)
-    context = RuntimeContext(
-        {
-            "basedir": str(work),
-            "tmp_outdir_prefix": f"{work}/steps/",
-            "tmpdir_prefix": f"{work}/tmp/",
-            "use_container": False,
-            "podman": steps.order.podman,
-            "rm_tmpdir": False,
-            "compute_checksum": False,
-            "strict_memory_limit": False,
-            "eval_timeout": 60,
-            "move_outputs": "leave",
-        }
-    )
-    roots = Roots(steps.order.roots)
-    context.make_fs_access = roots.file_access()
-    context.path_mapper = roots.path_mapper()
+    context = contained(run.folder, steps.order.roots)
     cores = settings["max_cores"] or (0 if settings["elsewhere"] else len(os.sched_getaffinity(0)))
     context.select_resources = Share(steps, math.ceil(steps.limits.memory / 2**20), cores)
     own = settings["elsewhere"] or settings["default_memory"]
     for name, value in {
+        "podman": steps.order.podman,
+        "move_outputs": "leave",
         "workdir": str(work / "batch/scratch"),
         "bypass_file_store": True,
         # On one machine a step that asks for nothing is counted as CWL says; alone on a node it gets what a job may.

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 import os
 import resource
 import socket
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from cwl_utils.errors import JavascriptException
 from cwltool.errors import WorkflowException
@@ -59,7 +60,9 @@ class NodeSteps(Steps):
 
     def __init__(self, order: Order) -> None:
         self.order, self._lines = order, Lines(order.lines)
-        super().__init__(Report(self._lines), order.images, order.bin, 1, None, order.limits, None, order.job)
+        super().__init__(
+            Report(cast("IO[str]", self._lines)), order.images, order.bin, 1, None, order.limits, None, order.job
+        )
         self._watch: Watch | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -175,8 +178,6 @@ class Share:
 
     def __call__(self, request: Mapping[str, float], _context: Any) -> dict[str, float]:
         """Raises with the sentence that the user reads."""
-        import math
-
         if request["ramMin"] > self.memory:
             what = f"A step asks for {math.ceil(request['ramMin'])} MiB of memory; a job here may have {self.memory}."
             self.steps.fail(Problem(what, remedy="Let it ask for less.", code="step-memory"))

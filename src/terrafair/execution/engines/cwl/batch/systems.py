@@ -1,5 +1,6 @@
 """Toil's batch systems with our eyes on them: jobs have names, refusals have reasons, and none starts after the end."""
 
+import json
 import re
 import subprocess
 import threading
@@ -9,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from terrafair.errors import Problem
-from terrafair.execution.engines.cwl.batch.node import INFRASTRUCTURE
 
 NAME = "terrafair"
 """Of our batch system among Toil's."""
@@ -20,6 +20,14 @@ _AWAY = re.compile(
     r"transport endpoint|unexpected message|max retries|service unavailable|gateway timeout",
     re.IGNORECASE,
 )
+_HOPELESS = frozenset(
+    {
+        *("PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "BadConstraints", "AccountNotAllowed"),
+        *("QOSNotAllowed", "InvalidAccount", "InvalidQOS", "AssocMaxCpuPerJobLimit", "AssocMaxMemPerJob"),
+        *("QOSMaxCpuPerJobLimit", "QOSMaxMemoryPerJob", "QOSMaxWallDurationPerJobLimit"),
+    }
+)
+"""Reasons for which Slurm keeps a job in its queue that will never change by themselves."""
 _TOO_MUCH = re.compile(
     r"node configuration is not available|can ?not be satisfied|memory specification|cpu count|time limit|"
     r"more processors requested|exceed",
@@ -42,6 +50,7 @@ class Eyes:
     ended: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
     _told: float = 0.0
+    _waits: dict[str, str] = field(default_factory=dict)
 
     def issued(self, number: int, names: Any) -> None:
         """A step goes to the batch system."""
@@ -59,6 +68,18 @@ class Eyes:
             self.fail(Problem(f"The step {step} was ended.", why, "Give it less to do.", step, "step-time"))
         elif kind in {"LOST", "KILLED", "MISSING", "PARTITION"}:
             self.say(f"{step}: its batch job is gone ({kind.lower()}); it is started again.")
+
+    def waits(self, step: str, reason: str) -> None:
+        """A step is in the queue, and why; each reason is told once."""
+        if reason in _HOPELESS:
+            what = f"The step {step} would wait in the queue for ever: {reason}."
+            remedy = "Let it ask for less (ResourceRequirement), or tell the operator: partition, account, limits."
+            self.fail(
+                Problem(what, "It asks for more than the batch system has or allows.", remedy, step, "step-resources")
+            )
+        elif self._waits.get(step) != reason and reason not in {"None", ""}:
+            self._waits[step] = reason
+            self.say(f"{step}: waits in the queue ({reason}).")
 
     def refused(self, step: str, said: str) -> bool:
         """A batch job was not taken; whether trying again may help."""
@@ -85,7 +106,7 @@ def step_name(unit: str, known: Collection[str]) -> str:
     if not found:
         return unit
     numbers = [int(part) + 1 for part in unit.split(".") if part.isdecimal()]
-    name = max(found, key=lambda each: (found[each], len(each)))
+    name = max(found, key=lambda each: (found[each] + len(each), len(each)))
     # cwltool calls the first of a scatter by the step's own name.
     return "_".join([name, *map(str, numbers)]) if any(number > 1 for number in numbers) else name
 
@@ -105,7 +126,7 @@ def _seen(kind: Any, eyes: Eyes) -> Any:
         def add_options(cls, parser: Any) -> None:
             """They are there already, by the batch system's own name."""
 
-        def issueBatchJob(self, command: str, job_desc: Any, job_environment: Any = None) -> Any:  # noqa: N802, N803
+        def issueBatchJob(self, command: str, job_desc: Any, job_environment: Any = None) -> Any:  # noqa: N802
             number = super().issueBatchJob(command, job_desc, job_environment)
             eyes.issued(number, job_desc.get_names())
             return number
@@ -166,12 +187,12 @@ def overlaid(spec: Any, pod: Mapping[str, Any]) -> Any:
     """Lay the operator's part of a specification over Toil's: lists grow, tables merge, the rest is replaced."""
     from kubernetes.client import ApiClient
 
-    client = ApiClient()
+    client: Any = ApiClient()
     document = client.sanitize_for_serialization(spec)
     own = {name: value for name, value in pod.items() if name != "container"}
     document = _merged(document, own)
     document["containers"] = [_merged(each, pod.get("container", {})) for each in document["containers"]]
-    return client._ApiClient__deserialize(document, "V1PodSpec")  # noqa: SLF001 - the only way back
+    return client.deserialize(json.dumps(document), "V1PodSpec", "application/json")
 
 
 def _merged(ground: Any, over: Any) -> Any:
@@ -194,17 +215,28 @@ def end(system: str, job: str) -> list[str]:
     return []
 
 
+def look(system: str, eyes: Eyes) -> None:
+    """Tell why steps wait."""
+    if system == "slurm":
+        mark = batch_name(eyes.job, "")
+        for row in _queue("%T|%r|%j"):
+            state, reason, name = row.split("|", 2)
+            if state == "PENDING" and name.startswith(mark):
+                eyes.waits(name.removeprefix(mark), reason)
+
+
 def _end_slurm(job: str) -> list[str]:
     found: list[str] = []
     mark = batch_name(job, "")
-    line = ["squeue", "--noheader", "--me", "--format=%A|%j"]
     while True:
-        listed = subprocess.run(line, capture_output=True, text=True, timeout=_SECONDS, check=True).stdout
-        numbers = [
-            number for number, _, name in (row.partition("|") for row in listed.split()) if name.startswith(mark)
-        ]
-        fresh = sorted(set(numbers) - set(found))
+        rows = (row.partition("|") for row in _queue("%A|%j"))
+        fresh = sorted({number for number, _, name in rows if name.startswith(mark)} - set(found))
         if not fresh:
             return found
         subprocess.run(["scancel", *fresh], capture_output=True, timeout=_SECONDS, check=True)
         found += fresh
+
+
+def _queue(columns: str) -> list[str]:
+    line = ["squeue", "--noheader", "--me", f"--format={columns}"]
+    return subprocess.run(line, capture_output=True, text=True, timeout=_SECONDS, check=True).stdout.split()

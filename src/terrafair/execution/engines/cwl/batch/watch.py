@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 from terrafair.execution.command import Limits
 from terrafair.execution.engines.cwl.batch.lines import ALIVE
@@ -34,7 +35,7 @@ class Watch:
         self.over = ""
         """The limit that was exceeded."""
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
