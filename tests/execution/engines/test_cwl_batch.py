@@ -21,7 +21,7 @@ from terrafair.execution.command import Command, Limits
 from terrafair.execution.containers import Containers
 from terrafair.execution.engines.cwl.batch.asking import away
 from terrafair.execution.engines.cwl.batch.batch import Batch, read
-from terrafair.execution.engines.cwl.batch.systems import Eyes, step_name
+from terrafair.execution.engines.cwl.batch.eyes import Eyes, step_name
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments

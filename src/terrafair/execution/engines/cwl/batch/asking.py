@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+from terrafair.execution.engines.cwl.batch import pods
 from terrafair.execution.engines.cwl.batch.batch import Batch
 
 SECONDS = 20
@@ -31,14 +32,11 @@ def slurm_away(surroundings: dict[str, str] | None = None) -> str:
 
 
 def _kubernetes_away(surroundings: dict[str, str]) -> str:
-    from kubernetes import client, config
+    from kubernetes import client
 
     try:
-        if file := surroundings.get("KUBECONFIG"):
-            config.load_kube_config(file)
-        else:
-            config.load_incluster_config()
-        client.VersionApi().get_code(_request_timeout=SECONDS)
+        namespace = pods.connect(surroundings.get("KUBECONFIG", ""))
+        client.BatchV1Api().list_namespaced_job(namespace, limit=1, _request_timeout=SECONDS)
     except Exception as fault:  # as many kinds as there are ways to be away
         return f"kubernetes does not answer: {' '.join(str(fault).split())[:300]}"
     return ""

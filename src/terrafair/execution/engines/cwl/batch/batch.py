@@ -27,7 +27,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "": ("environment", "isolation", "max_cores", "default_memory", "max_jobs", "patience", "toil"),
     "single_machine": (),
     "slurm": ("partition", "qos", "time", "arguments"),
-    "kubernetes": ("image", "owner", "service_account", "pod_timeout", "pod"),
+    "kubernetes": ("image", "service_account", "pod_timeout", "pod"),
 }
 _INHERITED = ("SLURM_CONF", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 """Variables of the platform that say where the batch system is."""
@@ -53,8 +53,6 @@ class Batch:
     """Of Toil."""
     pod: Mapping[str, Any] = field(default_factory=dict)
     """Laid over the specification of each pod; `container` of its container."""
-    image: str = ""
-    """Container image that has this release, for pods."""
 
     @property
     def elsewhere(self) -> bool:
@@ -63,9 +61,7 @@ class Batch:
 
     def surroundings(self, outside: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Variables by which the batch system is found."""
-        image = {"TOIL_APPLIANCE_SELF": self.image} if self.image else {}
-        inherited = {name: outside[name] for name in _INHERITED if name in outside}
-        return {**inherited, **image, **self.environment}
+        return {**{name: outside[name] for name in _INHERITED if name in outside}, **self.environment}
 
     def around(self, own: Mapping[str, str]) -> dict[str, str]:
         """The surroundings of whatever asks the batch system; folders of programs come before the system's."""
@@ -121,9 +117,11 @@ def read(runner: str, system: str, options: Mapping[str, Any], *, isolated: bool
     isolation = options.get("isolation", "bubblewrap")
     if isolation not in {"bubblewrap", "none"}:
         raise _wrong("isolation", isolation, "It takes bubblewrap or none.")
-    image = _text("image", options)
-    if system == "kubernetes" and not image:
-        raise InvalidInput("cwl_options: there is no image.", "Pods need one that has this release of terrafair.")
+    image, pod = _text("image", options), _table("pod", options)
+    if system == "kubernetes":
+        if not image:
+            raise InvalidInput("cwl_options: there is no image.", "Pods need one that has this release of terrafair.")
+        pod["container"] = {"image": image, **_table("container", pod)}
     return Batch(
         system,
         isolated and isolation == "bubblewrap",
@@ -132,8 +130,7 @@ def read(runner: str, system: str, options: Mapping[str, Any], *, isolated: bool
         _bytes(options.get("default_memory", 0)),
         _whole("patience", options, 300),
         (*_arguments(system, options), *_list("toil", options)),
-        _table("pod", options),
-        image,
+        pod,
     )
 
 
@@ -152,8 +149,7 @@ def _arguments(system: str, options: Mapping[str, Any]) -> list[str]:
         line += [f"{option}={value}" for name, option in names.items() if (value := _text(name, options))]
         line += [f"--slurmArgs={' '.join(more)}"] if (more := _list("arguments", options)) else []
     if system == "kubernetes":
-        names = {"owner": "--kubernetesOwner", "service_account": "--kubernetesServiceAccount"}
-        line += [f"{option}={value}" for name, option in names.items() if (value := _text(name, options))]
+        line += [f"--kubernetesServiceAccount={value}"] if (value := _text("service_account", options)) else []
         line += [f"--kubernetesPodTimeout={_whole('pod_timeout', options, 120)}"]
     return line
 

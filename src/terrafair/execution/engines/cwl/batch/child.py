@@ -21,10 +21,10 @@ from terrafair.execution.command import Limits
 from terrafair.execution.elsewhere import FILE, TEMPORARY
 from terrafair.execution.engines.cwl.batch import systems
 from terrafair.execution.engines.cwl.batch.asking import slurm_away
+from terrafair.execution.engines.cwl.batch.eyes import INFRASTRUCTURE, Eyes
 from terrafair.execution.engines.cwl.batch.follow import Follower
 from terrafair.execution.engines.cwl.batch.leader import lead
-from terrafair.execution.engines.cwl.batch.node import INFRASTRUCTURE, Order
-from terrafair.execution.engines.cwl.batch.systems import Eyes
+from terrafair.execution.engines.cwl.batch.node import Order
 from terrafair.execution.engines.cwl.child import Heard, concluded, loaded
 from terrafair.execution.engines.cwl.steps import Steps
 from terrafair.execution.engines.report import Report

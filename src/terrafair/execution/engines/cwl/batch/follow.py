@@ -8,8 +8,8 @@ from typing import Any
 
 from terrafair.errors import Problem
 from terrafair.execution import elsewhere
+from terrafair.execution.engines.cwl.batch.eyes import step_name
 from terrafair.execution.engines.cwl.batch.lines import Reader
-from terrafair.execution.engines.cwl.batch.systems import step_name
 from terrafair.execution.engines.cwl.steps import Steps
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from terrafair.errors import InvalidInput, Problem
 from terrafair.execution.engines.cwl.batch import systems
-from terrafair.execution.engines.cwl.batch.node import INFRASTRUCTURE, NodeSteps, Share, restored
+from terrafair.execution.engines.cwl.batch.eyes import INFRASTRUCTURE, is_away
+from terrafair.execution.engines.cwl.batch.node import NodeSteps, Share, restored
 from terrafair.execution.engines.cwl.bundle import Bundle
 from terrafair.execution.engines.cwl.child import contained
 from terrafair.execution.engines.cwl.document import clean, processes
@@ -79,7 +80,8 @@ def _fault(fault: Exception, run: "Run") -> Problem:
         return Problem(what, _last_words(run), remedy, code=INFRASTRUCTURE)
     if kind in {"InsufficientSystemResources", "JobTooBigError"}:
         return Problem("A step asks for more than the batch system has.", text, code="step-resources")
-    if kind in {"GridEngineThreadException", "CalledProcessErrorStderr", "ExceededRetryAttempts", "ApiException"}:
+    lost = {"GridEngineThreadException", "CalledProcessErrorStderr", "ExceededRetryAttempts", "ApiException"}
+    if kind in lost or (run.settings["elsewhere"] and is_away(text)):
         what = f"The batch system {run.settings['system']} does not answer."
         return Problem(what, cause or text, "Try again later, or tell the operator.", code=INFRASTRUCTURE)
     return Problem(f"The workflow failed: {text or kind}", code="workflow-failed")
@@ -120,8 +122,6 @@ def _options(run: "Run") -> Any:
         "--disableProgress",
         "--publishWorkflowMetrics=no",
     ]
-    if settings["system"] == "kubernetes":
-        line.append(f"--kubernetesOwner={systems.batch_name(run.task.job, '').rstrip('/')}")
     return get_options([*line, *settings["arguments"], "terrafair.cwl"])
 
 

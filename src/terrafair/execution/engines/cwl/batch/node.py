@@ -19,6 +19,7 @@ from schema_salad.exceptions import ValidationException
 
 from terrafair.errors import Problem
 from terrafair.execution.command import Limits
+from terrafair.execution.engines.cwl.batch.eyes import INFRASTRUCTURE
 from terrafair.execution.engines.cwl.batch.lines import Lines
 from terrafair.execution.engines.cwl.batch.watch import ABANDONED, Watch
 from terrafair.execution.engines.cwl.confined import Roots
@@ -28,9 +29,6 @@ from terrafair.execution.engines.cwl.steps import Steps
 from terrafair.execution.engines.report import Report
 from terrafair.execution.podman import Podman
 from terrafair.execution.process import OVER
-
-INFRASTRUCTURE = "batch-infrastructure"
-"""Code of problems for which no user is to blame; the job is tried again."""
 
 
 @dataclass(frozen=True, slots=True)

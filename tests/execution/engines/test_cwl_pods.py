@@ -1,0 +1,147 @@
+"""CWL's steps as jobs of Kubernetes, by Toil's own client, at a stand-in for the API server that runs them."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("toil", reason="the extra `toil` is not installed")
+pytest.importorskip("kubernetes_validate", reason="the schemas of Kubernetes are not installed (group test)")
+
+from terrafair.execution.engines.cwl.batch.asking import away
+from terrafair.execution.engines.cwl.batch.batch import Batch, read
+
+from ...operations.helm import kubeconfig
+from ...operations.kubernetes_api import Cluster, Document, served
+from .contract import execute
+from .test_cwl import SCATTERED, TOOL, resolution
+from .test_cwl_batch import ENDLESS, lean, make, running, started, until
+
+__all__ = ["lean"]
+MANUAL = Path(__file__).parents[3] / "docs/operations.md"
+
+
+class Kubelet:
+    """Runs the programs of jobs as processes of this machine, and says what becomes of them."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster, self.seen = cluster, dict[str, Document]()
+        self.programs: dict[str, subprocess.Popen[bytes]] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    @contextmanager
+    def working(self) -> Iterator["Kubelet"]:
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._ended.set()
+            self._thread.join()
+            for program in self.programs.values():
+                program.kill()
+                program.wait()
+
+    def _work(self) -> None:
+        while not self._ended.wait(0.1):
+            alive = {job["metadata"]["name"]: job for job in self.cluster.of("Job")}
+            for name, job in alive.items():
+                if name not in self.programs:
+                    self._start(name, job)
+                elif (code := self.programs[name].poll()) is not None and "status" not in job:
+                    self._end(name, job, code)
+            for name in set(self.programs) - set(alive):
+                self.programs[name].kill()
+
+    def _start(self, name: str, job: Document) -> None:
+        self.seen[name] = json.loads(json.dumps(job))
+        template = job["spec"]["template"]
+        labels = {**template["metadata"]["labels"], "job-name": name}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{name}-x1", "labels": labels}}
+        self.cluster.take({**pod, "spec": json.loads(json.dumps(template["spec"]))}, "eo")
+        (container,) = template["spec"]["containers"]
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        surroundings = {"PATH": path, "HOME": "/nonexistent"}
+        self.programs[name] = subprocess.Popen(container["command"], env=surroundings, start_new_session=True)
+
+    def _end(self, name: str, job: Document, code: int) -> None:
+        ended = {"exitCode": code, "finishedAt": "2026-01-01T00:00:09Z", "startedAt": "2026-01-01T00:00:00Z"}
+        container = {"name": "runner-container", "ready": False, "restartCount": 0, "image": "i", "imageID": "i"}
+        pod = self.cluster.objects["pods", "eo", f"{name}-x1"]
+        pod["status"] = {"phase": "Failed" if code else "Succeeded", "startTime": "2026-01-01T00:00:00Z"}
+        pod["status"]["containerStatuses"] = [{**container, "state": {"terminated": ended}}]
+        job["status"] = {"failed": 1} if code else {"succeeded": 1}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster()
+    with served(found) as server:
+        (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig(server)))
+        yield found
+
+
+def asked(folder: Path, lean: dict[str, str]) -> Batch:
+    """With the manual's own example of a pod."""
+    text = MANUAL.read_text("utf-8")
+    block = text[text.index('cwl_runner = "toil"\ncwl_batch_system = "kubernetes"') :].partition("```")[0]
+    options: dict[str, Any] = tomllib.loads(block)["cwl_options"]
+    environment = {**lean, "KUBECONFIG": str(folder / "kubeconfig")}
+    batch = read("toil", "kubernetes", {**options, "environment": environment, "default_memory": "500 MB"})
+    assert batch
+    return batch
+
+
+def test_a_scatter_is_jobs_of_kubernetes(tmp_path: Path, cluster: Cluster, lean: dict[str, str]) -> None:
+    batch = asked(tmp_path, lean)
+    assert batch.missing() == "" and away(batch) == ""
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(name)
+    given = {"sources": [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]}
+    engine = make(tmp_path, batch, tool_cwl=TOOL, flow_cwl=SCATTERED)
+    with Kubelet(cluster).working() as kubelet:
+        done = execute(engine, resolution(SCATTERED, "flow.cwl"), given, tmp_path / "j")
+    assert done.outcome and done.outcome.successful, (done.outcome, done.stderr, cluster.refused)
+    made = [(tmp_path / "j/outputs" / path).read_text() for path in done.outcome.outputs.values()]
+    assert sorted(made) == ["aa", "bb"]
+    assert sorted(step["step"] for step in done.outcome.details["steps"]) == ["each", "each_2"]
+    # The server took each job, the Pod Security Standard `restricted` and all; none is left.
+    assert cluster.refused == [] or all("not found" in each for each in cluster.refused), cluster.refused
+    assert cluster.of("Job") == [] and len(kubelet.seen) == 2
+    for name, job in kubelet.seen.items():
+        spec = job["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        assert name.startswith("tf-j-") and container["image"] == "registry.example.org/eo/terrafair:0.1.0"
+        assert spec["serviceAccountName"] == "earth-steps" and spec["automountServiceAccountToken"] is False
+        assert container["resources"]["limits"]["cpu"] == "1"
+        assert int(container["resources"]["limits"]["memory"]) == 500 * 2**20 + 512 * 2**20
+        assert {"name": "home", "mountPath": "/var/lib/terrafair"} in container["volumeMounts"]
+
+
+def test_cancelling_ends_the_jobs_of_kubernetes(tmp_path: Path, cluster: Cluster, lean: dict[str, str]) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    values = {"source": str(tmp_path / "a.txt")}
+    command, _ = started(make(tmp_path, asked(tmp_path, lean)), resolution(ENDLESS), values, tmp_path / "j")
+    with Kubelet(cluster).working(), running(command) as process:
+        until(lambda: any("begun" in line for line in process.stdout or ()))
+        assert len(cluster.of("Job")) == 1
+        process.terminate()
+        assert process.wait(timeout=20) == 143
+        assert cluster.of("Job") == []
+
+
+def test_a_pod_that_the_cluster_refuses_is_told(tmp_path: Path, cluster: Cluster, lean: dict[str, str]) -> None:
+    given = {"image": "terrafair", "environment": {**lean, "KUBECONFIG": str(tmp_path / "kubeconfig")}}
+    batch = read("toil", "kubernetes", given)
+    (tmp_path / "a.txt").write_text("a")
+    done = execute(make(tmp_path, batch), resolution(), {"source": str(tmp_path / "a.txt")}, tmp_path / "j")
+    assert "does not take the step" in done.problem and "restricted" in done.problem
+    assert done.status == 1
