@@ -20,7 +20,7 @@ from terrafair.execution import elsewhere
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.containers import Containers
 from terrafair.execution.engines.cwl.batch.asking import away
-from terrafair.execution.engines.cwl.batch.batch import Batch, read
+from terrafair.execution.engines.cwl.batch.batch import Batch, lacking, read
 from terrafair.execution.engines.cwl.batch.eyes import Eyes, step_name
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.software import Software
@@ -82,9 +82,10 @@ def make(tmp_path: Path, batch: Batch | None, **files: str) -> CwlEngine:
 
 @pytest.fixture(scope="module")
 def lean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Toil imports Kubernetes' client, and that the schemas of the test group: 4 CPU seconds for each process."""
+    """As where Toil has no Kubernetes; its client costs a CPU second in each process, the test group's schemas four."""
     folder = tmp_path_factory.mktemp("lean")
-    (folder / "kubernetes_validate.py").write_text("raise ImportError\n")
+    for name in ("kubernetes", "kubernetes_validate"):
+        (folder / f"{name}.py").write_text("raise ImportError\n")
     return {"PYTHONPATH": str(folder)}
 
 
@@ -299,10 +300,11 @@ def test_settings_reach_toil() -> None:
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
-    batch = read("toil", "slurm", {"environment": {"PATH": str(tmp_path)}})
-    assert batch and "sbatch, squeue" in batch.missing() and "PATH" in batch.missing()
-    (problem,) = make(tmp_path, batch).check(resolution())
-    assert problem.code == "batch-missing"
+    told = lacking("slurm", str(tmp_path))
+    assert "sbatch, squeue" in told and "cwl_options.environment.PATH" in told
+    (tmp_path / "sbatch").touch(0o755)
+    assert lacking("slurm", str(tmp_path)).startswith("squeue")
+    assert lacking("kubernetes", str(tmp_path)) == ""
 
 
 @pytest.mark.parametrize(

@@ -23,16 +23,25 @@ from ...operations.helm import kubeconfig
 from ...operations.kubernetes_api import Cluster, Document, served
 from .contract import execute
 from .test_cwl import SCATTERED, TOOL, resolution
-from .test_cwl_batch import ENDLESS, lean, make, running, started, until
+from .test_cwl_batch import ENDLESS, make, running, started, until
 
-__all__ = ["lean"]
 MANUAL = Path(__file__).parents[3] / "docs/operations.md"
+
+
+@pytest.fixture(scope="module")
+def lean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Kubernetes' client reads the schemas of the test group where they are: 4 CPU seconds in each process."""
+    folder = tmp_path_factory.mktemp("lean")
+    (folder / "kubernetes_validate.py").write_text("raise ImportError\n")
+    return {"PYTHONPATH": str(folder)}
 
 
 class Kubelet:
     """Runs the programs of jobs as processes of this machine, and says what becomes of them."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, surroundings: dict[str, str]) -> None:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.surroundings = {**surroundings, "PATH": path, "HOME": "/nonexistent"}
         self.cluster, self.seen = cluster, dict[str, Document]()
         self.programs: dict[str, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
@@ -68,9 +77,8 @@ class Kubelet:
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{name}-x1", "labels": labels}}
         self.cluster.take({**pod, "spec": json.loads(json.dumps(template["spec"]))}, "eo")
         (container,) = template["spec"]["containers"]
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        surroundings = {"PATH": path, "HOME": "/nonexistent"}
-        self.programs[name] = subprocess.Popen(container["command"], env=surroundings, start_new_session=True)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        self.programs[name] = subprocess.Popen(container["command"], env=self.surroundings, **quiet)  # type: ignore[call-overload]
 
     def _end(self, name: str, job: Document, code: int) -> None:
         ended = {"exitCode": code, "finishedAt": "2026-01-01T00:00:09Z", "startedAt": "2026-01-01T00:00:00Z"}
@@ -107,7 +115,7 @@ def test_a_scatter_is_jobs_of_kubernetes(tmp_path: Path, cluster: Cluster, lean:
         (tmp_path / f"{name}.txt").write_text(name)
     given = {"sources": [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]}
     engine = make(tmp_path, batch, tool_cwl=TOOL, flow_cwl=SCATTERED)
-    with Kubelet(cluster).working() as kubelet:
+    with Kubelet(cluster, lean).working() as kubelet:
         done = execute(engine, resolution(SCATTERED, "flow.cwl"), given, tmp_path / "j")
     assert done.outcome and done.outcome.successful, (done.outcome, done.stderr, cluster.refused)
     made = [(tmp_path / "j/outputs" / path).read_text() for path in done.outcome.outputs.values()]
@@ -130,7 +138,7 @@ def test_cancelling_ends_the_jobs_of_kubernetes(tmp_path: Path, cluster: Cluster
     (tmp_path / "a.txt").write_text("a")
     values = {"source": str(tmp_path / "a.txt")}
     command, _ = started(make(tmp_path, asked(tmp_path, lean)), resolution(ENDLESS), values, tmp_path / "j")
-    with Kubelet(cluster).working(), running(command) as process:
+    with Kubelet(cluster, lean).working(), running(command) as process:
         until(lambda: any("begun" in line for line in process.stdout or ()))
         assert len(cluster.of("Job")) == 1
         process.terminate()

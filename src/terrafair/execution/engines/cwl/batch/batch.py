@@ -18,6 +18,7 @@ from typing import Any
 
 from terrafair.config import Config
 from terrafair.errors import InvalidInput
+from terrafair.execution.engines.launch import search_path
 
 RUNNERS = ("cwltool", "toil")
 SYSTEMS = ("single_machine", "slurm", "kubernetes")
@@ -90,11 +91,16 @@ class Batch:
             return "Toil is not installed. Install terrafair with the extra `toil`."
         if self.system == "kubernetes" and not importlib.util.find_spec("kubernetes"):
             return "Toil's client of Kubernetes is not installed. Install terrafair with the extra `toil`."
-        path = self.environment.get("PATH", os.environ.get("PATH", os.defpath))
-        if lacking := [name for name in PROGRAMS[self.system] if not shutil.which(name, path=path)]:
-            what = f"{', '.join(lacking)} of {self.system} are not on the PATH."
-            return f"{what} Install its client, or name its folder in cwl_options.environment.PATH."
+        return lacking(self.system, self.around({"PATH": search_path()})["PATH"])
+
+
+def lacking(system: str, path: str) -> str:
+    """What a PATH lacks to ask a batch system, in words; empty: nothing."""
+    absent = [name for name in PROGRAMS[system] if not shutil.which(name, path=path)]
+    if not absent:
         return ""
+    what = f"{', '.join(absent)} of {system} are not on the PATH."
+    return f"{what} Install its client, or name its folder in cwl_options.environment.PATH."
 
 
 def read(runner: str, system: str, options: Mapping[str, Any], *, isolated: bool = True) -> Batch | None:

@@ -186,4 +186,7 @@ def _end_children() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    status = main(sys.argv[1])
+    sys.stdout.flush()
+    # Clients of batch systems leave threads behind that nobody has to wait for.
+    os._exit(status)
