@@ -85,7 +85,7 @@ def lean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """As where Toil has no Kubernetes; its client costs a CPU second in each process, the test group's schemas four."""
     folder = tmp_path_factory.mktemp("lean")
     for name in ("kubernetes", "kubernetes_validate"):
-        (folder / f"{name}.py").write_text("raise ImportError\n")
+        (folder / f"{name}.py").write_text("raise ModuleNotFoundError\n")
     return {"PYTHONPATH": str(folder)}
 
 

@@ -16,8 +16,11 @@ import pytest
 pytest.importorskip("toil", reason="the extra `toil` is not installed")
 pytest.importorskip("kubernetes_validate", reason="the schemas of Kubernetes are not installed (group test)")
 
+from terrafair.errors import Problem
 from terrafair.execution.engines.cwl.batch.asking import away
 from terrafair.execution.engines.cwl.batch.batch import Batch, read
+from terrafair.execution.engines.cwl.batch.eyes import Eyes
+from terrafair.execution.engines.cwl.batch.pods import connect, launched
 
 from ...operations.helm import kubeconfig
 from ...operations.kubernetes_api import Cluster, Document, served
@@ -146,10 +149,19 @@ def test_cancelling_ends_the_jobs_of_kubernetes(tmp_path: Path, cluster: Cluster
         assert cluster.of("Job") == []
 
 
-def test_a_pod_that_the_cluster_refuses_is_told(tmp_path: Path, cluster: Cluster, lean: dict[str, str]) -> None:
-    given = {"image": "terrafair", "environment": {**lean, "KUBECONFIG": str(tmp_path / "kubeconfig")}}
-    batch = read("toil", "kubernetes", given)
-    (tmp_path / "a.txt").write_text("a")
-    done = execute(make(tmp_path, batch), resolution(), {"source": str(tmp_path / "a.txt")}, tmp_path / "j")
-    assert "does not take the step" in done.problem and "restricted" in done.problem
-    assert done.status == 1
+def test_a_job_that_the_cluster_refuses_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    """By the server's own words; a server that is away is asked again."""
+    from kubernetes import client
+
+    namespace = connect(str(tmp_path / "kubeconfig"))
+    spec = client.V1PodSpec(containers=[client.V1Container(name="step", image="terrafair")], restartPolicy="Never")
+    template = client.V1PodTemplateSpec(metadata=client.V1ObjectMeta(name="tf-j-1"), spec=spec)
+    job = client.V1Job(
+        apiVersion="batch/v1", kind="Job", metadata=template.metadata, spec=client.V1JobSpec(template=template)
+    )
+    problems: list[Problem] = []
+    eyes = Eyes("j", problems.append, lambda _: None)
+    assert launched(lambda: bool(client.BatchV1Api().create_namespaced_job(namespace, job)), eyes, "each")
+    (problem,) = problems
+    assert "does not take the step each" in problem.what and "restricted" in problem.why
+    assert eyes.refused("each", "HTTPConnectionPool(host='kube'): Max retries exceeded with url: /apis")

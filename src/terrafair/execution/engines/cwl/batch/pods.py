@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from terrafair.errors import Problem
@@ -12,6 +13,8 @@ from terrafair.execution.engines.cwl.batch.eyes import INFRASTRUCTURE, Eyes
 PATIENCE_SECONDS = 300.0
 PAUSE_SECONDS = 3.0
 SECONDS = 10
+NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where a pod reads its own."""
 
 
 def watched(kind: Any, eyes: Eyes) -> Any:
@@ -34,7 +37,7 @@ def watched(kind: Any, eyes: Eyes) -> Any:
         def _launch_job(self, job_name: str, *arguments: Any) -> bool:
             step = eyes.steps.get(int(job_name.removeprefix(self.job_prefix)), "step")
             launch = super()._launch_job
-            return _launched(lambda: launch(job_name, *arguments), eyes, step)
+            return launched(lambda: launch(job_name, *arguments), eyes, step)
 
         def _isPodStuckOOM(self, *_: Any, **__: Any) -> bool:  # noqa: N802
             # Toil asks the metrics server, which not every cluster has; our part on the node ends what takes too much.
@@ -55,7 +58,7 @@ def watched(kind: Any, eyes: Eyes) -> Any:
     return Kubernetes
 
 
-def _launched(launch: Callable[[], bool], eyes: Eyes, step: str) -> bool:
+def launched(launch: Callable[[], bool], eyes: Eyes, step: str) -> bool:
     """Hand a job over, again while the server is away; what it refuses for good is told."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -97,7 +100,7 @@ def end(job: str) -> list[str]:
     namespace = connect()
     jobs = client.BatchV1Api()
     found = jobs.list_namespaced_job(namespace, _request_timeout=SECONDS).items
-    names = [str(each.metadata.name) for each in found if each.metadata.name.startswith(prefix(job))]
+    names = [name for each in found if (name := str(each.metadata and each.metadata.name)).startswith(prefix(job))]
     for name in names:
         jobs.delete_namespaced_job(name, namespace, propagation_policy="Background", _request_timeout=SECONDS)
     return names
@@ -106,15 +109,13 @@ def end(job: str) -> list[str]:
 def connect(file: str = "") -> str:
     """Find the API server as Toil does; gives the namespace."""
     from kubernetes import config
-    from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME
 
     if file or os.environ.get("KUBECONFIG"):
         config.load_kube_config(file or None)
         _, context = config.list_kube_config_contexts(file or None)
         return str(context["context"].get("namespace", "default"))
     config.load_incluster_config()
-    with open(os.path.join(os.path.dirname(SERVICE_CERT_FILENAME), "namespace"), encoding="utf-8") as name:  # noqa: PTH118, PTH120, PTH123
-        return name.read().strip()
+    return NAMESPACE.read_text("utf-8").strip()
 
 
 def _merged(ground: Any, over: Any) -> Any:
