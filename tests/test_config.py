@@ -105,3 +105,15 @@ def test_root_does_not_work_in_anothers_home(tmp_path: Path) -> None:
         os.chown(tmp_path, user, -1)
         with pytest.raises(Refused, match=f"belongs to {name}.*runuser -u {name}"):
             check_owner(tmp_path)
+
+
+def test_the_batch_system_reaches_the_cwl_engine(tmp_path: Path) -> None:
+    from terrafair.app import Parts
+    from terrafair.workflows.workflow import WorkflowType
+
+    surroundings = {"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_CWL_RUNNER": "toil"}
+    surroundings |= {"TERRAFAIR_CWL_BATCH_SYSTEM": "slurm", "TERRAFAIR_CWL_OPTIONS": '{"partition": "eo"}'}
+    batch = Parts(load(surroundings)).engines[WorkflowType.CWL]._batch  # type: ignore[attr-defined]
+    assert (batch.system, batch.isolated, batch.arguments) == ("slurm", True, ("--slurmPartition=eo",))
+    with pytest.raises(InvalidInput, match="slrum"):
+        Parts(load({**surroundings, "TERRAFAIR_CWL_BATCH_SYSTEM": "slrum"})).engines  # noqa: B018 - it raises

