@@ -15,7 +15,6 @@ PostgreSQL for the second platform, a C compiler for the clock; what is missing 
 import argparse
 import json
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -29,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import psycopg
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -38,7 +36,9 @@ from tests.conftest import Platform  # noqa: E402
 from tests.databases import prepare  # noqa: E402
 from tests.journeys.faults import PATIENCE, Crowd, Fault, Seen, Site, below, result, suffer  # noqa: E402
 from tests.journeys.test_identity import login  # noqa: E402
-from tests.stac.cluster import binaries, cluster, missing  # noqa: E402
+from tests.stac.cluster import cluster, data_of, missing  # noqa: E402
+from tests.stac.cluster import control as postgres  # noqa: E402
+from tests.stac.cluster import options as postgres_options  # noqa: E402
 
 from terrafair.data.seaweedfs import ObjectServer  # noqa: E402
 from terrafair.identity.oidc_provider import LocalProvider, available  # noqa: E402
@@ -334,37 +334,16 @@ class Outside:
         self.store = ObjectServer(self._folder / "store", "terrafair")
         self.store.start()
 
-    @property
-    def data(self) -> Path:
-        with psycopg.connect(self.database) as connection:
-            row = connection.execute("SHOW data_directory").fetchone()
-        assert row is not None
-        return Path(row[0])
-
-    def postgres(self, data: Path, *arguments: str) -> None:
-        """`pg_ctl`, as the data's owner."""
-        programs = binaries()
-        assert programs is not None
-        before = ["runuser", "-u", data.owner(), "--"] if os.geteuid() == 0 else []
-        command = [*before, str(programs / "pg_ctl"), "-D", str(data), "-w", *arguments]
-        with (self._folder / "pg_ctl.log").open("ab") as log:
-            subprocess.run(command, cwd="/", check=True, stdout=log, stderr=log)
-
-    def options(self, data: Path) -> str:
-        """With which it was started."""
-        words = shlex.split((data / "postmaster.opts").read_text())[1:]
-        return shlex.join(words[2:] if words[:1] == ["-D"] else words)
-
 
 def outside_faults(site: Site, outside: Outside, options: argparse.Namespace) -> Iterator[Fault]:
     """Of what stands outside."""
-    data = outside.data
-    started = ("-o", outside.options(data), "-l", str(data.parent / "log"), "start")
-    yield Fault("database restarted", lambda _: outside.postgres(data, "-m", "fast", "restart"))
+    data = data_of(outside.database)
+    started = ("-o", postgres_options(data), "-l", str(data.parent / "log"), "start")
+    yield Fault("database restarted", lambda _: postgres(data, "-m", "fast", "restart"))
     yield Fault(
         "database killed, away for 15 s",
-        lambda _: outside.postgres(data, "-m", "immediate", "stop"),
-        lambda _: outside.postgres(data, *started),
+        lambda _: postgres(data, "-m", "immediate", "stop"),
+        lambda _: postgres(data, *started),
         15,
     )
     files = {"upload": uploaded}

@@ -1,6 +1,6 @@
 """STAC search over HTTP at 32 clients: requests a second, p50 and p99, ours beside stac-fastapi-pgstac.
 
-    python benchmarks/stac.py [COUNT ...] [--peer] [--keep FOLDER] [--seconds 4] [--rounds 3] [--clients 32]
+    python benchmarks/stac.py [COUNT ...] [--peer] [--pgstac] [--keep FOLDER] [--seconds 4] [--rounds 3] [--clients 32]
         [--workers 2] [--platform] [--load]
 
 COUNT: items, 10000 by default (`10000 100000 1000000` is the whole comparison). Archives are kept in FOLDER, below the
@@ -14,6 +14,8 @@ the machine, too, the CPU time of a request (server and database, without client
 PostgreSQL with PostGIS (tools/system_packages.sh), a cluster of its own, pgSTAC by pypgstac, its items loaded by
 pypgstac's loader, and the packages `stac-fastapi-pgstac` and `uvicorn[standard]` in an environment that is made once.
 Both servers, the database and the clients share this machine: read the ratio, not the numbers.
+
+`--pgstac` also measures our other engine: the same API with its items in pgSTAC, in the same cluster as the peer's.
 
 `--platform`: ours is the whole platform, with sign-in, rates and guards in front of every request, rather than the STAC
 API alone. `--load` measures loading and the export to stac-geoparquet instead.
@@ -42,6 +44,8 @@ PEER = "stac-fastapi-pgstac"
 BATCH, PEER_BATCH = 2_000, 50_000
 PLATFORMS = ("sentinel-2a", "sentinel-2b", "landsat-8", "landsat-9")
 START_SECONDS = 120
+APPLICATION = ["stac:application", "--factory", "--app-dir", str(Path(__file__).parent)]
+"""Ours, for uvicorn."""
 
 Request = tuple[str, str, bytes]
 """Method, path, body."""
@@ -178,9 +182,11 @@ def application() -> Any:
     """What a worker process serves."""
     from terrafair.api.stac.application import application as built
     from terrafair.api.stac.service import Service
+    from terrafair.catalogue.items.pgstac.store import PgstacItems
     from terrafair.catalogue.items.sqlite.store import SqliteItems
 
-    return built(Service(SqliteItems(Path(os.environ["BENCH_ITEMS"]))))
+    place = os.environ["BENCH_ITEMS"]
+    return built(Service(PgstacItems(place) if place.startswith("postgresql") else SqliteItems(Path(place))))
 
 
 def free_port() -> int:
@@ -273,8 +279,8 @@ def alternate(ports: dict[str, Place], count: int, options: argparse.Namespace) 
         for name, (rate, p50, p99, cpu) in middle.items():
             figures = f"{rate:.0f} requests/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {cpu:.2f} ms of CPU each"
             print(f"{count} items, {kind}, {name}: {figures}", flush=True)
-        if len(ports) > 1:
-            ours, theirs = middle.values()
+        if PEER in ports:
+            ours, theirs = middle["terrafair"], middle[PEER]
             ratios = f"{ours[0] / theirs[0]:.1f} x the requests, {theirs[3] / ours[3]:.1f} x for the same CPU time"
             print(f"{count} items, {kind}: {ratios}", flush=True)
 
@@ -324,35 +330,60 @@ def load_peer(url: str, count: int) -> None:
         connection.execute("VACUUM ANALYZE items")
 
 
+@dataclass(frozen=True)
+class Database:
+    """A cluster with the items in pgSTAC."""
+
+    url: str
+    process: int
+    """Its first one."""
+
+
 @contextmanager
-def peer(folder: Path, count: int, workers: int) -> Iterator[int]:
-    """stac-fastapi-pgstac on a cluster of its own; gives its port."""
+def database(folder: Path, count: int) -> Iterator[Database]:
+    """A cluster of its own, kept."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests/stac"))
     from cluster import cluster
 
-    python = peer_python(folder)
     with cluster(folder / f"cluster-{count}") as url:
         load_peer(url, count)
-        host, _, port = url.rpartition("@")[2].partition("/")[0].partition(":")
-        environment = {
-            "PGUSER": "tester",
-            "PGPASSWORD": "none",
-            "PGHOST": host,
-            "PGPORT": port,
-            "PGDATABASE": "postgres",
-        }
-        with serving(python, ["stac_fastapi.pgstac.app:create_app", "--factory"], workers, environment) as served:
-            first = (folder / f"cluster-{count}/data/postmaster.pid").read_text().partition("\n")[0]
-            _STARTED[served].append(int(first))
-            yield served
+        first = (folder / f"cluster-{count}/data/postmaster.pid").read_text().partition("\n")[0]
+        yield Database(url, int(first))
+
+
+@contextmanager
+def peer(folder: Path, items: Database, workers: int) -> Iterator[int]:
+    """stac-fastapi-pgstac; gives its port."""
+    python = peer_python(folder)
+    host, _, port = items.url.rpartition("@")[2].partition("/")[0].partition(":")
+    environment = {
+        "PGUSER": "tester",
+        "PGPASSWORD": "none",
+        "PGHOST": host,
+        "PGPORT": port,
+        "PGDATABASE": "postgres",
+    }
+    with serving(python, ["stac_fastapi.pgstac.app:create_app", "--factory"], workers, environment) as served:
+        _STARTED[served].append(items.process)
+        yield served
+
+
+@contextmanager
+def other_engine(items: Database, workers: int) -> Iterator[int]:
+    """Our STAC API on pgSTAC; gives its port."""
+    from terrafair.catalogue.items.pgstac.connections import prepare
+
+    prepare(items.url)
+    with serving(sys.executable, APPLICATION, workers, {"BENCH_ITEMS": items.url}) as served:
+        _STARTED[served].append(items.process)
+        yield served
 
 
 @contextmanager
 def ours(path: Path, options: argparse.Namespace) -> Iterator[int]:
     """The STAC API alone, or the platform around it."""
     if not options.platform:
-        target = ["stac:application", "--factory", "--app-dir", str(Path(__file__).parent)]
-        with serving(sys.executable, target, options.workers, {"BENCH_ITEMS": str(path)}) as port:
+        with serving(sys.executable, APPLICATION, options.workers, {"BENCH_ITEMS": str(path)}) as port:
             yield port
         return
     with tempfile.TemporaryDirectory(dir=path.parent) as home:
@@ -404,6 +435,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--only", default="", help="one of the questions")
+    parser.add_argument("--pgstac", action="store_true")
     parser.add_argument("--platform", action="store_true")
     parser.add_argument("--load", action="store_true")
     parser.add_argument("--keep", type=Path, default=CACHE)
@@ -416,8 +448,12 @@ def main() -> None:
         with ExitStack() as stack:
             prefix = "/stac" if options.platform else ""
             ports = {"terrafair": placed(stack.enter_context(ours(archive(options.keep, count), options)), prefix)}
+            if options.peer or options.pgstac:
+                items = stack.enter_context(database(options.keep, count))
             if options.peer:
-                ports[PEER] = placed(stack.enter_context(peer(options.keep, count, options.workers)))
+                ports[PEER] = placed(stack.enter_context(peer(options.keep, items, options.workers)))
+            if options.pgstac:
+                ports["terrafair on pgSTAC"] = placed(stack.enter_context(other_engine(items, options.workers)))
             alternate(ports, count, options)
 
 

@@ -7,7 +7,8 @@ process, so it rests whenever the platform does.
 import atexit
 from pathlib import Path
 
-from terrafair.data.seaweedfs import ObjectServer
+from terrafair.data.objects import OWN, S3Access
+from terrafair.data.seaweedfs import ObjectServer, remembered
 
 BUCKET = "elsewhere"
 _running: dict[Path, ObjectServer] = {}
@@ -16,15 +17,29 @@ _running: dict[Path, ObjectServer] = {}
 def settings(home: Path) -> dict[str, str]:
     """Values of the settings by which the platform at this home reaches it; it runs."""
     if (server := _running.get(home)) is None:
-        server = _running[home] = ObjectServer(home.parent / f"{home.name}-s3", BUCKET)
+        server = _running[home] = ObjectServer(_beside(home), BUCKET)
         server.start()
-    access = server.access
+    where = server.access
     return {
-        "store_url": access.endpoint,
-        "store_key": access.key,
-        "store_secret": access.secret,
-        "store_bucket": access.bucket,
+        "store_url": where.endpoint,
+        "store_key": where.key,
+        "store_secret": where.secret,
+        "store_bucket": where.bucket,
     }
+
+
+def folder(home: Path) -> Path:
+    """Where the server of the platform at this home writes down its process: its own one, or the one beside it."""
+    return (_beside(home) if home in _running else home) / "objects"
+
+
+def access(home: Path) -> S3Access:
+    """How that server is reached."""
+    return _running[home].access if home in _running else remembered(home, OWN)
+
+
+def _beside(home: Path) -> Path:
+    return home.parent / f"{home.name}-s3"
 
 
 def rest(home: Path) -> None:

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from terrafair.app import Parts
 from terrafair.catalogue.items.sqlite.store import SqliteItems
 from terrafair.config import Config
-from terrafair.data.objects import S3Access, S3Objects
+from terrafair.data.objects import OWN, S3Access, S3Objects
 from terrafair.data.seaweedfs import ObjectServer
 from terrafair.database import migrate, open_engine
 from terrafair.errors import Conflict, InvalidInput, NotFound, Refused, Unreachable
 from terrafair.execution import queue
-from terrafair.operations import migration
+from terrafair.operations import migration, own_bucket
 from terrafair.operations.migration import Checked, Moved
-from terrafair.operations_parts import EMBEDDED_ITEMS, bucket_names, client, prepare_items
+from terrafair.operations_parts import EMBEDDED_ITEMS, bucket_names, buckets_of_others, client, prepare_items
 
 Say = Callable[[str], None]
 
@@ -91,23 +91,34 @@ def _objects(config: Config, say: Say) -> tuple[int, int]:
     folder = config.home / migration.FOLDER
     folder.mkdir(exist_ok=True)
     # Of this target: another one has nothing yet.
-    checked = Checked(folder / f"objects-{hashlib.sha256(target.endpoint.encode()).hexdigest()[:12]}")
-    server = ObjectServer(config.home, config.store_bucket, say)
+    place = f"{target.endpoint} {target.bucket}"
+    checked = Checked(folder / f"objects-{hashlib.sha256(place.encode()).hexdigest()[:12]}")
+    server = ObjectServer(config.home, OWN, say)
     try:
         server.start()
         if server.access.endpoint == target.endpoint.rstrip("/"):
             raise InvalidInput("`store_url` is the embedded store itself.", remedy="Name another S3.")
         count, size = 0, 0
-        for name in bucket_names(server.access):
-            if name not in known:
+        for old, new in _places(config, server.access).items():
+            if new not in known:
                 with _answers(target):
-                    client(target).create_bucket(Bucket=name)
-            there, here = S3Objects(replace(server.access, bucket=name)), S3Objects(replace(target, bucket=name))
+                    client(target).create_bucket(Bucket=new)
+            there, here = S3Objects(replace(server.access, bucket=old)), S3Objects(replace(target, bucket=new))
             more, of = migration.move_objects(there, here, checked, folder, say)
             count, size = count + more, size + of
     finally:
         server.stop()
     return count, size
+
+
+def _places(config: Config, source: S3Access) -> dict[str, str]:
+    """New names of the embedded store's buckets by their old ones."""
+    others = buckets_of_others(f"sqlite:///{config.home / 'platform.db'}")
+
+    def counts(name: str) -> bool:
+        return name in others or migration.holds_anything(S3Objects(replace(source, bucket=name)))
+
+    return own_bucket.places([name for name in bucket_names(source) if counts(name)], others, config.store_bucket)
 
 
 @contextmanager

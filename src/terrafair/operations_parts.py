@@ -33,7 +33,7 @@ from terrafair.execution.relay import Fetcher, Turns
 from terrafair.identity.access import Action, Kind, Thing, require
 from terrafair.identity.asking import actor
 from terrafair.identity_parts import beside
-from terrafair.operations import backup, copied_items, metrics, service_levels
+from terrafair.operations import backup, copied_items, metrics, own_bucket, service_levels
 from terrafair.operations.durability import Durability
 from terrafair.operations.intake import ReadOnly, Room, floor_bytes
 from terrafair.operations.migration import move_items
@@ -207,15 +207,18 @@ def back_up(config: Config, folder: Path, say: Callable[[str], None]) -> backup.
     with _store(config, say) as access, ExitStack() as stack:
         names = bucket_names(access)
         if config.store_url:
-            names = sorted(_own_buckets(config).intersection(names))
+            # Others may use it too, with the same key.
+            names = sorted({config.store_bucket, *buckets_of_others(config.database_url)}.intersection(names))
         buckets = {name: S3Objects(replace(access, bucket=name)) for name in names}
         items = stack.enter_context(closing(_items(config))) if config.items_database else None
-        source = backup.Source(config.home, config.database_url, buckets, __version__, items)
+        source = backup.Source(config.home, config.database_url, buckets, __version__, items, config.store_bucket)
         return backup.create(source, folder, say)
 
 
 def restore(config: Config, folder: Path, say: Callable[[str], None]) -> tuple[backup.Manifest, int]:
     """Bring a copy into an empty home; gives what it held, and how many objects were placed."""
+    own = backup.Manifest.read(folder).bucket
+    own_bucket.require_found(own, config.store_bucket)
     if config.items_database:
         prepare_items(config)
         with closing(_items(config)) as items:
@@ -226,6 +229,7 @@ def restore(config: Config, folder: Path, say: Callable[[str], None]) -> tuple[b
         known = set(bucket_names(access))
 
         def bucket(name: str) -> S3Objects:
+            name = config.store_bucket if name == own else name
             if name not in known:
                 client(access).create_bucket(Bucket=name)
                 known.add(name)
@@ -271,15 +275,15 @@ def _restore_items(config: Config, folder: Path, manifest: backup.Manifest) -> N
             move_items(source, items, lambda _: None)
 
 
-def _own_buckets(config: Config) -> set[str]:
-    """On an S3 that others use too, with the same key: ours, those of projects and people, the archive's."""
-    engine = open_engine(config.database_url)
+def buckets_of_others(database: str) -> set[str]:
+    """What the buckets of projects and people and the archive's are called, whether there are any or not."""
+    engine = open_engine(database)
     try:
         with reading(engine) as connection:
             owners = connection.scalars(sa.text("SELECT id FROM projects UNION SELECT id FROM people")).all()
     finally:
         engine.dispose()
-    return {config.store_bucket, STAGE_BUCKET, *(bucket_of(owner) for owner in owners)}
+    return {STAGE_BUCKET, *(bucket_of(owner) for owner in owners)}
 
 
 def _find_again(config: Config, manifest: backup.Manifest, say: Callable[[str], None]) -> None:

@@ -235,7 +235,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        (self._config.home / "worker.json").write_text(json.dumps({"pid": process.pid}))
+        _write(self._config.home / "worker.json", {"pid": process.pid})
         return process
 
     def _serve(self, listening: socket.socket, stack: ExitStack) -> None:
@@ -271,7 +271,7 @@ class Server:
     def _announce(self, server: Any, url: str) -> None:
         while not server.started:
             time.sleep(0.02)
-        (self._config.home / SERVING).write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        _write(self._config.home / SERVING, {"url": url, "pid": os.getpid()})
         self._say("")
         self._say(f"terrafair runs at {url}")
         self._say(f"Everything it keeps lies in {self._config.home}")
@@ -330,3 +330,10 @@ def _command() -> str:
     with suppress(ValueError):
         return str(beside.relative_to(Path.cwd()))
     return "terrafair"
+
+
+def _write(file: Path, document: dict[str, Any]) -> None:
+    """Whole from the first moment: others look for the file, and read it at once."""
+    partial = file.with_name(f"{file.name}.partial")
+    partial.write_text(json.dumps(document))
+    partial.replace(file)

@@ -25,6 +25,8 @@ from .test_sign_in import sign_in
 
 pytestmark = [
     pytest.mark.journey,
+    # A build, two runs and a publication, each of which may wait its turn on a busy machine.
+    pytest.mark.timeout(900),
     pytest.mark.skipif(bool(missing()), reason="the extra `workspaces` is not installed"),
     pytest.mark.skipif(not available(), reason="the local identity provider is not installed: make assets"),
 ]

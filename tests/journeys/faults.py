@@ -359,3 +359,10 @@ def result(platform: Platform) -> tuple[str, str]:
     found: dict[str, Any] = platform.json("run", "demo-ndvi")
     names = [str(asset["name"]) for asset in found["results"]]
     return str(found["job"]), next(name for name in names if name.endswith(".tif"))
+
+
+def check(seen: Seen) -> None:
+    """Nothing that was accepted is lost or done twice, and what people saw was clear."""
+    assert not seen.wrong and not seen.lost, seen
+    assert not seen.twice and seen.running.ends == 1 and seen.accepted, seen
+    assert all(status in {502, 503} and len(words) > 20 for status, words, _ in seen.sees.values() if status), seen

@@ -1,6 +1,7 @@
 """A copy of a running platform becomes a platform again, elsewhere."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def restored_elsewhere(platform: Platform, tmp_path: Path) -> None:
     # The machine is gone; nothing may still be read from there.
     shutil.rmtree(platform.home)
     databases.left_empty(tmp_path / "elsewhere")
-    restored = Platform(tmp_path / "elsewhere")
+    # The embedded default's bucket may get another name; one that had its own keeps it.
+    renamed = {} if os.environ.get(databases.SERVER) else {"TERRAFAIR_STORE_BUCKET": "restored"}
+    restored = Platform(tmp_path / "elsewhere", renamed)
     try:
         assert restored.json("backup", "restore", str(copy))["objects"] == made["objects"]
         refused = restored.cli("backup", "restore", str(copy), "--json", code=2)

@@ -13,8 +13,10 @@ from terrafair.data.objects import S3Access, S3Objects
 
 from .. import databases
 from ..conftest import Platform
-from ..stac.cluster import missing
+from ..stac.cluster import control as postgres
+from ..stac.cluster import data_of, missing
 from . import test_backup, test_spine
+from .faults import Crowd, Fault, Site, check, result, suffer
 
 pytestmark = pytest.mark.journey
 
@@ -66,6 +68,17 @@ def test_nothing_of_it_is_kept_in_the_home(grown: Platform) -> None:
 
 def test_kill_9_of_everything_loses_no_job(grown: Platform, tmp_path: Path) -> None:
     test_spine.loses_no_job(grown, tmp_path)
+
+
+def test_the_database_is_restarted_under_load(grown: Platform, tmp_path: Path) -> None:
+    where = config(grown)
+    data = data_of(plain_url(where.database))
+    restart = Fault("database restarted", lambda _: postgres(data, "-m", "fast", "restart"))
+    job, picture = result(grown)
+    with Crowd(grown.url, job, picture) as crowd:
+        seen = suffer(Site(grown, tmp_path, crowd, where.database), restart)
+    check(seen)
+    assert seen.running.restarts == 0, "what runs needs no database"
 
 
 def test_copied_and_restored_elsewhere(grown: Platform, tmp_path: Path) -> None:

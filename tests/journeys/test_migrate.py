@@ -28,6 +28,7 @@ CHANGES = re.compile(r"^/(metrics|health|status|capabilities|api/service-levels|
 """What tells of the moment or of the machine: times (an S3 gives an object the time of its coming), probes, parts."""
 MOMENT = re.compile(r'((?:csrf|token|nonce|timeStamp|request|"made"|"modified"|"signature")["\w-]*[=:] ?)"[^"]+"')
 ADA = ("ada", "secret-ada")
+BUCKET = "moved"
 PLAIN = {
     "TERRAFAIR_WORKSPACES": "no",
     "TERRAFAIR_ACCOUNTS": f"{ADA[0]}={passwords.digest(ADA[1])}",
@@ -50,7 +51,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
     with ExitStack() as stack:
         control, items = stack.enter_context(databases.empty("moved_control", "moved_items"))
         monkeypatch.delenv(databases.SERVER, raising=False)
-        store = ObjectServer(tmp_path / "other", "terrafair")
+        store = ObjectServer(tmp_path / "other", BUCKET)
         stack.callback(store.stop)
         store.start()
         yield {
@@ -59,6 +60,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
             "TERRAFAIR_STORE_URL": store.access.endpoint,
             "TERRAFAIR_STORE_KEY": store.access.key,
             "TERRAFAIR_STORE_SECRET": store.access.secret,
+            "TERRAFAIR_STORE_BUCKET": BUCKET,
         }
 
 
@@ -177,7 +179,8 @@ def echoed(platform: Platform) -> Any:
 
 def plain(reply: httpx2.Response, url: str) -> str:
     """Its content without what is of the moment, and JSON whatever the order of its names."""
-    text = MOMENT.sub(r'\1""', reply.content.decode("latin-1").replace(url, "http://platform"))
+    text = reply.content.decode("latin-1").replace(url, "http://platform").replace(f"s3://{BUCKET}/", "s3://terrafair/")
+    text = MOMENT.sub(r'\1""', text)
     if not reply.is_success:
         # The name of this failure in the log.
         return re.sub(r'"id": ?"[0-9a-f]{16}"', '"id":""', text)
@@ -233,6 +236,7 @@ def refused_elsewhere(home: Path, elsewhere: dict[str, str]) -> None:
         "TERRAFAIR_ITEMS_DATABASE": (f"postgresql://tester@{dead}/terrafair", "does not answer"),
         "TERRAFAIR_STORE_URL": (f"http://{dead}", "does not answer"),
         "TERRAFAIR_STORE_SECRET": ("another", "refuses us"),
+        "TERRAFAIR_STORE_BUCKET": ("sg-terrafair-generic", "the bucket of a project, a person or the archive"),
     }
     for name, (value, says) in wrong.items():
         assert says in what(home, elsewhere | {name: value}), name

@@ -4,17 +4,20 @@ import json
 import os
 import re
 import signal
-import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from terrafair.database import open_engine, reading, transaction
 from terrafair.identity.oidc_provider import LocalProvider, available
 from terrafair.workspaces.hub import missing
 
 from ..conftest import Platform
+from ..databases import control_database
 from .notebooks import Notebook, closed, said, signed_in, until
 
 pytestmark = [
@@ -49,8 +52,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 def _close_all(lab: Platform) -> None:
-    with sqlite3.connect(lab.home / "platform.db") as database:
-        database.execute("UPDATE workspaces SET state = 'closing' WHERE state <> 'closed'")
+    with control(lab) as engine, transaction(engine) as database:
+        database.execute(sa.text("UPDATE workspaces SET state = 'closing' WHERE state <> 'closed'"))
     until(lambda: not rows(lab, "SELECT id FROM workspaces WHERE state <> 'closed'"))
 
 
@@ -68,9 +71,18 @@ def grace(lab: Platform) -> Iterator[Notebook]:
     found.client.close()
 
 
-def rows(lab: Platform, query: str, *values: Any) -> list[Any]:
-    with sqlite3.connect(lab.home / "platform.db") as database:
-        return database.execute(query, values).fetchall()
+@contextmanager
+def control(lab: Platform) -> Iterator[sa.Engine]:
+    engine = open_engine(control_database(lab.home))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def rows(lab: Platform, query: str, **values: Any) -> list[Any]:
+    with control(lab) as engine, reading(engine) as database:
+        return list(database.execute(sa.text(query), values))
 
 
 def supervisor(lab: Platform, notebook: Notebook) -> int:
@@ -135,10 +147,10 @@ def test_neither_comes_to_what_is_the_others(lab: Platform, ada: Notebook, grace
     get = f"import boto3; print(boto3.client('s3').get_object(Bucket={held['TERRAFAIR_BUCKET']!r}, Key='x'))"
     ada.run("import boto3; boto3.client('s3').put_object(Bucket=os.environ['TERRAFAIR_BUCKET'], Key='x', Body=b'1')")
     assert "AccessDenied" in grace.run(get) and "rror" not in ada.run(get)
-    before = rows(lab, "SELECT count(*) FROM ledger WHERE project = ?", project)
+    before = rows(lab, "SELECT count(*) FROM ledger WHERE project = :project", project=project)
     refused = grace.run(CHARGE.format(project=project)).split()
     assert len(refused) == 2 and set(refused) <= {"403", "404"}, refused
-    assert rows(lab, "SELECT count(*) FROM ledger WHERE project = ?", project) == before
+    assert rows(lab, "SELECT count(*) FROM ledger WHERE project = :project", project=project) == before
     for path in (ada.base + "/api/contents", f"/api/workspaces/{ada.id}"):
         assert grace.client.get(path).status_code == 404
 

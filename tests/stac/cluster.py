@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shlex
 import shutil
 import socket
 import subprocess
@@ -76,6 +77,34 @@ def cluster(kept: Path | None = None) -> Iterator[str]:
         if kept is None:
             shutil.rmtree(folder, ignore_errors=True)
             (folder.parent / f"{folder.name}.log").unlink(missing_ok=True)
+
+
+def data_of(url: str) -> Path:
+    """The folder in which a running server keeps its data."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+    assert row is not None
+    return Path(row[0])
+
+
+def control(data: Path, *arguments: str) -> None:
+    """`pg_ctl` on a cluster, as the owner of its data: `-m fast restart` and the like."""
+    programs = binaries()
+    assert programs is not None, missing()
+    before = ["runuser", "-u", data.owner(), "--"] if os.geteuid() == 0 else []
+    command = [*before, str(programs / "pg_ctl"), "-D", str(data), "-w", *arguments]
+    with tempfile.TemporaryFile() as said:
+        done = subprocess.run(command, cwd="/", stdout=said, stderr=said, check=False)
+        said.seek(0)
+        assert done.returncode == 0, said.read().decode("utf-8", "replace")
+
+
+def options(data: Path) -> str:
+    """With which a cluster was started last."""
+    words = shlex.split((data / "postmaster.opts").read_text())[1:]
+    return shlex.join(words[2:] if words[:1] == ["-D"] else words)
 
 
 def _user() -> str | None:

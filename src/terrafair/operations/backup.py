@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from terrafair import events
 from terrafair.catalogue.items.search import ItemStore
-from terrafair.data.objects import ObjectStore, sha256_of
+from terrafair.data.objects import OWN, ObjectStore, sha256_of
 from terrafair.errors import Conflict, InvalidInput, NotFound, Unreachable
 from terrafair.operations import copied_items
 
@@ -58,6 +58,8 @@ class Manifest:
     home: str
     """Where the copied platform lived."""
     entries: tuple[Entry, ...]
+    bucket: str = OWN
+    """The platform's own, as it was called."""
 
     def write(self, folder: Path) -> None:
         """Put it last: a copy without it was interrupted."""
@@ -94,6 +96,8 @@ class Source:
     version: str
     items: ItemStore | None = None
     """STAC items, where they are not in the home."""
+    bucket: str = OWN
+    """The platform's own among them."""
 
 
 def create(source: Source, folder: Path, say: Say = lambda _: None) -> Manifest:
@@ -115,7 +119,7 @@ def create(source: Source, folder: Path, say: Say = lambda _: None) -> Manifest:
         if not number % 1000:
             say(f"{number} files ...")
     _forget(folder, {entry.path for entry in entries})
-    made = Manifest(source.version, events.now(), str(source.home), tuple(entries))
+    made = Manifest(source.version, events.now(), str(source.home), tuple(entries), source.bucket)
     made.write(folder)
     return made
 

@@ -206,6 +206,11 @@ def move_objects(source: ObjectStore, target: ObjectStore, checked: Checked, fol
     return count, size
 
 
+def holds_anything(store: ObjectStore) -> bool:
+    """Whether there is an object that would move."""
+    return bool(_entries(store))
+
+
 def _entries(store: ObjectStore) -> list[StoredObject]:
     return [entry for entry in store.list("") if not entry.key.startswith(OURS)]
 

@@ -156,7 +156,7 @@ def test_results_are_data_for_other_graphs(api: Api) -> None:
     api.ask("POST", f"/jobs/{api.job(graph)}/results", 202, headers={})
     request = api.jobs.listing()[0].request
     document = json.loads(api.objects.get(api.objects.key_of(request.file) or ""))
-    assert document["process_graph"]["a"]["arguments"]["url"] == f"s3://terrafair/jobs/{job}/collection.json"
+    assert document["process_graph"]["a"]["arguments"]["url"] == api.objects.url(f"jobs/{job}/collection.json")
 
 
 def finish(api: Api, name: str) -> None:
