@@ -44,7 +44,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory, forge: Forge) -> Iterator[Plat
         settings = {
             "TERRAFAIR_ISSUERS": f"local={provider.issuer}",
             "TERRAFAIR_CLIENTS": f"local={provider.client}",
-            "TERRAFAIR_WORKSPACE_IDLE": "40",
             "TERRAFAIR_REPOSITORIES": json.dumps({REPOSITORY: str(forge.repository)}),
             "TERRAFAIR_WORKSPACE_HOSTS": forge.host,
         }
@@ -77,7 +76,7 @@ def until(holds: Callable[[], Any], about: Any = "", seconds: float = 60) -> Non
         time.sleep(0.2)
 
 
-EXECUTE = """async (code, wait = true) => {
+EXECUTE = """async (code) => {
     const base = location.pathname.split("/lab/")[0];
     const xsrf = document.cookie.split("; ").find((each) => each.startsWith("_xsrf="))?.slice(6) ?? "";
     const kernels = await (await fetch(`${base}/api/kernels`, {headers: {"X-XSRFToken": xsrf}})).json();
@@ -88,7 +87,6 @@ EXECUTE = """async (code, wait = true) => {
     const header = {msg_id: id, msg_type: "execute_request", session: id, username: "", version: "5.3",
                     date: new Date().toISOString()};
     socket.send(JSON.stringify({header, parent_header: {}, metadata: {}, content, channel: "shell"}));
-    if (!wait) return "";
     let text = "";
     return await new Promise((done) => { socket.onmessage = (event) => {
         const message = JSON.parse(event.data);
@@ -98,7 +96,6 @@ EXECUTE = """async (code, wait = true) => {
         if (message.msg_type === "execute_reply") setTimeout(() => { socket.close(); done(text); }, 300);
     }; });
 }"""
-START = f"(code) => ({EXECUTE})(code, false)"
 
 
 def execute(page: Any, code: str) -> str:
@@ -129,13 +126,8 @@ def reads_the_product(seen: Any) -> None:
 def test_two_people_and_their_notebooks(browser: Any, lab: Platform) -> None:
     ada = opened(browser, lab, "Ada")
     reads_the_product(ada)
-    began = time.monotonic()
     assert "'Ada Demo'" in ada.page.locator(".jp-OutputArea-output").first.inner_text()
-    ada.page.evaluate(START, "import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)")
     grace = opened(browser, lab, "Grace")
-    time.sleep(max(0.0, 46 - (time.monotonic() - began)))
-    for home in _homes(lab, "product-demo-ndvi-composite.ipynb"):
-        (home.parent / "go").touch()
     _isolated(lab, ada, grace)
     assert not ada.abroad and not grace.abroad
     for seen in (ada, grace):
@@ -167,12 +159,6 @@ def _isolated(lab: Platform, ada: Any, grace: Any) -> None:
 
 def _hub_port(lab: Platform) -> int:
     return int(json.loads((lab.home / "workspaces/hub.json").read_text())["port"])
-
-
-def _homes(lab: Platform, name: str) -> list[Path]:
-    found = list((lab.home / "workspaces/homes").rglob(name))
-    assert len(found) == 2
-    return found
 
 
 CHANGE = """
@@ -237,7 +223,32 @@ def test_from_a_notebook_to_the_catalogue(browser: Any, lab: Platform, forge: Fo
     job = execute(ada.page, RUN).splitlines()[-1]
     assert _ended(lab, job) == "successful", job
     _published(lab, job, commit, release["about"]["image"])
+    _in_its_environment(ada, lab)
     ada.page.context.close()
+
+
+KERNEL = """
+from jupyter_client.manager import run_kernel
+import jupyter_client.kernelspec as specs
+print(specs.get_kernel_spec("workflow").display_name)
+with run_kernel(kernel_name="workflow") as client:
+    code = "import sys, importlib.metadata as m, journey_water as w; print(sys.prefix, m.version('numpy'), w.__file__)"
+    client.execute_interactive(code, timeout=60, output_hook=lambda said: print(said["content"].get("text", "")))
+"""
+
+
+def _in_its_environment(ada: Any, lab: Platform) -> None:
+    """A workspace on the release offers a kernel with what its image was locked with, and the modules of its clone."""
+    table(lab, "UPDATE workspaces SET state = 'closing' WHERE state = 'running' RETURNING id")
+    until(lambda: not table(lab, "SELECT id FROM workspaces WHERE state <> 'closed'"))
+    ada.open("/develop/workspaces?kind=workflow&id=journey-water-1.1.0")
+    ada.page.get_by_role("button", name="Open in JupyterLab").click()
+    ada.page.wait_for_url("**/workspaces/user/**", timeout=150_000)
+    until(lambda: ada.page.get_by_text("Python 3 (ipykernel) | Idle").count(), "the kernel")
+    said = execute(ada.page, KERNEL).split()
+    assert said[:3] == ["journey-water", "(its", "environment)"] and "/environments/" in said[3], said
+    assert f"numpy=={said[4]}" in execute(ada.page, "print(open('journey-water/requirements.lock').read())")
+    assert said[5].endswith("/journey-water/src/journey_water/__init__.py"), said
 
 
 def _called(lab: Platform, link: Any, commit: str) -> str:
