@@ -154,6 +154,9 @@ class Equipment:
         clear(home)
         told = replace(self.seeds.told(workspace.seed), remark=_remark(kernel))
         path = seed.plant(home, workspace.seed, told)
+        found = kernel if isinstance(kernel, Kernel) else None
+        jupyter = self._tell(workspace, home, found, told.source)
+        readable = (*([jupyter] if jupyter else []), *(found.readable if found else ()))
         lifetime = timedelta(hours=workspace.hours, minutes=10)
         name = f"workspace in {workspace.project}"
         secret, token = self.tokens.issue(workspace.person, name, SCOPES, lifetime)
@@ -161,11 +164,8 @@ class Equipment:
         own = {
             **self._environment(workspace), **store, "TERRAFAIR_TOKEN": secret, "TERRAFAIR_PROJECT": workspace.project,
         }  # fmt: skip
-        readable: tuple[Path, ...] = ()
-        if not self.parts.config.workspace_spawner:
-            found = kernel if isinstance(kernel, Kernel) else None
-            readable = (self._tell(workspace, home, found, told.source), *(found.readable if found else ()))
-            own["JUPYTER_PATH"] = str(readable[0])
+        if jupyter:
+            own |= {"JUPYTER_PATH": str(jupyter), "JUPYTER_CONFIG_PATH": str(jupyter / "config")}
         order = replace(self._order(workspace, home, own), readable=tuple(map(str, readable)))
         orders.write(orders.order_file(self.folder, workspace.person, workspace.project), order)
         return replace(
@@ -173,10 +173,13 @@ class Equipment:
             token=token.id,
             keys=keys,
             path=path,
-            reason=_remark(kernel)[:400] if isinstance(kernel, str) else "",
+            reason="" if found else _remark(kernel)[:400],
         )
 
-    def _tell(self, workspace: Workspace, home: Path, kernel: Kernel | None, source: Source | None) -> Path:
+    def _tell(self, workspace: Workspace, home: Path, kernel: Kernel | None, source: Source | None) -> Path | None:
+        if self.parts.config.workspace_spawner:
+            # Pods do not see this machine's folders.
+            return None
         modules = home / seed.folder_name(source) / source.modules if source and source.modules else None
         run = self.folder / "runs" / f"{workspace.person}--{workspace.project}"
         return tell(run, kernel, str(modules or ""))

@@ -319,7 +319,7 @@ def test_where_the_budget_does_not_hold_it_nothing_opens(lab: Platform, ada: Not
     granted(lab, ada.client, "ponds", 0.25)
     reply = ada.client.post("/api/workspaces", json={"project": "ponds", "hours": 4})
     assert reply.status_code == 409 and reply.json()["code"] == "over-budget"
-    assert "and 0.25 are free" in reply.text and "They hold the size Small for 2 h" in reply.text
+    assert "and 0.25 are free" in reply.text and "the size Small for 2 h or less" in reply.text
     assert rows(lab, "SELECT id FROM workspaces WHERE project = 'ponds'") == []
     page = ada.client.post("/develop/workspaces", data={"project": "ponds", "hours": 4})
-    assert "They hold the size Small for 2 h" in page.text and "0.25 credits left" in page.text
+    assert "the size Small for 2 h or less" in page.text and "0.25 credits left" in page.text

@@ -1,4 +1,4 @@
-"""A kernel that a workspace offers beside the usual one, told to Jupyter by a file that its person cannot write."""
+"""A kernel that a workspace offers beside the usual one, told to Jupyter by files that its person cannot write."""
 
 import json
 import shutil
@@ -8,6 +8,8 @@ from pathlib import Path
 FOLDER = "jupyter"
 """Below a workspace's run; `JUPYTER_PATH` names it."""
 NAME = "workflow"
+QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+"""Else the first thing that JupyterLab shows is the question whether it may ask another site for news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Kernel:
 
 
 def tell(run: Path, kernel: Kernel | None, modules: str = "") -> Path:
-    """Leave the one kernel of a session, or none, for Jupyter; gives the folder to look in.
+    """Leave the one kernel of a session, or none, for Jupyter, and its settings; gives the folder to look in.
 
     `modules`: a folder of the person's whose packages it imports, too.
     """
@@ -36,6 +38,9 @@ def tell(run: Path, kernel: Kernel | None, modules: str = "") -> Path:
         argv = [str(kernel.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         about = {"argv": argv, "display_name": kernel.title, "language": "python", "env": surroundings}
         (place / "kernel.json").write_text(json.dumps(about, ensure_ascii=False), "utf-8")
+    settings = folder / "config/labconfig/default_setting_overrides.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(QUIET), "utf-8")
     for path in (folder, *folder.rglob("*")):
         # The workspace's programs run as another user.
         path.chmod(0o755 if path.is_dir() else 0o644)

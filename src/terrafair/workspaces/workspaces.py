@@ -112,7 +112,7 @@ class Workspaces:
             free = self._free(connection, made.project)
             raise OverBudget(
                 f"Open for {made.hours} hours it may cost {shown(most)} credits, and {shown(free)} are free.",
-                f"So much is reserved of the project's allocation when it opens: {shown(most - free)} are missing.",
+                f"So much is reserved of the project's allocation first: {shown(most - free)} credits are missing.",
                 self._fitting(chosen, free),
                 "budget",
             ) from None
@@ -122,8 +122,8 @@ class Workspaces:
         cheapest = min(self.offer.profiles, key=lambda each: self.offer.cost(each, 1))
         for each in (chosen, cheapest):
             if hours := int(free // max(self.offer.cost(each, 1), 1)):
-                return f"They hold the size {each.title} for {min(hours, self.offer.hours)} h."
-        return "An owner of the project can ask for more on the project's page, or you choose another project."
+                return f"What is free does for the size {each.title} for {min(hours, self.offer.hours)} h or less."
+        return "Choose another project, or let an owner of this one ask for more on its page."
 
     @staticmethod
     def _free(connection: sa.Connection, project: str) -> MilliCredits:
