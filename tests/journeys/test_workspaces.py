@@ -162,6 +162,28 @@ def test_neither_comes_to_what_is_the_others(lab: Platform, ada: Notebook, grace
         assert grace.client.get(path).status_code == 404
 
 
+ASK = """
+import os, socket, urllib.request
+print(os.path.exists({file!r}), os.getuid() == 0)
+print('"operator":false' in urllib.request.urlopen(os.environ["TERRAFAIR_URL"] + "/api/me").read().decode())
+for port in {ports!r}:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1)
+    except OSError as fault:
+        print(type(fault).__name__)
+"""
+
+
+def test_a_program_is_a_stranger_on_the_machine(lab: Platform, ada: Notebook, grace: Notebook) -> None:
+    """Who sits at it is its operator; a program in a workspace is not, and reaches no other of its ports."""
+    routes = json.loads((lab.home / "workspaces/routes.json").read_text())
+    servers = [int(each["target"].rpartition(":")[2]) for path, each in routes.items() if "/user/" in path]
+    assert len(servers) == 2
+    said = grace.run(ASK.format(file=str(lab.home / "serving.json"), ports=servers)).split()
+    assert said == ["False", "False", "True", "ConnectionRefusedError", "ConnectionRefusedError"]
+    assert ada.ask("GET", "/api/kernels").is_success
+
+
 def test_links_left_behind_lead_nowhere(lab: Platform, ada: Notebook, grace: Notebook) -> None:
     """What a session leaves where the next one is made ready may name any file of the machine."""
     homes = lab.home / "workspaces/homes"
