@@ -211,7 +211,7 @@ with run_kernel(kernel_name="workflow") as client:
 
 
 def _in_its_environment(ada: Any, lab: Platform) -> None:
-    """A workspace on the published workflow offers a kernel with what its image was locked with, and the modules of its clone."""
+    """A workspace on the published workflow offers a kernel with what its image has, and the modules of its clone."""
     table(lab, "UPDATE workspaces SET state = 'closing' WHERE state = 'running' RETURNING id")
     until(lambda: not table(lab, "SELECT id FROM workspaces WHERE state <> 'closed'"))
     ada.open("/develop/workspaces?kind=workflow&id=journey-water")
