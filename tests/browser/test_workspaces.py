@@ -25,6 +25,7 @@ from .test_sign_in import sign_in
 
 pytestmark = [
     pytest.mark.journey,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(bool(missing()), reason="the extra `workspaces` is not installed"),
     pytest.mark.skipif(not available(), reason="the local identity provider is not installed: make assets"),
 ]

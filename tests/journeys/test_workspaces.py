@@ -21,6 +21,7 @@ from .notebooks import Notebook, closed, said, signed_in, until
 
 pytestmark = [
     pytest.mark.journey,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(bool(missing()), reason="the extra `workspaces` is not installed"),
     pytest.mark.skipif(not available(), reason="the local identity provider is not installed: make assets"),
 ]
