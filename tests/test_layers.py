@@ -23,6 +23,7 @@ COMPOSITION = frozenset(
         "portal_parts",
         "local_parts",
         "workspaces_parts",
+        "workspace_kernels_parts",
         "editors_parts",
         "worker_parts",
         "migration_parts",

@@ -54,6 +54,7 @@ from terrafair.portal.desk import Desk
 from terrafair.portal.interrupted import Interrupted
 from terrafair.portal.kept import Kept
 from terrafair.portal.page import Pages
+from terrafair.workspaces.store import Store as Workspaces
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -118,7 +119,7 @@ def install(
     buckets = project_buckets(parts, engine, identity.people)
     app.include_router(buckets_api.router(buckets, identity.id_token))
     desk = Desk(pages)
-    out = SignOut(identity.people, identity.sessions, identity.personal, Tokens(engine), buckets.end)
+    out = SignOut(identity.people, identity.sessions, identity.personal, Tokens(engine), _keys(engine, buckets))
     signing = account_pages.Signing(identity.sign_in, identity.sessions, identity.people, out.of)
     app.include_router(account_pages.router(desk, signing, identity.personal, buckets, kept))
     app.include_router(projects_pages.router(desk, identity.projects, identity.allocations, identity.actors.forget))
@@ -174,6 +175,11 @@ def project_buckets(parts: "Parts", engine: sa.Engine, people: People) -> Projec
 def storage(parts: "Parts", engine: sa.Engine) -> Storage:
     """What projects keep."""
     return Storage(engine, budget(parts), parts.objects, parts.bucket)
+
+
+def _keys(engine: sa.Engine, buckets: ProjectBuckets) -> Callable[[str], object]:
+    """Ends a person's keys but those of workspaces that are open: what computes in them goes on, and ends with them."""
+    return lambda person: buckets.end_all(person, but=[each.keys for each in Workspaces(engine).alive(person=person)])
 
 
 def _keep_days(allocations: Allocations, kept: Storage, egress: Egress, ended: threading.Event) -> None:

@@ -204,6 +204,17 @@ def test_who_gets_keys(place: Place) -> None:
         place.buckets.end("ben", place.buckets.mint(ADA, "glaciers", write=False, lifetime=HOUR).held.id)
 
 
+def test_all_of_a_persons_keys_end_but_those_that_are_needed_yet(place: Place) -> None:
+    kept, gone = (place.buckets.mint(ADA, "glaciers", write=False, lifetime=HOUR) for _ in range(2))
+    other = place.buckets.mint(CY, "glaciers", write=False, lifetime=HOUR)
+    place.buckets.end_all("ada", but=[kept.held.id, ""])
+    assert [each.id for each in place.buckets.listing("ada")] == [kept.held.id]
+    assert client(kept).list_objects_v2(Bucket=kept.bucket)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert refused(client(gone).list_objects_v2, Bucket=gone.bucket) == "InvalidAccessKeyId"
+    assert place.buckets.end_all("ada") == 1
+    assert other.held.id in [each.id for each in place.buckets.listing("cy")]
+
+
 def test_keys_end_by_time_and_with_the_role(place: Place) -> None:
     short = place.buckets.mint(ADA, "glaciers", write=True, lifetime=timedelta(seconds=30))
     long = place.buckets.mint(CY, "glaciers", write=False, lifetime=HOUR)

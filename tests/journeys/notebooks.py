@@ -56,10 +56,14 @@ class Notebook:
         page = self.client.get(f"{self.base}/lab")
         assert page.is_success, (page.status_code, page.url)
         self.kernel = self.begin()
-        with self.channel(self.begin()) as socket:
-            # However slow the machine, it is not idle meanwhile.
-            ask(socket, "import os, time\nwhile not os.path.exists('go'): time.sleep(0.5)")
         return self
+
+    def compute(self, until: str) -> None:
+        """Another kernel of it computes until there is a file, and nobody looks."""
+        kernel = self.begin()
+        with self.channel(kernel) as socket:
+            ask(socket, f"import os, time\nwhile not os.path.exists({until!r}): time.sleep(0.1)")
+            _awaited(socket, "busy")
 
     def begin(self, name: str = "python3") -> str:
         """A new kernel; gives its id."""
@@ -126,6 +130,13 @@ def said(socket: ClientConnection, code: str, seconds: float = 60) -> str:
         if kind == "execute_reply" or (kind == "status" and about["execution_state"] == "idle"):
             ends.discard(kind)
     return text.strip()
+
+
+def _awaited(socket: ClientConnection, state: str) -> None:
+    while True:
+        found = json.loads(socket.recv(timeout=60))
+        if found["msg_type"] == "status" and found["content"]["execution_state"] == state:
+            return
 
 
 def closed(socket: ClientConnection, seconds: float) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -114,13 +114,16 @@ class ProjectBuckets:
             rows = connection.execute(query.where(TABLE.c.expires > _text(self._now()))).all()
         return [_held(row) for row in rows]
 
-    def end(self, person: str, id: str = "") -> int:  # noqa: A002 - the field's word
-        """End one of a person's keys, or all of them; gives how many. Raises `NotFound` for one that is not theirs."""
-        here = TABLE.c.person == person
-        ended = self._end(sa.and_(here, TABLE.c.id == id) if id else here)
-        if id and not ended:
+    def end(self, person: str, id: str) -> int:  # noqa: A002 - the field's word
+        """End one of a person's keys; gives how many. Raises `NotFound` for one that is not theirs."""
+        ended = self._end(sa.and_(TABLE.c.person == person, TABLE.c.id == id))
+        if not ended:
             raise NotFound(f"There are no keys {id[:40]!r}.", where="keys")
         return ended
+
+    def end_all(self, person: str, but: Sequence[str] = ()) -> int:
+        """End all of a person's keys, some of them excepted; gives how many."""
+        return self._end(sa.and_(TABLE.c.person == person, TABLE.c.id.not_in(but)))
 
     def sweep(self) -> int:
         """End what is over: by time, or since the person may no longer do what the keys allow."""

@@ -1,7 +1,7 @@
 """What a job may cost and has cost: estimated from its like, reserved when it is accepted, settled when it ends."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -77,12 +77,7 @@ class Budget:
         """Charge what was measured; nothing for a job that never ran."""
         ran = job.usage.wall_seconds > 0
         cost = self.prices.cost(_resources(job.usage), jobs=1) if ran else MilliCredits(0)
-        charged = ledger.settle(connection, job.id, cost)
-        balance = ledger.allocation_of(connection, job.id)
-        if not charged or balance is None:
-            return
-        before = replace(balance, spent=MilliCredits(balance.spent - charged))
-        allocations.note(connection, before, balance, datetime.now(UTC).date())
+        allocations.settle(connection, job.id, cost, datetime.now(UTC).date())
 
     def spent(self, connection: sa.Connection, job: Job, usage: Usage) -> Spending:
         """What a job has cost so far by the price list, and what of its project's allocation is held for it."""

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from terrafair import events
 from terrafair.database import reading, transaction
 from terrafair.errors import NotFound
+from terrafair.identity import ledger
 from terrafair.identity.access import Action, Actor, Kind, Thing, may, require
 from terrafair.identity.allocation import Allocation, DayBegun, Happening, Spent, Stage, crossed, step
 from terrafair.identity.credits import MilliCredits
@@ -190,6 +191,14 @@ def metered(connection: sa.Connection, project: str) -> bool:
     given = (Stage.APPROVED.value, Stage.ACTIVE.value, Stage.EXHAUSTED.value, Stage.EXPIRED.value)
     query = sa.select(TABLE.c.id).where(TABLE.c.project == project, TABLE.c.stage.in_(given))
     return connection.execute(query).first() is not None
+
+
+def settle(connection: sa.Connection, work: str, cost: MilliCredits, today: date) -> None:
+    """End a reservation with what it really cost, once, and let warnings and the stage follow."""
+    charged = ledger.settle(connection, work, cost)
+    balance = ledger.allocation_of(connection, work)
+    if charged and balance is not None:
+        note(connection, replace(balance, spent=MilliCredits(balance.spent - charged)), balance, today)
 
 
 def note(connection: sa.Connection, before: Balance, after: Balance, today: date) -> None:

@@ -1,6 +1,7 @@
 """Signing out ends all that a sign-in gave: browsers, the command line, openEO's tokens, keys to buckets.
 
-Personal tokens that somebody made by name for a program of theirs stay until they are revoked or their time is over.
+Personal tokens that somebody made by name for a program of theirs stay until they are revoked or their time is over. So
+does what a workspace that is open holds: a token and keys, for what computes in it; both end with it.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ class SignOut:
     personal: PersonalTokens
     tokens: Tokens
     keys: Callable[[str], object] = lambda _: None
-    """Ends a person's keys to buckets."""
+    """Ends a person's keys to buckets, those of open workspaces excepted."""
 
     def of(self, person: str) -> None:
         """Sign a person out. The keys come last: the object store may be away, and what is here has ended by then."""

@@ -32,6 +32,7 @@ def router(pages: Pages, workspaces: Workspaces, lacking: Sequence[str] = ()) ->
             "sizes": [(each, shown(offer.cost(each, 1))) for each in offer.profiles],
             "hours": [hours for hours in (1, 2, 4, 8, 12, 24, 48) if hours <= offer.hours] or [offer.hours],
             "roles": sorted(actor().roles),
+            "free": workspaces.free(actor()),
         }
         return pages.show(request, "workspaces.html", content, status=400 if problems else 200)
 

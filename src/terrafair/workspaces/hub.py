@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -126,14 +127,25 @@ class Hub:
         with suppress(NotFound):
             self._ask("DELETE", f"/users/{person}/servers/{project}", json={"remove": False})
 
-    def busy(self, person: str, project: str) -> bool:
-        """Whether a kernel of a server computes just now; a server that does not say may, or is ending by itself."""
+    def active(self, person: str, project: str, since: datetime) -> bool:
+        """Whether a kernel of a server computes just now, or anything has happened in it since then.
+
+        What the hub knows of it is up to a minute old: a computation of hours may have ended a second ago. A server
+        that does not say may be at work, or is ending by itself.
+        """
         routes = json.loads((self._folder / orders.ROUTES).read_text("utf-8"))
         path = f"/workspaces/user/{person}/{project}/"
-        with suppress(httpx2.TransportError, ValueError, KeyError):
-            reply = self._http.get(f"{routes[path]['target']}{path}api/kernels", headers=self._authorization)
-            return not reply.is_success or any(each.get("execution_state") == "busy" for each in reply.json())
+        with suppress(httpx2.HTTPError, ValueError, KeyError, TypeError):
+            server = f"{routes[path]['target']}{path}api"
+            if _moment(self._look(f"{server}/status")["last_activity"]) > since:
+                return True
+            return any(each["execution_state"] == "busy" for each in self._look(f"{server}/kernels"))
         return True
+
+    def _look(self, url: str) -> Any:
+        """Without being taken for the person."""
+        reply = self._http.get(url, params={"no_track_activity": "1"}, headers=self._authorization)
+        return reply.raise_for_status().json()
 
     @property
     def _authorization(self) -> dict[str, str]:
@@ -210,6 +222,10 @@ def _born(pid: int) -> str:
     except (OSError, IndexError):
         return ""
     return "" if fields[0] == "Z" else fields[19]
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _free() -> int:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ import structlog
 
 from terrafair.database import transaction
 from terrafair.errors import TerrafairError
-from terrafair.identity import ledger
+from terrafair.identity import allocations
 from terrafair.identity.access import Action, Actor, may
 from terrafair.workspaces.hub import Hub, Server
 from terrafair.workspaces.store import Store
@@ -24,10 +24,20 @@ from terrafair.workspaces.workspaces import LOST, Offer, thing
 SECONDS = 1.0
 """Between two looks while something changes."""
 CALM_SECONDS = 5.0
+NEVER = datetime.min.replace(tzinfo=UTC)
+FAULT = "The platform failed at opening it; its operator finds why in the log."
 
 
 class Equipment(Protocol):
     """What a workspace is given and what is taken from it again."""
+
+    def lacks(self, workspace: Workspace) -> str:
+        """What is being made for it yet, in words, which may take minutes; empty: nothing. The first call begins it."""
+        ...
+
+    def renew(self, workspace: Workspace) -> None:
+        """Lead what is open to where platform and store are now: they may have been started on other ports."""
+        ...
 
     def give(self, workspace: Workspace) -> Workspace:
         """Home, seed, token, keys and the order for its server; gives it with what it holds."""
@@ -54,11 +64,14 @@ class Keeper:
     """What the files of one may take, in bytes."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _asked: set[str] = field(default_factory=set)
+    _since: datetime = NEVER
+    """When this keeper began: while there was none, nobody could do anything."""
 
     def keep(self, ended: threading.Event) -> None:
         """Until the end."""
-        pause = 0.0
-        looked = 0.0
+        self._since = self.now()
+        renewed = False
+        pause = looked = 0.0
         while not ended.wait(pause):
             pause = SECONDS
             try:
@@ -67,22 +80,30 @@ class Keeper:
                 looked += SECONDS
                 if alive and (moving or looked >= CALM_SECONDS):
                     looked = 0.0
+                    if not renewed:
+                        self._renew(alive)
+                        renewed = True
                     self.hub.ensure()
                     for each in alive:
                         self._step(each)
-            except TerrafairError as fault:
+            except Exception as fault:
                 # The database or the hub is away: the next look may find it well.
-                structlog.get_logger().warning("workspaces.failed", reason=str(fault)[:500])
-                self._give_up(str(fault))
+                structlog.get_logger().warning("workspaces.failed", reason=repr(fault)[:500])
+                self._give_up(_words(fault))
+
+    def _renew(self, alive: Sequence[Workspace]) -> None:
+        """Before the hub starts, which opens the ways of each server anew."""
+        for each in alive:
+            self.equipment.renew(each)
 
     def _give_up(self, reason: str) -> None:
         """Without a hub what is opening never opens."""
         if self.hub.pid:
             return
-        with suppress(TerrafairError):
+        with suppress(Exception):
             for each in Store(self.engine).alive():
                 if each.state is State.OPENING:
-                    self._close(each, reason[:400])
+                    self._close(each, reason)
 
     def _step(self, workspace: Workspace) -> None:
         try:
@@ -94,19 +115,27 @@ class Keeper:
                     self._running(workspace, server)
                 case State.CLOSING:
                     self._closing(workspace, server)
-        except TerrafairError as fault:
-            structlog.get_logger().warning("workspace.failed", workspace=workspace.id, reason=str(fault)[:500])
+        except Exception as fault:
+            # Whatever is wrong with one, a full disk for instance, the others are looked after.
+            structlog.get_logger().warning("workspace.failed", workspace=workspace.id, reason=repr(fault)[:500])
             if workspace.state is State.OPENING and self.hub.pid:
-                self._close(workspace, str(fault)[:400])
+                self._close(workspace, _words(fault))
 
     def _opening(self, workspace: Workspace, server: Server | None) -> None:
         store = Store(self.engine)
         if server and server.ready:
-            store.put(workspace.running(self.now()))
+            store.put_if(State.OPENING, workspace.running(self.now()))
         elif server is None and workspace.id not in self._asked:
+            if lacking := self.equipment.lacks(workspace):
+                if lacking != workspace.reason:
+                    store.put_if(State.OPENING, workspace.waiting(lacking[:400]))
+                return
             self._asked.add(workspace.id)
-            given = store.put(self.equipment.give(workspace))
-            self.hub.open(given.person, given.project)
+            given = self.equipment.give(workspace)
+            if store.put_if(State.OPENING, given):
+                self.hub.open(given.person, given.project)
+            else:
+                self.equipment.take(given)
         elif server is None:
             self._close(workspace, f"Its server did not start. {self._last_words(workspace)}"[:400])
 
@@ -115,9 +144,9 @@ class Keeper:
         if server is None:
             self._close(workspace, self._why(workspace))
         elif not may(self.actor(workspace.person), Action.CHANGE, place):
-            store.put(workspace.closing(LOST))
+            store.put_if(State.RUNNING, workspace.closing(LOST))
         elif server.ready and self._idle(workspace, server):
-            store.put(workspace.closing(f"idle for {self.idle}"))
+            store.put_if(State.RUNNING, workspace.closing(f"idle for {self.idle}"))
 
     def _closing(self, workspace: Workspace, server: Server | None) -> None:
         if server is None:
@@ -126,10 +155,11 @@ class Keeper:
             self.hub.close(workspace.person, workspace.project)
 
     def _idle(self, workspace: Workspace, server: Server) -> bool:
-        seen = max(filter(None, (server.last_activity.replace("Z", "+00:00"), workspace.started)), key=_moment)
-        if self.now() - _moment(seen) < self.idle:
+        told = filter(None, (server.last_activity.replace("Z", "+00:00"), workspace.started))
+        since = self.now() - self.idle
+        if max(self._since, *map(datetime.fromisoformat, told)) > since:
             return False
-        return not self.hub.busy(workspace.person, workspace.project)
+        return not self.hub.active(workspace.person, workspace.project, since)
 
     def _close(self, workspace: Workspace, reason: str) -> None:
         """Its server is gone: take back what it held, and charge what it took."""
@@ -139,7 +169,7 @@ class Keeper:
         profile = next((each for each in self.offer.profiles if each.name == workspace.profile), self.offer.profiles[0])
         spent = profile.spent(self.offer.prices, self._lasted(ended), self._cpu_seconds(workspace))
         with transaction(self.engine) as connection:
-            ledger.settle(connection, workspace.id, spent)
+            allocations.settle(connection, workspace.id, spent, self.now().date())
             Store(self.engine).put(replace(ended, token="", keys=""), connection)
 
     def _lasted(self, ended: Workspace) -> timedelta:
@@ -184,5 +214,5 @@ class Keeper:
             return ""
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _words(fault: Exception) -> str:
+    return (str(fault) if isinstance(fault, TerrafairError) else FAULT)[:400]

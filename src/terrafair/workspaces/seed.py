@@ -26,6 +26,8 @@ class Source:
     """The platform's own copy."""
     url: str
     commit: str
+    modules: str = ""
+    """Folder in it whose packages the workflow imports; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Told:
     """Of an experiment or a job."""
     source: Source | None = None
     """Of its workflow's code."""
+    remark: str = ""
+    """What else is to be said of it, in Markdown."""
 
 
 def folder_name(source: Source) -> str:
@@ -53,6 +57,8 @@ def notebook(seed: Seed, told: Told) -> dict[str, Any]:
 
 def _cells(seed: Seed, told: Told) -> Cells:
     yield "markdown", f"# {told.title or seed.id}\n\nOpened from the {seed.kind} `{seed.id}`."
+    if told.remark:
+        yield "markdown", told.remark
     yield "code", 'import terrafair\n\nplatform = terrafair.connect()\nplatform.me()["name"]'
     if seed.kind in {"product", "job"}:
         yield "code", f"data = terrafair.open({seed.id!r})\ndata"

@@ -35,6 +35,18 @@ class Store:
         connection.execute(TABLE.update().where(TABLE.c.id == workspace.id).values(**_row(workspace)))
         return workspace
 
+    def put_if(self, state: State, workspace: Workspace) -> bool:
+        """Keep a change to one that is in that state yet: its person may have closed it meanwhile; gives whether."""
+        here = sa.and_(TABLE.c.id == workspace.id, TABLE.c.state == state.value)
+        with transaction(self._engine) as connection:
+            return connection.execute(TABLE.update().where(here).values(**_row(workspace))).rowcount == 1
+
+    def close(self, id: str, reason: str) -> None:  # noqa: A002 - the field's word
+        """Let one end that has not begun to; the rest of its row stays, since the keeper fills it meanwhile."""
+        here = sa.and_(TABLE.c.id == id, TABLE.c.state.in_((State.OPENING.value, State.RUNNING.value)))
+        with transaction(self._engine) as connection:
+            connection.execute(TABLE.update().where(here).values(state=State.CLOSING.value, reason=reason))
+
     def get(self, id: str) -> Workspace:  # noqa: A002 - the field's word
         """One; raises `NotFound`."""
         with reading(self._engine) as connection:

@@ -91,7 +91,7 @@ class Workspace:
     """When its server was there; empty: not yet."""
     ended: str = ""
     reason: str = ""
-    """Why it is closing or closed."""
+    """What it waits for while it opens, what is lacking in it, why it is closing or closed; empty: nothing."""
     token: str = ""
     """Id of the personal token that it holds."""
     keys: str = ""
@@ -110,6 +110,10 @@ class Workspace:
         tree = f"lab/tree/{self.path}" if self.path else "lab"
         return f"/workspaces/user/{self.person}/{self.project}/{tree}"
 
+    def waiting(self, reason: str) -> "Workspace":
+        """Something is made for it first, which may take minutes."""
+        return replace(self, reason=reason)
+
     def running(self, moment: datetime) -> "Workspace":
         """Its server is there."""
         if self.state is not State.OPENING:
@@ -124,7 +128,8 @@ class Workspace:
 
     def closed(self, moment: datetime, reason: str = "") -> "Workspace":
         """Its server is gone."""
-        return replace(self, state=State.CLOSED, ended=_text(moment), reason=self.reason or reason)
+        why = self.reason if self.state is State.CLOSING else ""
+        return replace(self, state=State.CLOSED, ended=_text(moment), reason=why or reason)
 
     def lasted(self, moment: datetime) -> timedelta:
         """How long its server has run."""

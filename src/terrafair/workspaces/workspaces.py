@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from terrafair.database import transaction
+from terrafair.database import reading, transaction
 from terrafair.errors import Conflict, InvalidInput, NotFound
 from terrafair.identity import allocations, ledger
 from terrafair.identity.access import Action, Actor, Kind, Thing, may, require
-from terrafair.identity.credits import MilliCredits, Prices
+from terrafair.identity.credits import MilliCredits, Prices, shown
+from terrafair.identity.ledger import OverBudget
 from terrafair.identity.person import absent
 from terrafair.workspaces.store import Store
 from terrafair.workspaces.workspace import SEEDS, Profile, Seed, State, Workspace
@@ -92,19 +93,56 @@ class Workspaces:
                 name, created = f"w-{secrets.token_hex(8)}", self._now().isoformat(timespec="milliseconds")
                 made = Workspace(name, actor.person, project, chosen.name, hours, State.OPENING, created, seed)
                 if allocations.metered(connection, project):
-                    ledger.reserve(connection, project, name, self.offer.cost(chosen, hours))
+                    self._reserve(connection, made)
                 self._store.add(connection, made)
                 return made
         if found[0].state is not State.RUNNING or not seed.kind:
             return found[0]
         again = replace(found[0], seed=seed)
-        return self._store.put(replace(again, path=self._plant(again)))
+        again = replace(again, path=self._plant(again))
+        self._store.put_if(State.RUNNING, again)
+        return again
+
+    def _reserve(self, connection: sa.Connection, made: Workspace) -> None:
+        chosen = self.offer.profile(made.profile)
+        most = self.offer.cost(chosen, made.hours)
+        try:
+            ledger.reserve(connection, made.project, made.id, most)
+        except OverBudget:
+            free = self._free(connection, made.project)
+            raise OverBudget(
+                f"Open for {made.hours} hours it may cost {shown(most)} credits, and {shown(free)} are free.",
+                f"So much is reserved of the project's allocation first: {shown(most - free)} credits are missing.",
+                self._fitting(chosen, free),
+                "budget",
+            ) from None
+
+    def _fitting(self, chosen: Profile, free: MilliCredits) -> str:
+        """What can be had for so much."""
+        cheapest = min(self.offer.profiles, key=lambda each: self.offer.cost(each, 1))
+        for each in (chosen, cheapest):
+            if hours := int(free // max(self.offer.cost(each, 1), 1)):
+                return f"What is free does for the size {each.title} for {min(hours, self.offer.hours)} h or less."
+        return "Choose another project, or let an owner of this one ask for more on its page."
+
+    @staticmethod
+    def _free(connection: sa.Connection, project: str) -> MilliCredits:
+        return max(
+            (max(each.free, ledger.NOTHING) for each in ledger.active(connection, project)), default=ledger.NOTHING
+        )
+
+    def free(self, actor: Actor) -> dict[str, MilliCredits]:
+        """What the actor's projects can still reserve; those that are not limited are left out."""
+        with reading(self._engine) as connection:
+            limited = [project for project in actor.roles if allocations.metered(connection, project)]
+            return {project: self._free(connection, project) for project in limited}
 
     def close(self, actor: Actor, id: str) -> Workspace:  # noqa: A002 - the field's word
         """End one; its files stay."""
         found = self.get(actor, id)
         require(actor, Action.CHANGE, thing(found.person, found.project))
-        return self._store.put(found.closing("closed by its person"))
+        self._store.close(found.id, "closed by its person")
+        return self._store.get(found.id)
 
     def get(self, actor: Actor, id: str) -> Workspace:  # noqa: A002
         """One of the actor's, or of the platform's for its operator."""
