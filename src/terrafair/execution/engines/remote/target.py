@@ -158,6 +158,9 @@ class Connection:
         if status in {401, 403}:
             remedy = f"Set target_tokens for {name}, or ask its operator for the right."
             return Refused(f"{name} does not let us do this ({status}).", said, remedy)
+        if reply.is_redirect:
+            what = f"{name} has moved: it leads to {reply.headers.get('location', 'nowhere')[:200]}."
+            return InvalidInput(what, remedy="Give the address that it leads to.", code="target-moved")
         if status in {404, 410}:
             return NotFound(f"{name} does not have {reply.request.url.path}.", said)
         if status >= 500:
