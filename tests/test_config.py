@@ -1,11 +1,12 @@
 """Settings: precedence, types, and the messages for wrong ones."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from terrafair.config import load
-from terrafair.errors import InvalidInput
+from terrafair.config import check_owner, load
+from terrafair.errors import InvalidInput, Refused
 
 
 def test_defaults_need_nothing(tmp_path: Path) -> None:
@@ -94,3 +95,25 @@ def test_the_dask_scheduler_reaches_the_openeo_engine(tmp_path: Path) -> None:
     config = load({"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_DASK_SCHEDULER": "tcp://scheduler:8786"})
     engine = Parts(config).engines[WorkflowType.OPENEO]
     assert engine._clusters.access().address == "tcp://scheduler:8786"  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root comes into other people's folders")
+def test_root_does_not_work_in_anothers_home(tmp_path: Path) -> None:
+    check_owner(tmp_path)
+    check_owner(tmp_path / "none")
+    for user, name in ((65534, "nobody"), (54_321, "#54321")):
+        os.chown(tmp_path, user, -1)
+        with pytest.raises(Refused, match=f"belongs to {name}.*runuser -u {name}"):
+            check_owner(tmp_path)
+
+
+def test_the_batch_system_reaches_the_cwl_engine(tmp_path: Path) -> None:
+    from terrafair.app import Parts
+    from terrafair.workflows.workflow import WorkflowType
+
+    surroundings = {"TERRAFAIR_HOME": str(tmp_path), "TERRAFAIR_CWL_RUNNER": "toil"}
+    surroundings |= {"TERRAFAIR_CWL_BATCH_SYSTEM": "slurm", "TERRAFAIR_CWL_OPTIONS": '{"partition": "eo"}'}
+    batch = Parts(load(surroundings)).engines[WorkflowType.CWL]._batch  # type: ignore[attr-defined]
+    assert (batch.system, batch.isolated, batch.arguments) == ("slurm", True, ("--slurmPartition=eo",))
+    with pytest.raises(InvalidInput, match="slrum"):
+        Parts(load({**surroundings, "TERRAFAIR_CWL_BATCH_SYSTEM": "slrum"})).engines  # noqa: B018 - it raises

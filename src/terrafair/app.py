@@ -15,7 +15,7 @@ from terrafair.catalogue import osc
 from terrafair.catalogue.catalogue import Catalogue
 from terrafair.catalogue.items.search import ItemStore
 from terrafair.catalogue.records import data_reference
-from terrafair.config import Config
+from terrafair.config import Config, check_owner
 from terrafair.data.bucket_inputs import BEGINNINGS, BucketInputs
 from terrafair.data.objects import OWN, ObjectStore, S3Access, S3Objects
 from terrafair.data.project_buckets import bucket_of
@@ -31,6 +31,7 @@ from terrafair.execution.containers import Containers
 from terrafair.execution.conversion import Converter
 from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.engines.command.engine import CommandEngine
+from terrafair.execution.engines.cwl.batch.batch import batch_of
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.engines.mlflow.engine import MlflowEngine
@@ -101,6 +102,10 @@ class Parts:
     """What several web processes know of each other."""
     admission: Admission | None = None
     """Who may read results; set once there are jobs and people."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would break a home folder."""
+        check_owner(self.config.home)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -199,7 +204,7 @@ class Parts:
         config = self.config
         return (
             OpenEOEngine(stager, self.collection, self.clusters),
-            CwlEngine(self.repositories, self.web, stager, software),
+            CwlEngine(self.repositories, self.web, stager, software, batch_of(config)),
             NotebookEngine(self.repositories, stager, software),
             CommandEngine(self.repositories, stager, software),
             MlflowEngine(self.repositories, stager, software),

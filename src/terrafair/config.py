@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from terrafair.errors import InvalidInput, Problem
+from terrafair.errors import InvalidInput, Problem, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,12 @@ class Config:
     """Dask for openEO: `tcp://HOST:PORT`, `gateway:https://HOST`, `slurm` (`pbs` ...); empty: each job's threads."""
     dask_options: Mapping[str, Any] = field(default_factory=dict)
     """Of the cluster that `dask_scheduler` asks for: `minimum`, `maximum`, `idle_seconds`, and the library's own."""
+    cwl_runner: str = "cwltool"
+    """Who runs the steps of CWL workflows: `cwltool`, in the job's sandbox; `toil`: jobs of a batch system."""
+    cwl_batch_system: str = "single_machine"
+    """Of `cwl_runner = "toil"`: `slurm`, `kubernetes`, or `single_machine` to try it."""
+    cwl_options: Mapping[str, Any] = field(default_factory=dict)
+    """Of that batch system: `partition`, `arguments`, `max_cores`, `image` ..., see docs/operations.md."""
     read_only: bool = False
     """Refuse all changes from the start on; `terrafair read-only` does it while the platform runs."""
     disk_floor: str = "2 GB"
@@ -197,6 +203,25 @@ class Config:
     def database_url(self) -> str:
         """The SQLAlchemy URL that is in force."""
         return self.database or f"sqlite:///{self.home / 'platform.db'}"
+
+
+def check_owner(home: Path) -> None:
+    """Raise `Refused` where root works on another user's home folder: its service could not read what root leaves."""
+    try:
+        user = home.stat().st_uid
+    except OSError:
+        return
+    if os.geteuid() or not user:
+        return
+    import pwd
+
+    try:
+        name = pwd.getpwuid(user).pw_name
+    except KeyError:
+        name = f"#{user}"
+    what = f"The home folder {home} belongs to {name}, and you are root."
+    why = "Its platform could not read what root leaves there, and what holds for root need not hold for it."
+    raise Refused(what, why, f"As its owner: runuser -u {name} -- env TERRAFAIR_HOME={home} terrafair ...")
 
 
 def load(environment: Mapping[str, str] | None = None) -> Config:

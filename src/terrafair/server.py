@@ -147,9 +147,9 @@ class Server:
         stack.callback(provider.__exit__, None, None, None)
         started = threading.Thread(target=_quietly, args=(provider.__enter__,), name="provider", daemon=True)
         started.start()
-        return lambda: self._provide(provider, started)
+        return lambda: self._provide(stack, provider, started)
 
-    def _provide(self, provider: "LocalProvider", started: threading.Thread) -> None:
+    def _provide(self, stack: ExitStack, provider: "LocalProvider", started: threading.Thread) -> None:
         started.join()
         if not provider.issuer:
             if self._config.local_provider == "yes":
@@ -162,6 +162,10 @@ class Server:
             clients={**self._config.clients, "local": provider.client},
         )
         self._sponsor(provider)
+        watch = threading.Thread(target=provider.keep, args=(self._ending,), name="provider-watch", daemon=True)
+        stack.callback(watch.join, 10)
+        stack.callback(self._ending.set)
+        watch.start()
         names = " or ".join(person.name for person in provider.people)
         self._say(f"Sign in as {names}, without a password: a local provider, for this machine only.")
 

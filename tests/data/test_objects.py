@@ -6,14 +6,16 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
 
 from terrafair.data.objects import OWN, MemoryObjects, ObjectStore, S3Access, S3Objects
 from terrafair.data.seaweedfs import ObjectServer, remembered
-from terrafair.errors import InvalidInput, NotFound, Refused, Unreachable
+from terrafair.errors import STORE_AWAY, InvalidInput, NotFound, Refused, Unreachable
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,30 @@ class TestS3Objects(ObjectContract):
     def test_an_absent_server_is_unreachable(self) -> None:
         with pytest.raises(Unreachable):
             S3Objects(S3Access("http://127.0.0.1:1", "k", "s", "terrafair")).get("a")
+
+    def test_a_clock_that_differs_is_told_and_waited_for(self) -> None:
+        """Amazon's documented answer; SeaweedFS gives the same."""
+        body = b"<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large.</Message></Error>"
+
+        class Skewed(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(403)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Skewed) as server:
+            thread = Thread(target=server.serve_forever)
+            thread.start()
+            objects = S3Objects(S3Access(f"http://127.0.0.1:{server.server_port}", "k", "s", "terrafair"))
+            with pytest.raises(Unreachable, match="differ by more than a quarter of an hour") as caught:
+                objects.get("a")
+            server.shutdown()
+            thread.join()
+        assert caught.value.problem.code == STORE_AWAY
 
 
 def test_the_platforms_own_bucket_has_a_name_that_holds_everywhere(server: ObjectServer) -> None:

@@ -66,6 +66,10 @@ class TestGather:
 
     def test_the_engine_is_told_with_versions(self, tmp_path: Path) -> None:
         assert set(gathered(tmp_path).engine) == {"cwltool"}
+        step = {"step": "crop_2_1", "command": ["crop"], "image": "", "seconds": 1.5, "batch_job": "17"}
+        run = gathered(tmp_path / "batch", details={"steps": [step], "batch_system": "slurm", "toil": "9.6.0"})
+        assert run.engine["toil"] == "9.6.0"
+        assert [(each.tool, each.batch_job) for each in run.steps] == [("crop", "slurm 17")]
         resolution = replace(RESOLUTION, type=WorkflowType.COMMAND)
         assert gathered(tmp_path, resolution=resolution).engine == {}
 

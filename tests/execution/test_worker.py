@@ -26,7 +26,7 @@ from terrafair.errors import (
     Unreachable,
     WorkflowFailed,
 )
-from terrafair.execution import logs
+from terrafair.execution import elsewhere, logs
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.engines.engine import Say
 from terrafair.execution.job import RETRIES, Job, JobRequest, Results, State, Usage
@@ -276,7 +276,23 @@ def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
         deadly.prepare = prepare  # type: ignore[method-assign]
         return deadly
 
+    def temporary(times: int) -> ScriptEngine:
+        def prepare(*given: Any) -> Command:
+            seen["batch"] = seen.get("batch", 0) + 1
+            (given[2].path / elsewhere.FILE).write_text('{"cpu_seconds": 5, "peak_memory": 7000000000}')
+            command = ScriptEngine().prepare(*given)
+            told = {"successful": False, "problems": [{"what": "The batch system is away."}]}
+            script = (
+                f"import sys; open('outcome.json', 'w').write({json.dumps(told)!r}); sys.exit({elsewhere.TEMPORARY})"
+            )
+            return replace(command, arguments=(*command.arguments[:-1], script)) if seen["batch"] <= times else command
+
+        batch = ScriptEngine()
+        batch.prepare = prepare  # type: ignore[method-assign]
+        return batch
+
     runs = {
+        "batch": runner(jobs, engines={WorkflowType.COMMAND: temporary(1)}),
         "never": runner(jobs, bind=fail(Unreachable("The mirror is away."))),
         "bind": runner(jobs, bind=at_first("bind", 1)),
         "package": runner(jobs, package=at_first("package", 1)),
@@ -295,6 +311,10 @@ def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
     assert found["never"].problems[0].code == "unreachable"
     assert (found["bind"].state, found["bind"].restarts) == (State.SUCCESSFUL, 1)
     assert "started again (1)" in log(jobs, found["bind"])
+    assert (found["batch"].state, found["batch"].restarts) == (State.SUCCESSFUL, 1)
+    assert "The batch system is away" in log(jobs, found["batch"])
+    # What both attempts took on other machines counts too.
+    assert found["batch"].usage.cpu_seconds >= 10 and found["batch"].usage.peak_memory == 7_000_000_000
     # Hours of computing are not repeated because the store was away for a moment.
     assert (found["package"].state, found["package"].restarts) == (State.SUCCESSFUL, 0)
     # The platform's own store is waited for, at any step.

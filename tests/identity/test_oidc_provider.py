@@ -4,7 +4,10 @@ import base64
 import hashlib
 import re
 import secrets
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -46,6 +49,11 @@ def sign_in(provider: LocalProvider, person: str, verifier: str, challenge_of: s
         assert code and "state=s" in reply.headers["location"]
         form = {"grant_type": "authorization_code", "code": code[1], "redirect_uri": CALLBACK}
         return browser.post("/token", data={**form, "client_id": provider.client, "code_verifier": verifier})
+
+
+def token(provider: LocalProvider) -> str:
+    verifier = secrets.token_urlsafe(40)
+    return str(sign_in(provider, "ada", verifier, verifier).json()["access_token"])
 
 
 def test_a_person_signs_in_in_the_browser(provider: LocalProvider) -> None:
@@ -103,3 +111,33 @@ def test_it_ends_with_its_block() -> None:
         issuer = running.issuer
     with pytest.raises(httpx2.TransportError):
         httpx2.get(f"{issuer}/.well-known/openid-configuration")
+
+
+def test_killed_it_is_there_again_and_its_tokens_hold() -> None:
+    if not available():
+        pytest.skip("the local identity provider is not installed: make assets")
+    ended = threading.Event()
+    with LocalProvider() as running:
+        known = OidcTokens((Provider("local", running.issuer, running.client),))
+        watch = threading.Thread(target=running.keep, args=(ended,))
+        watch.start()
+        try:
+            issuer = running.issuer
+            before = token(running)
+            assert known.person("local", before).name == "Ada Demo"
+            assert running._process is not None
+            running._process.kill()
+            running._process.wait()
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                with suppress(httpx2.TransportError):
+                    httpx2.get(f"{issuer}/.well-known/openid-configuration")
+                    break
+                time.sleep(0.1)
+            assert running.issuer == issuer
+            fresh = OidcTokens((Provider("local", issuer, running.client),))
+            for each in (known, fresh):
+                assert {each.person("local", token(running)).name, each.person("local", before).name} == {"Ada Demo"}
+        finally:
+            ended.set()
+            watch.join()

@@ -302,7 +302,7 @@ def suffer(site: Site, fault: Fault) -> Seen:
     accepted = crowd.accepted[before:]
     jobs = _ends(site, accepted, time.monotonic() + BACK_SECONDS)
     missing = [id for id in accepted if id not in jobs]  # noqa: A001
-    lost = [*missing, *(id for id, job in jobs.items() if job.state != "successful")]  # noqa: A001
+    lost = [*missing, *(id for id, job in jobs.items() if job.state != "successful" or not job.ends)]  # noqa: A001
     wrong = {f"{each.kind}: {each.fault}, {each.status} {each.words[:200]}" for each in answers if each.fault}
     if over > deadline:
         wrong.add(f"not well {BACK_SECONDS:g} s later: {_unwell(crowd, ended)}")
@@ -318,7 +318,7 @@ def suffer(site: Site, fault: Fault) -> Seen:
         max(others, default=0.0),
         jobs.get(site.running, Ended("lost", 0, 0, 0)),
         tuple(lost),
-        tuple(id for id, job in jobs.items() if job.ends != 1),  # noqa: A001
+        tuple(id for id, job in jobs.items() if job.ends > 1),  # noqa: A001
         tuple(sorted(wrong)),
     )
 

@@ -94,6 +94,8 @@ def check(document: Document, namespace: str, cluster: Cluster) -> None:
         raise Wrong(400, "BadRequest", "the namespace of the object does not match that of the request")
     if not NAME.fullmatch(about.get("name", "")):
         raise Wrong(422, "Invalid", f"metadata.name: {about.get('name')!r} is no RFC 1123 subdomain")
+    if document["kind"] == "Job" and len(about["name"]) > 63:
+        raise Wrong(422, "Invalid", f"metadata.name: {about['name']!r} must be no more than 63 characters")
     for labels in found(document, "labels", "matchLabels"):
         for key, value in labels.items():
             if not LABEL.fullmatch(value) or not LABEL.fullmatch(key.rpartition("/")[2]):
@@ -153,6 +155,11 @@ def restricted(spec: Document, container: Document) -> None:
         raise Wrong(403, "Forbidden", f'violates PodSecurity "restricted:v{VERSION}": {", ".join(faults)}')
 
 
+def succeeded(document: Document) -> str:
+    """How many pods of a job have ended well, as field selectors see it."""
+    return str((document.get("status") or {}).get("succeeded", 0))
+
+
 def found(document: Any, *names: str) -> Iterator[Document]:
     """All tables of these names, wherever they are."""
     if isinstance(document, dict):
@@ -169,7 +176,8 @@ def pods(document: Document) -> list[Document]:
     """The pod specs of an object."""
     if document["kind"] == "Pod":
         return [document["spec"]]
-    template = document.get("spec", {}).get("template") if document["kind"] in {"StatefulSet", "Deployment"} else None
+    owners = {"StatefulSet", "Deployment", "Job"}
+    template = document.get("spec", {}).get("template") if document["kind"] in owners else None
     return [template["spec"]] if template else []
 
 
@@ -268,11 +276,24 @@ class Handler(BaseHTTPRequestHandler):
     def several(self, kind: str, version: str, asked: dict[str, str]) -> None:
         wanted = dict(part.split("=", 1) for part in asked.get("labelSelector", "").split(",") if "=" in part)
 
+        fields = dict(re.split("==?", part) for part in asked.get("fieldSelector", "").split(",") if "=" in part)
+        if set(fields) - {"metadata.name", *({"status.successful"} if kind == "Job" else ())}:
+            raise Wrong(400, "BadRequest", f"field label not supported: {sorted(fields)}")
+
         def chosen() -> list[Document]:
             return [
                 each for each in self.cluster.of(kind)
                 if wanted.items() <= (each["metadata"].get("labels") or {}).items()
+                and fields.get("metadata.name", each["metadata"]["name"]) == each["metadata"]["name"]
+                and fields.get("status.successful", succeeded(each)) == succeeded(each)
             ]  # fmt: skip
+
+        if self.command == "DELETE":
+            with self.cluster.changed:
+                for each in chosen():
+                    about = each["metadata"]
+                    del self.cluster.objects[plural(kind), about["namespace"], about["name"]]
+                self.cluster.changed.notify_all()
 
         if asked.get("watch") in {"true", "1", "True"}:
             return self.watch(chosen)

@@ -270,3 +270,18 @@ def test_schemas(tmp_path: Path) -> None:
     for folder in (tmp_path / "none", tmp_path):
         works, says = found(Config(home=tmp_path, schemas=folder))["schemas"]
         assert not works and "terrafair schemas sync" in says
+
+
+def test_a_batch_system_that_is_named_and_does_not_answer_is_found(tmp_path: Path) -> None:
+    def says(system: str, **environment: str) -> tuple[bool, str]:
+        options = {"environment": environment} if environment else {}
+        config = Config(tmp_path, cwl_runner="toil", cwl_batch_system=system, cwl_options=options)
+        (row,) = [each for each in examine(config) if each["part"] == "batch system"]
+        return row["works"], row["says"]
+
+    works, text = says("slurm", SLURM_CONF=str(tmp_path / "slurm.conf"))
+    # Where Slurm or Toil is not installed, that.
+    assert not works and any(each in text for each in ("does not answer", "not on the PATH", "extra `toil`"))
+    works, text = says("slrum")
+    assert not works and "slrum" in text and "TERRAFAIR_CWL_BATCH_SYSTEM" in text
+    assert not [each for each in examine(Config(tmp_path)) if each["part"] == "batch system"]

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from terrafair.cli.connection import connect
 from terrafair.cli.terminal import json_option, print_json, table
 from terrafair.config import load
 from terrafair.errors import Conflict, InvalidInput, Refused, TimedOut, Unreachable
+
+if TYPE_CHECKING:
+    import httpx2
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 TOKEN_DAYS = 30
@@ -120,14 +123,14 @@ def _device_flow(provider: Mapping[str, Any]) -> str:
     """An access token for this person (RFC 8628)."""
     import httpx2
 
-    with httpx2.Client(timeout=30, trust_env=False) as web:
-        about = web.get(f"{provider['issuer']}/.well-known/openid-configuration").json()
+    with httpx2.Client(timeout=30, trust_env=False, follow_redirects=True) as web:
+        about = _answer(provider, web, "GET", f"{provider['issuer']}/.well-known/openid-configuration")
         endpoint = about.get("device_authorization_endpoint")
-        if not endpoint:
+        if not endpoint or "token_endpoint" not in about:
             raise Conflict(f"{provider['title']} offers no sign-in by device.", remedy="Use `terrafair login --token`.")
         form = {"client_id": provider["client"], "scope": "openid profile email"}
-        begun = web.post(endpoint, data=form).json()
-        if "device_code" not in begun:
+        begun = _answer(provider, web, "POST", endpoint, form)
+        if not {"device_code", "user_code", "verification_uri"} <= begun.keys():
             raise Refused(f"{provider['title']} refuses: {begun.get('error_description') or begun.get('error')}.")
         click.echo(f"Open {begun.get('verification_uri_complete') or begun['verification_uri']}")
         click.echo(f"and confirm the code {click.style(begun['user_code'], bold=True)}.")
@@ -135,10 +138,7 @@ def _device_flow(provider: Mapping[str, Any]) -> str:
         asked = {"grant_type": DEVICE, "device_code": begun["device_code"], "client_id": provider["client"]}
         while time.monotonic() < end:
             time.sleep(pause)
-            try:
-                answer = web.post(str(about["token_endpoint"]), data=asked).json()
-            except httpx2.TransportError as fault:
-                raise Unreachable(f"{provider['title']} does not answer.", str(fault)) from fault
+            answer = _answer(provider, web, "POST", str(about["token_endpoint"]), asked)
             if "access_token" in answer:
                 return str(answer["access_token"])
             if answer.get("error") == "slow_down":
@@ -146,6 +146,27 @@ def _device_flow(provider: Mapping[str, Any]) -> str:
             elif answer.get("error") != "authorization_pending":
                 raise Refused(f"{provider['title']} refuses: {answer.get('error_description') or answer.get('error')}.")
     raise TimedOut("Nobody confirmed the code in time.", remedy="Call `terrafair login` again.")
+
+
+def _answer(
+    provider: Mapping[str, Any], web: "httpx2.Client", method: str, url: str, form: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What the provider says, also where it refuses; raises `Unreachable`."""
+    import httpx2
+
+    later = "Try again in a minute, or use `terrafair login --token` with a token made on the page /account."
+    try:
+        reply = web.request(method, url, data=form)
+        found = reply.json()
+    except (httpx2.RequestError, httpx2.InvalidURL) as fault:
+        raise Unreachable(f"{provider['title']} does not answer at {url}.", str(fault), later) from fault
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Unreachable(
+            f"{provider['title']} answers {reply.status_code} at {url}, and not as a provider.", "", later
+        )
+    return found
 
 
 def _credits(amount: int) -> str:

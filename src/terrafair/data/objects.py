@@ -351,6 +351,10 @@ def _translated(key: str) -> Iterator[None]:
     except (theirs.NotFoundError, FileNotFoundError) as fault:
         raise NotFound(f"The object store has nothing at {key!r}.", where=key) from fault
     except (theirs.PermissionDeniedError, theirs.UnauthenticatedError) as fault:
+        if "<Code>RequestTimeTooSkewed</Code>" in str(fault):
+            why = "Its clock and this machine's differ by more than a quarter of an hour."
+            mend = "Set the clock of the one that is wrong (NTP)."
+            raise Unreachable(f"The object store takes nothing for {key!r}.", why, mend, code=STORE_AWAY) from fault
         raise Refused(f"The object store refuses {key!r}.", "The keys are not accepted there.", where=key) from fault
     except theirs.BaseError as fault:
         if "<Code>NoSuchBucket</Code>" in str(fault):

@@ -200,6 +200,8 @@ def program() -> str:
 def _arguments(folder: Path, ports: dict[str, int], bucket: str) -> list[str]:
     folder.mkdir(exist_ok=True)
     return [
+        # Else it writes into the machine's /tmp as well.
+        "-logtostderr=true",
         "mini",
         f"-dir={folder}",
         f"-master.dir={folder}",

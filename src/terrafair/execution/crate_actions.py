@@ -104,12 +104,13 @@ def _step_actions(run: Run) -> Iterable[Entity]:
     for number, step in enumerate(run.steps):
         instead = f" It ran in the environment that stands in for the image {step.image}." if step.image else ""
         contained = step.image and step.contained
+        batch = f" It was the batch job {step.batch_job}." if step.batch_job else ""
         yield without_empty(
             {
                 "@id": action_id(run, number),
                 "@type": "CreateAction",
                 "name": f"Run of {step.name}",
-                "description": " ".join(step.command) + ("" if contained else instead),
+                "description": " ".join(step.command) + ("" if contained else instead) + batch,
                 "instrument": ref(tool_id(step)),
                 "agent": ref(agent_id(run)),
                 "containerImage": ref(image_id(step)) if contained else None,

@@ -66,11 +66,13 @@ class Step:
     contained: bool = False
     """Whether it ran in that image; else in an environment that stands in for it."""
     seconds: float = 0.0
+    batch_job: str = ""
+    """As a batch system calls it, e.g. `slurm 17`; empty: it ran on the worker's own machine."""
 
     @property
     def tool(self) -> str:
-        """The name without the number that a repetition (scatter) adds."""
-        return re.sub(r"_\d+$", "", self.name)
+        """The name without the numbers that repetitions (scatter) add."""
+        return re.sub(r"(_\d+)+$", "", self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +199,15 @@ def _steps(details: Mapping[str, Any]) -> list[Step]:
                 image[:300],
                 isinstance(provided, dict) and provided.get("kind") == "podman",
                 _seconds(entry.get("seconds")),
+                _batch_job(details, entry),
             )
         )
     return steps
+
+
+def _batch_job(details: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    system, number = details.get("batch_system"), entry.get("batch_job")
+    return f"{system} {number}"[:100] if isinstance(system, str) and isinstance(number, str) and number else ""
 
 
 def _seconds(value: object) -> float:
@@ -215,7 +223,9 @@ _ENGINES = {
 
 
 def _elsewhere(details: Mapping[str, Any]) -> dict[str, str]:
-    """The platform that executed it for us, with the address of its job as what identifies the run there."""
+    """What else executed it: Toil with its version, or a platform with the address of its job there."""
+    if isinstance(toil := details.get("toil"), str):
+        return {"toil": toil[:50]}
     target, job = details.get("url"), details.get("remote_job")
     return {target: job} if isinstance(target, str) and isinstance(job, str) and job else {}
 

@@ -150,7 +150,7 @@ class Tree:
 
     def sample(self) -> int:
         """Bytes of memory that all take now."""
-        found = _descendants()
+        found = descendants()
         self.size = len(found)
         resident = sum(int(fields[21]) for fields in found.values()) * PAGE
         # Of each process its own time and that of children it has waited for: what has ended is in its parent's count.
@@ -172,7 +172,7 @@ class Tree:
         begun = time.monotonic()
         asked: set[int] = set()
         while True:
-            left = {pid for pid, fields in _descendants().items() if fields[0] != "Z"}
+            left = {pid for pid, fields in descendants().items() if fields[0] != "Z"}
             _reap()
             waited = time.monotonic() - begun - patience
             # What hangs in the kernel cannot be ended by anybody; the job must end all the same.
@@ -275,7 +275,7 @@ def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:
 
 def _deleted(linked: set[tuple[int, int]]) -> Iterator[int]:
     """Bytes of each file without a name that the program's processes hold open: on disk, or in memory (memfd)."""
-    for pid in _descendants():
+    for pid in descendants():
         folder = f"/proc/{pid}/fd"
         try:
             names = os.listdir(folder)
@@ -309,7 +309,7 @@ def _share(pid: int, resident: int) -> int:
     return resident
 
 
-def _descendants() -> dict[int, list[str]]:
+def descendants() -> dict[int, list[str]]:
     """pid -> fields of /proc/PID/stat after the name, of every process below this one."""
     parents: dict[int, list[int]] = {}
     stats: dict[int, list[str]] = {}

@@ -21,16 +21,17 @@ from terrafair.errors import (
     NotFound,
     Problem,
     TerrafairError,
-    TimedOut,
     Unreachable,
     WorkflowFailed,
     public,
 )
 from terrafair.events import now
-from terrafair.execution import logs, traced
+from terrafair.execution import elsewhere, logs, traced
 from terrafair.execution.builtin import BUILD
 from terrafair.execution.builtin import KIND as BUILTIN
 from terrafair.execution.command import Limits
+from terrafair.execution.elsewhere import TEMPORARY
+from terrafair.execution.ends import exceeded
 from terrafair.execution.engines.engine import Engine
 from terrafair.execution.job import (
     ENDED,
@@ -209,11 +210,13 @@ class Runner:
         with tracing.quiet():
             ended = self._wait(job, process)
         until = traced.now()
-        usage = Usage(ended.seconds, ended.cpu_seconds, ended.peak_memory)
+        usage = _usage(ended, folder.path)
         if ended.ended == "cancelled":
             return Ended(now(), usage)
         outcome = self._outcome(job, folder, ended)
         traced.ran(ended, outcome.details, until)
+        if ended.code == TEMPORARY and not outcome.successful and job.restarts < RETRIES:
+            return Failed(now(), outcome.problems, usage, retry=True)
         step = "store" if outcome.successful else "keep"
         self._say(job, "Describing and storing what it has left.", step=step)
         with tracing.span(Name.STORE):
@@ -248,6 +251,7 @@ class Runner:
         process.end_leftovers()
         for stale in (folder.application, folder.inputs, folder.work, folder.outputs):
             wipe(stale)
+        (folder.path / elsewhere.FILE).unlink(missing_ok=True)
         folder.create()
         self._say(job, f"Reading {job.request.kind} {job.request.subject}.", step="read")
         with tracing.span(Name.READ):
@@ -315,41 +319,12 @@ class Runner:
 
     def _outcome(self, job: Job, folder: JobFolder, ended: Exit) -> Outcome:
         """What the program says of itself, or what its end says of it."""
-        error: TerrafairError | None = None
-        if ended.ended == "timeout":
-            error = TimedOut(
-                f"The job took longer than its limit of {min(job.request.timeout or 1e9, self.limits.seconds):g} s.",
-                remedy="Give it less to do, or ask for more time (--timeout).",
-            )
-        elif ended.ended == "memory":
-            error = WorkflowFailed(
-                f"The job took more than its limit of {self.limits.memory / 2**30:.1f} GiB of memory.",
-                remedy="Give it less to do at a time: a smaller area, fewer dates.",
-            )
-        elif ended.ended == "processes":
-            error = WorkflowFailed(
-                f"The job started more than its limit of {self.limits.processes} processes.",
-                remedy="Let it start fewer at a time.",
-            )
-        elif ended.ended == "disk":
-            error = WorkflowFailed(
-                f"The job wrote more than its limit of {self.limits.disk / 2**30:.1f} GiB to disk.",
-                remedy="Give it less to do at a time, or let it delete what it no longer needs.",
-            )
-        elif ended.ended == "depth":
-            error = WorkflowFailed(
-                "The job put folders in folders, deeper than a path can tell.", remedy="Let it put them side by side."
-            )
-        elif ended.ended == "files":
-            error = WorkflowFailed(
-                f"The job made more than its limit of {self.limits.files} files.",
-                remedy="Let it write fewer, larger ones: larger chunks, archives.",
-            )
-        elif folder.outcome.is_file() and not folder.outcome.is_symlink():
+        error = exceeded(ended, job.request.timeout, self.limits)
+        if error is None and folder.outcome.is_file() and not folder.outcome.is_symlink():
             if folder.outcome.stat().st_size > OUTCOME_BYTES:
                 raise WorkflowFailed("The program's account of itself (work/outcome.json) is huge.")
             return self._told(job, folder.outcome)
-        elif ended.code != 0:
+        if error is None and ended.code != 0:
             how = f"signal {ended.signal}" if ended.signal else f"exit code {ended.code}"
             error = WorkflowFailed(f"The program ended with {how}.", self._last_words(job))
         return Outcome(False, error.problems) if error else Outcome(True)
@@ -379,7 +354,7 @@ class Runner:
     def _end_cancelled(self, job: Job) -> Ended:
         """A job that was being cancelled when its worker died."""
         ended = self._stop(job)
-        return Ended(now(), Usage(ended.seconds, ended.cpu_seconds, ended.peak_memory) if ended else Usage())
+        return Ended(now(), _usage(ended, self.jobs.folder(job.id)) if ended else Usage())
 
     def _stop(self, job: Job) -> Exit | None:
         """End all processes of a job; gives how its program ended, if that is known."""
@@ -397,6 +372,10 @@ class Runner:
         folder = JobFolder(self.jobs.folder(job.id))
         for path in (folder.application, folder.inputs, folder.work, folder.outputs):
             wipe(path)
+
+
+def _usage(ended: Exit, folder: Path) -> Usage:
+    return Usage(ended.seconds, ended.cpu_seconds, ended.peak_memory).plus(elsewhere.read(folder))
 
 
 def _text(value: Any) -> str:

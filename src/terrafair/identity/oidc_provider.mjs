@@ -149,10 +149,11 @@ const server = createServer();
 server.keepAliveTimeout = 65_000;
 server.listen(settings.port, '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, configuration(settings, await keys(jose)));
+  const jwks = settings.keys ?? await keys(jose);
+  const provider = new Provider(issuer, configuration(settings, jwks));
   provider.on('server_error', (ctx, error) => console.error(error));
   server.on('request', handler(provider, settings));
-  console.log(JSON.stringify({ issuer }));
+  console.log(JSON.stringify({ issuer, keys: jwks }));
 });
 // The parent holds the other end: without it nobody could end us.
 await lines.next();

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+from urllib.parse import urlsplit
 
 from terrafair.errors import InvalidInput, Unreachable
 from terrafair.identity.oidc import loopback
@@ -22,6 +23,7 @@ from terrafair.programs import node
 SCRIPT = Path(__file__).with_name("oidc_provider.mjs")
 MODULES = Path(__file__).with_name("vendor") / "node_modules"
 START_SECONDS = 30.0
+WATCH_SECONDS = 1.0
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT = "terrafair-openeo"
 
@@ -57,6 +59,7 @@ class LocalProvider:
     modules: Path = MODULES
     issuer: str = field(default="", init=False)
     """Its address, once it runs."""
+    _keys: Any = field(default=None, init=False, repr=False)
     _process: "subprocess.Popen[str] | None" = field(default=None, init=False)
     _said: IO[bytes] | None = field(default=None, init=False)
 
@@ -89,7 +92,8 @@ class LocalProvider:
         guard = threading.Timer(START_SECONDS, self._process.kill)
         guard.start()
         try:
-            self.issuer = str(json.loads(self._ask(self._process))["issuer"])
+            told = json.loads(self._ask(self._process))
+            self.issuer, self._keys = str(told["issuer"]), told["keys"]
         except (ValueError, KeyError, OSError):
             self._said.seek(0)
             said = self._said.read().decode("utf-8", "replace")
@@ -98,6 +102,15 @@ class LocalProvider:
         finally:
             guard.cancel()
         return self
+
+    def keep(self, ended: threading.Event) -> None:
+        """Until the end: start it again whenever it has ended, at its address and with its keys; sessions are gone."""
+        self.port = urlsplit(self.issuer).port or 0
+        while not ended.wait(WATCH_SECONDS):
+            if self._process is None or self._process.poll() is not None:
+                self._end()
+                with suppress(Unreachable):
+                    self.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -116,6 +129,7 @@ class LocalProvider:
         }
         return {
             "port": self.port,
+            "keys": self._keys,
             "modules": str(self.modules),
             "seconds": self.seconds,
             "people": [asdict(person) for person in self.people],

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from terrafair.config import Config
 from terrafair.errors import InvalidInput
+from terrafair.execution.engines.cwl.batch.asking import away
+from terrafair.execution.engines.cwl.batch.batch import batch_of
 from terrafair.execution.podman import Podman
 from terrafair.execution.sandbox import Sandbox
 from terrafair.operations.intake import Room
@@ -24,7 +26,7 @@ class Finding:
 
 def examine(config: Config, sandbox: Sandbox) -> tuple[Finding, ...]:
     """Look at every part that the machine has to provide."""
-    return (*_programs(config), _isolation(config, sandbox), _space(config))
+    return (*_programs(config), *_batch(config), _isolation(config, sandbox), _space(config))
 
 
 def _programs(config: Config) -> Iterator[Finding]:
@@ -43,6 +45,18 @@ def _programs(config: Config) -> Iterator[Finding]:
             "podman does not work here: images run through their substitutes only. Install podman to run any image."
         )
         yield Finding("containers", podman is not None, "podman" if podman else absent)
+
+
+def _batch(config: Config) -> Iterator[Finding]:
+    """Only where CWL is not run on this machine."""
+    try:
+        batch = batch_of(config)
+    except InvalidInput as fault:
+        yield Finding("batch system", False, str(fault))
+        return
+    if batch:
+        says = batch.missing() or away(batch)
+        yield Finding("batch system", not says, says or f"{batch.system} answers; CWL's steps go there through Toil.")
 
 
 def _isolation(config: Config, sandbox: Sandbox) -> Finding:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -43,6 +43,14 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     """Load, execute, stage out."""
     steps = _steps(task, folder, report)
     heard = Heard(report, {str(folder.path): ""})
+    process, _ = loaded(task, folder, steps, heard)
+    begun = time.monotonic()
+    produced, status = _execute(process, task, folder, steps, heard)
+    return concluded(task, folder, steps, heard, produced, status, begun)
+
+
+def loaded(task: Task, folder: JobFolder, steps: Steps, heard: "Heard") -> tuple[Any, Bundle]:
+    """Give the process with our own steps in it, its files led to their local copies, and its documents."""
     bundle = read_bundle(task, folder)
     process = load(bundle, task.entry, steps.make_tool)
     # `load` silences cwltool for the platform; from here on its errors are evidence.
@@ -52,14 +60,27 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
         _localise(each.tool, folder, bundle, task)
         for step in getattr(each, "steps", ()):
             _localise(step.tool, folder, bundle, task)
-    started = time.monotonic()
-    produced, status = _execute(process, task, folder, steps, heard)
+    return process, bundle
+
+
+def concluded(
+    task: Task,
+    folder: JobFolder,
+    steps: Steps,
+    heard: "Heard",
+    produced: Any,
+    status: str,
+    begun: float,
+    **beside: Any,
+) -> Outcome:
+    """Stage out what was made, or say why there is nothing."""
     details = {
-        "seconds": round(time.monotonic() - started, 3),
+        "seconds": round(time.monotonic() - begun, 3),
         "steps": steps.done,
         "images": task.options.get("images", {}),
         "lock": task.options.get("lock", ""),
         "environment": task.options.get("environment", ""),
+        **beside,
     }
     if status != "success":
         problems = steps.problems[:1] or heard.problems[:1]
@@ -68,9 +89,9 @@ def run(task: Task, folder: JobFolder, report: Report) -> Outcome:
     out = StageOut(folder.outputs, places)
     out.run(produced or {})
     for name in out.left_out:
-        report.say(f"The output {name} leads outside the job's folders and is left out.", "warning")
+        steps.report.say(f"The output {name} leads outside the job's folders and is left out.", "warning")
     shutil.rmtree(folder.work / "steps", ignore_errors=True)
-    report.progress(1.0)
+    steps.report.progress(1.0)
     return Outcome(True, (), out.paths, {**details, "values": out.values})
 
 
@@ -115,29 +136,11 @@ def _steps(task: Task, folder: JobFolder, report: Report) -> Steps:
 
 
 def _execute(process: Any, task: Task, folder: JobFolder, steps: Steps, heard: Heard) -> tuple[Any, str]:
-    from cwltool.context import RuntimeContext
     from cwltool.executors import MultithreadedJobExecutor
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    roots = Roots((folder.path, *map(Path, task.options.get("readable", ()))))
-    # Never inside `outputs`: cwltool deletes its own folders at the end, and what lies in them.
-    for name in ("steps", "tmp"):
-        (folder.work / name).mkdir(exist_ok=True)
-    context = RuntimeContext(
-        {
-            "basedir": str(folder.work),
-            "tmp_outdir_prefix": f"{folder.work}/steps/",
-            "tmpdir_prefix": f"{folder.work}/tmp/",
-            "use_container": False,
-            "podman": steps.podman is not None,
-            "rm_tmpdir": False,
-            "compute_checksum": False,
-            "strict_memory_limit": False,
-            "eval_timeout": 60,
-        }
-    )
-    context.make_fs_access = roots.file_access()
-    context.path_mapper = roots.path_mapper()
+    context = contained(folder, (folder.path, *map(Path, task.options.get("readable", ()))))
+    context.podman = steps.podman is not None
     context.select_resources = resources(steps.limits, cores)
     executor = MultithreadedJobExecutor(cores)
     executor.max_ram = math.ceil(steps.limits.memory / 2**20)
@@ -149,6 +152,31 @@ def _execute(process: Any, task: Task, folder: JobFolder, steps: Steps, heard: H
         if not steps.problems:
             heard.problems.insert(0, Problem(f"The workflow failed: {clean(str(fault), {str(folder.path): ''})}"))
         return None, "permanentFail"
+
+
+def contained(folder: JobFolder, readable: Sequence[Path]) -> Any:
+    """Give cwltool's context of a run that reads these folders and makes its own in the job's."""
+    from cwltool.context import RuntimeContext
+
+    # Never inside `outputs`: cwltool deletes its own folders at the end, and what lies in them.
+    for name in ("steps", "tmp"):
+        (folder.work / name).mkdir(exist_ok=True)
+    context = RuntimeContext(
+        {
+            "basedir": str(folder.work),
+            "tmp_outdir_prefix": f"{folder.work}/steps/",
+            "tmpdir_prefix": f"{folder.work}/tmp/",
+            "use_container": False,
+            "rm_tmpdir": False,
+            "compute_checksum": False,
+            "strict_memory_limit": False,
+            "eval_timeout": 60,
+        }
+    )
+    roots = Roots(readable)
+    context.make_fs_access = roots.file_access()
+    context.path_mapper = roots.path_mapper()
+    return context
 
 
 def resources(limits: Limits, cores: int) -> Any:

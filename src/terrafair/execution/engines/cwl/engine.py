@@ -10,6 +10,7 @@ from typing import Any
 from terrafair.errors import InvalidInputs, NotExecutable, Problem, TerrafairError
 from terrafair.execution.command import Command, Limits
 from terrafair.execution.engines.checkout import Repositories, application_of, file_name, open_commit
+from terrafair.execution.engines.cwl.batch.batch import Batch
 from terrafair.execution.engines.cwl.bundle import ROOT, Bundle, Web, gather
 from terrafair.execution.engines.cwl.document import Port, clean, load, ports, tools, uses_javascript
 from terrafair.execution.engines.cwl.isolation import find
@@ -29,11 +30,15 @@ class CwlEngine:
 
     type = WorkflowType.CWL
 
-    def __init__(self, repositories: Repositories, web: Web, stager: Stager, software: Software) -> None:
+    def __init__(
+        self, repositories: Repositories, web: Web, stager: Stager, software: Software, batch: Batch | None = None
+    ) -> None:
+        """`batch` runs the steps; without one they run in the job's sandbox."""
         self._repositories = repositories
         self._web = web
         self._stager = stager
         self._software = software
+        self._batch = batch
 
     def check(self, resolution: Resolution) -> Sequence[Problem]:
         """Parse and validate the document with all that it imports, and ask for each image who runs it."""
@@ -85,15 +90,23 @@ class CwlEngine:
                 "node": str(node() or ""),
                 "readable": [str(path) for path in readable],
                 "podman": self._podman() if podman else None,
+                **({"batch": self._batch.order()} if self._batch else {}),
             },
         )
-        return child_command(
-            "cwl", task, folder, limits, readable, environment=_surroundings(folder, podman=podman), isolated=not podman
-        )
+        surroundings = _surroundings(folder, podman=podman)
+        if self._batch:
+            say(f"Its steps go to the batch system {self._batch.system}.")
+            surroundings = self._batch.around(surroundings)
+        isolated = not (podman or self._batch)
+        name = "cwl.batch" if self._batch else "cwl"
+        return child_command(name, task, folder, limits, readable, environment=surroundings, isolated=isolated)
 
     def _needs(self, bundle: Bundle, process: Any, resolution: Resolution) -> list[Problem]:
         references = _references(resolution)
         problems: dict[Problem, None] = {}
+        if self._batch and (lacking := self._batch.missing()):
+            what = f"The batch system {self._batch.system} cannot be asked."
+            problems[Problem(what, lacking, code="batch-missing")] = None
         if (own := _own(resolution, process)).kind == "container":
             problems.update(dict.fromkeys(self._software.check(own)))
         chosen = set()

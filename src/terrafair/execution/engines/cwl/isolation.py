@@ -17,6 +17,8 @@ class Isolation:
     program: str
     """Path of bubblewrap."""
     readable: tuple[Path, ...] = ()
+    processes: int = 0
+    """The most that a program and its children may be; 0: somebody else counts them."""
 
     def line(self, *writable: Path) -> list[str]:
         """Give the arguments that stand before a program; it starts in the first folder."""
@@ -27,7 +29,9 @@ class Isolation:
                 line += ["--ro-bind", str(path), str(path)]
         for path in writable:
             line += ["--bind", str(path), str(path)]
-        return [*line, "--chdir", str(writable[0])] if writable else line
+        line += ["--chdir", str(writable[0])] if writable else []
+        # Set in there, where the kernel counts the processes of this user namespace alone.
+        return [*line, "--", "/usr/bin/prlimit", f"--nproc={self.processes}"] if self.processes else line
 
 
 def find() -> str:

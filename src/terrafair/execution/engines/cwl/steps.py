@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,11 @@ class Steps:
         text = " ".join(line)
         self.report.say(f"{name}: $ {text[:500]}")
 
-    def end(self, name: str, line: Sequence[str], image: str, seconds: float) -> None:
-        """Note a step that has ended."""
+    def end(self, name: str, line: Sequence[str], image: str, seconds: float, **beside: Any) -> None:
+        """Note a step that has ended; `beside` is what else is known of it."""
         with self._lock:
             took = {"begun": round(time.time() - seconds, 3), "seconds": round(seconds, 3)}
-            self.done.append({"step": name, "command": list(line), "image": image, **took})
+            self.done.append({"step": name, "command": list(line), "image": image, **took, **beside})
             share = len(self.done) / max(self.expected, self._started)
         self.report.progress(min(share, 0.99), f"{name}: ended after {seconds:.1f} s")
 
@@ -70,6 +70,14 @@ class Steps:
         """Note what went wrong; only the first thing is the reason, the others follow from it."""
         with self._lock:
             self.problems.append(problem)
+
+    def watching(self, _folders: Sequence[str]) -> AbstractContextManager[object]:
+        """Look after the programs that are started meanwhile; here the job's supervisor does."""
+        return nullcontext()
+
+    def overrun(self, _name: str) -> Problem | None:
+        """Tell the limit that the last program was ended for."""
+        return None
 
     def programs(self, image: str) -> str:
         """Give the PATH of a step."""
@@ -122,7 +130,7 @@ class _Watched:
         started = time.monotonic()
         line = [str(part) for part in job.command_line]
         self.record.begin(job.name, line)
-        with self.streams(job.name, context) as live:
+        with self.streams(job.name, context) as live, self.record.watching((job.outdir, job.tmpdir)):
             run(live)
         self.record.end(job.name, line, self.image, time.monotonic() - started)
         for folder in (job.tmpdir, job.stagedir):
@@ -168,6 +176,8 @@ class _Watched:
             raise
 
     def _failure(self, job: Any, status: int) -> Problem:
+        if over := self.record.overrun(job.name):
+            return over
         if status < 0 and job.timelimit:
             what = f"The step {job.name} took longer than its own limit of {job.timelimit} s (ToolTimeLimit)."
             return Problem(what, where=job.name, code="step-time")
