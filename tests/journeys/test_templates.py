@@ -14,7 +14,7 @@ from terrafair.development.manifest import TYPES
 
 from ..conftest import Platform
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 JOB = re.compile(r"\bjob (\d{8}-[a-z0-9]{10})")
 
 
