@@ -56,8 +56,8 @@ from terrafair.execution.tracking_server import TrackingServer
 from terrafair.execution.worker import Runner
 from terrafair.identity.asking import PLATFORM
 from terrafair.identity.oidc import OidcTokens
+from terrafair.identity.providers import parties
 from terrafair.identity.token_exchange import TokenExchange
-from terrafair.openeo_parts import parties
 from terrafair.publishing.answers import Answers
 from terrafair.publishing.archive import Addresses, Archive, ManualArchive, PrrAccess, PrrArchive
 from terrafair.publishing.credentials import AppCredentials, Credentials, TokenCredentials, secret

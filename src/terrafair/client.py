@@ -122,7 +122,7 @@ class Client:
         """Start a job from a published id, or from a local workflow file; gives the accepted job.
 
         `inputs` replace the published values one by one. `reproduce` compares the result with the published product.
-        `target` names a platform elsewhere that executes it.
+        `target` names a platform elsewhere that executes it. With the kind `job`, `id` is a job to be run once more.
         """
         body: Document = {"id": id, "kind": kind, "inputs": dict(inputs or {}), "reproduce": reproduce}
         if timeout is not None:
@@ -221,6 +221,10 @@ class Client:
     def reproduction(self, id: str) -> Document:  # noqa: A002
         """How a job's result compares with the published product."""
         return self._json("GET", f"/api/jobs/{_segment(id)}/reproduction")
+
+    def compare(self, first: str, second: str) -> Document:
+        """Two jobs that have ended, side by side: `{verdict, summary, inputs, environment, metrics, outputs}`."""
+        return self._json("GET", "/api/comparisons", params={"a": first, "b": second}, timeout=600)
 
     def download(self, id: str, folder: Path) -> list[Path]:  # noqa: A002
         """Bring all files of a job's results into a local folder."""

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import sqlalchemy as sa
 
-from terrafair.api import builds
-from terrafair.api.shapes import job_document
 from terrafair.data.stage import Stager
 from terrafair.development.builder import Builder
 from terrafair.development.checks.check import Checks, Here, resolver
@@ -107,6 +105,10 @@ def registry(parts: "Parts") -> Registry | None:
 
 def install(app: "FastAPI", parts: "Parts", engine: sa.Engine, jobs: Jobs, all_jobs: Jobs, stack: ExitStack) -> None:
     """`/api/builds`, `/api/releases` and `/api/sources`; looks at linked repositories."""
+    # With them comes the web framework, which command lines do without.
+    from terrafair.api import builds
+    from terrafair.api.shapes import job_document
+
     linked, released = Links(engine), Releases(engine)
 
     def push(key: str, body: bytes, headers: Mapping[str, str], branch: str) -> Push | None:

@@ -11,7 +11,7 @@ from terrafair.api.openeo.process_graphs import keep
 from terrafair.api.openeo.submission import process_of
 from terrafair.development.links import Links
 from terrafair.development.texts import Texts
-from terrafair.errors import InvalidInput, Problem
+from terrafair.errors import InvalidInput, NotFound, Problem
 from terrafair.execution.jobs import own
 from terrafair.execution.quote import Quotes
 from terrafair.identity.access import Action, Kind, Thing, Visibility, require
@@ -58,7 +58,11 @@ class Graphs:
 
     def one(self, name: str) -> Mapping[str, Any]:
         """One of them."""
-        return self.batch.assembly.processes.get(self._person(), name).document
+        try:
+            return self.batch.assembly.processes.get(self._person(), name).document
+        except OpenEOFault as fault:
+            what = f"You have no process {name[:80]!r}."
+            raise NotFound(what, str(fault), "The graph editor lists yours under Open.", "id") from None
 
     def keep(self, name: str, process: Mapping[str, Any]) -> None:
         """Store one."""

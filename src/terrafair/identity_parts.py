@@ -41,12 +41,13 @@ from terrafair.identity.oidc import OidcTokens
 from terrafair.identity.people import People
 from terrafair.identity.personal_tokens import PersonalTokens
 from terrafair.identity.projects import Projects
+from terrafair.identity.providers import parties
 from terrafair.identity.sessions import Sessions
 from terrafair.identity.sign_in import SignIn
 from terrafair.identity.sign_out import SignOut
 from terrafair.identity.tokens import Tokens
 from terrafair.identity.version import Version
-from terrafair.openeo_parts import LOOPBACK, authenticator, parties
+from terrafair.openeo_parts import LOOPBACK, authenticator
 from terrafair.portal import account as account_pages
 from terrafair.portal import administration as administration_pages
 from terrafair.portal import projects as projects_pages

@@ -22,9 +22,9 @@ from terrafair.execution.engines.openeo import offer
 from terrafair.execution.jobs import Jobs
 from terrafair.identity import passwords
 from terrafair.identity.embedded import DEMO, EmbeddedAuthenticator
-from terrafair.identity.oidc import OidcTokens, Provider
+from terrafair.identity.oidc import OidcTokens
 from terrafair.identity.people import People
-from terrafair.identity.providers import Protocol, RelyingParty, read
+from terrafair.identity.providers import Protocol, parties
 from terrafair.identity.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -81,15 +81,3 @@ def authenticator(config: Config, engine: sa.Engine) -> EmbeddedAuthenticator:
     providers = tuple(party.provider for party in parties(config) if party.protocol is Protocol.OIDC)
     tokens = OidcTokens(providers, signed_out=People(engine).signed_out)
     return EmbeddedAuthenticator(accounts, Tokens(engine), tokens, known)
-
-
-def parties(config: Config) -> tuple[RelyingParty, ...]:
-    """All providers of the settings; `providers` says more of one than `issuers` and `clients` do."""
-    named = read(config.providers)
-    known = {party.id for party in named}
-    short = (
-        RelyingParty(Provider(name, issuer, config.clients.get(name, "")))
-        for name, issuer in config.issuers.items()
-        if name not in known
-    )
-    return (*named, *short)

@@ -11,6 +11,7 @@ from terrafair.api import problems
 from terrafair.api.shapes import resolution, verdict
 from terrafair.catalogue.records import Kind
 from terrafair.development.activity import Activity
+from terrafair.development.changes import Changes
 from terrafair.development.releases import Releases
 from terrafair.execution.job import State
 from terrafair.execution.levels import Ran, levels, ran
@@ -145,7 +146,9 @@ def install(
         amending,
     )
     app.include_router(publish.router(frame, publishing))
-    app.include_router(activity.router(frame, Activity(services.jobs, Releases(engine), services.processes)))
+    changes = Changes(parts.repositories, parts.objects, services.jobs.get)
+    development = Activity(services.jobs, Releases(engine), services.processes, changes)
+    app.include_router(activity.router(frame, development))
     identity_parts.install(app, parts, engine, _works(parts, services, sync, app.state.read_only), frame, kept, stack)
     app.mount("/static", pages.static())
     manual.mount(app)

@@ -58,6 +58,7 @@ READS = [
 CHANGES = [
     ("DELETE", "/jobs/{id}"),
     ("DELETE", "/api/jobs/{id}"),
+    ("POST", "/results/{id}/again"),
     ("POST", "/jobs/{id}/cancel"),
     ("DELETE", "/openeo/jobs/{id}"),
 ]

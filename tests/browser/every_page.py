@@ -20,6 +20,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
     "/develop/new": ("/develop/new",),
     "/develop/notebook": ("/develop/notebook?origin=template&id=notebook",),
     "/develop/text": ("/develop/text", "/develop/text?origin=template&id=cwl"),
+    "/develop/workflows": ("/develop/workflows",),
     "/develop/workflows/{name}": ("/develop/workflows/lakes",),
     "/develop/workspaces": ("/develop/workspaces",),
     "/develop/workspaces/{id}": ("/develop/workspaces/w-0123",),

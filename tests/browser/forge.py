@@ -4,6 +4,7 @@ import base64
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,22 @@ class Forge:
     def host(self) -> str:
         return f"127.0.0.2:{self.server.server_address[1]}"
 
+    def git(self, *arguments: str) -> str:
+        """Git in the repository."""
+        line = ["git", "-C", str(self.repository), "-c", "user.name=Bea", "-c", "user.email=bea@example.org"]
+        return subprocess.run([*line, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    def commit(self, path: str, line: str) -> str:
+        """Somebody adds a line to a file; gives the commit."""
+        with tempfile.TemporaryDirectory() as folder:
+            work = ["-C", folder]
+            self.git("clone", "-q", str(self.repository), folder)
+            with (Path(folder) / path).open("a") as file:
+                file.write(line + "\n")
+            self.git(*work, "commit", "-qam", "Of somebody else")
+            self.git(*work, "push", "-q", "origin", "HEAD:main")
+        return self.git("rev-parse", "main")
+
     def answer(self, ask: BaseHTTPRequestHandler) -> None:
         """By git's own program for the web."""
         path, _, query = ask.path.partition("?")
@@ -73,9 +90,9 @@ class Forge:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Forge]:
-    """One with a new workflow of the type `python`."""
+    """One with a new workflow that is a notebook."""
     made = Forge(folder)
-    work = create("python", "journey-water", folder, "Ada")
+    work = create("notebook", "journey-water", folder, "Ada")
     if not (work / ".git").exists():
         subprocess.run(["git", "init", "-q", "-b", "main", str(work)], check=True)
     commit = ["git", "-C", str(work), "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]

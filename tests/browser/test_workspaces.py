@@ -47,6 +47,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, forge: Forge) -> Iterator[Plat
             "TERRAFAIR_ISSUERS": f"local={provider.issuer}",
             "TERRAFAIR_CLIENTS": f"local={provider.client}",
             "TERRAFAIR_REPOSITORIES": json.dumps({REPOSITORY: str(forge.repository)}),
+            "TERRAFAIR_EDITOR_REPOSITORIES": REPOSITORY,
             "TERRAFAIR_WORKSPACE_HOSTS": forge.host,
             # On a slow machine the platform's own look would build the pushed branch beside.
             "TERRAFAIR_SOURCES_MINUTES": "0",
@@ -136,13 +137,12 @@ def test_one_session_and_a_notebook_that_reads_the_product(browser: Any, lab: Pl
     ada.page.context.close()
 
 
-CHANGE = """
-import subprocess
-def sh(line): return subprocess.getoutput(line)
-print(sh('''git clone -q http://ada:s3cret@{host}/water.git water && cd water &&
-sed -i 's/Map water:/Map open water:/' src/journey_water/__main__.py && terrafair check . --offline &&
-git commit -qam "Say what water" && git tag v1.1.0 && git push -q origin HEAD:main v1.1.0 && git rev-parse HEAD'''))
-"""
+SHELL = "import subprocess\nprint(subprocess.getoutput({line!r}))"
+CLONE = "cd ~ && git clone -q http://ada:s3cret@{host}/water.git water"
+PUSH = """cd ~/water && terrafair check . --offline && git commit -qam "Say how many scenes" && git tag v1.1.0 &&
+git push -q origin HEAD:main v1.1.0 && git rev-parse HEAD"""
+NOTEBOOK = "water/src/journey_water/notebook.ipynb"
+ADDED = "print('open water in', len(files), 'scenes')\n"
 RUN = """
 inputs = {"stac": "s3://terrafair/datasets/demo-s2-l2a/collection.json"}
 import terrafair
@@ -169,12 +169,15 @@ ANSWERS = {
 }
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path(BACKEND).exists(), reason="git http-backend is not installed")
 def test_from_a_notebook_to_the_catalogue(browser: Any, lab: Platform, forge: Forge) -> None:
-    """Changed and pushed in a notebook, built and released by the forge's call, run by its id, published."""
+    """A notebook changed, run and pushed; built and released by the forge's call, run by its id, published."""
     ada = opened(browser, lab, "Ada")
     reads_the_product(ada)
-    said = execute(ada.page, CHANGE.format(host=forge.host))
+    assert execute(ada.page, SHELL.format(line=CLONE.format(host=forge.host))) == ""
+    changes_the_notebook(ada.page)
+    said = execute(ada.page, SHELL.format(line=PUSH))
     commit = said.splitlines()[-1]
     assert len(commit) == 40, said
     project = execute(ada.page, "import os; print(os.environ['TERRAFAIR_PROJECT'])")
@@ -197,6 +200,8 @@ def test_from_a_notebook_to_the_catalogue(browser: Any, lab: Platform, forge: Fo
     assert "1.1.0" in page.locator("main").inner_text() and commit[:12] in page.locator("main").inner_text()
     job = execute(ada.page, RUN).splitlines()[-1]
     assert _ended(lab, job) == "successful", job
+    executed = next(each for each in lab.json("results", job)["assets"] if each["name"].endswith("executed.ipynb"))
+    assert "open water in 8 scenes" in httpx2.get(executed["href"], trust_env=False).text
     _published(lab, job, commit, release["about"]["image"])
     _in_its_environment(ada, lab)
     ada.page.context.close()
@@ -226,6 +231,21 @@ def _in_its_environment(ada: Any, lab: Platform) -> None:
     packages = "*/environment/lib/python3.*/site-packages"
     assert list((lab.home / "images").glob(f"{packages}/numpy-{numpy}.dist-info")), "another one than the image has"
     assert module.endswith("/journey-water/src/journey_water/__init__.py"), said
+
+
+def changes_the_notebook(page: Any) -> None:
+    """The workflow's own notebook: opened, a line added, run from top to bottom on the data beside it, saved."""
+    page.goto(f"{page.url.partition('/lab')[0]}/lab/tree/{NOTEBOOK}")
+    sheet = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)", has_text="A mask for each date")
+    sheet.locator(".jp-CodeCell", has_text="images.describe").locator(".cm-content").click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.insert_text(ADDED)
+    until(lambda: page.get_by_text("Python 3 (ipykernel) | Idle").count(), "the kernel")
+    page.get_by_text("Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    sheet.locator(".jp-OutputArea-output", has_text="open water in 2 scenes").wait_for()
+    page.keyboard.press("Control+s")
+    page.locator(".lm-DockPanel-tabBar .lm-mod-current:not(.jp-mod-dirty)", has_text="notebook.ipynb").wait_for()
 
 
 def _called(lab: Platform, link: Any, commit: str) -> str:
@@ -262,3 +282,47 @@ def _published(lab: Platform, job: str, commit: str, image: str) -> None:
     assert links["container"] == f"docker://{image}" and "@sha256:" in image
     lab.cli("catalogue", "sync")
     assert lab.json("reproduce", found["answers"]["experiment"])["status"] == "successful"
+
+
+def test_the_text_editor_commits_and_undoes_nobodys_work(browser: Any, lab: Platform, forge: Forge) -> None:
+    """A draft knows the commit that it was begun at, however late it is sent; begun anew it goes to the branch."""
+    ada = watched(browser, lab.url, viewport={"width": 1440, "height": 1000})
+    sign_in(ada, "Ada")
+    body = {"repository": REPOSITORY, "project": ada.page.evaluate("fetch('/api/me').then(r => r.json())")["id"]}
+    link = httpx2.post(f"{lab.url}/api/sources", json=body, trust_env=False).json()
+    address = f"/develop/text?origin=source&id={link['id']}&file=workflow.cwl"
+    commit = forge.git("rev-parse", "main")
+    _typed(ada, address, "# of Ada")
+    theirs = forge.commit("workflow.cwl", "# of somebody else")
+    ada.open(address)
+    ada.page.locator("#kept", has_text=f"begun at {commit[:12]}").wait_for()
+    _typed(ada, address, "# more of Ada")
+    ada.page.get_by_label("Message of the commit").fill("Say more")
+    ada.page.get_by_role("button", name="Commit and push").click()
+    ada.page.get_by_role("alert").wait_for()
+    assert "has been changed" in ada.page.get_by_role("alert").inner_text() and forge.git("rev-parse", "main") == theirs
+    assert "# of Ada\n# more of Ada" in ada.page.evaluate("ace.edit('ace').getValue()")
+    ada.accessible()
+    ada.open(address)
+    ada.page.get_by_role("button", name="Start over").click()
+    _typed(ada, address, "# once more")
+    ada.page.get_by_label("Message of the commit").fill("Say it again")
+    ada.page.get_by_role("button", name="Commit and push").click()
+    ada.page.locator(".notice", has_text="Kept in the repository as").wait_for()
+    assert forge.git("log", "-1", "--format=%an|%s", "main") == "Ada Demo|Say it again"
+    assert forge.git("show", "main:workflow.cwl").endswith("# of somebody else\n# once more")
+    ada.open(address)
+    assert ada.page.locator("#over").is_hidden(), "what was committed is no draft any more"
+    ada.errors = [told for told in ada.errors if "400" not in told]
+    assert not ada.errors and not ada.abroad
+    ada.page.context.close()
+
+
+def _typed(seen: Any, address: str, line: str) -> None:
+    """A line at the end of the text, in the editor as somebody types it."""
+    seen.open(address)
+    seen.page.locator("body[data-editor=yes]").wait_for()
+    seen.page.locator("#ace .ace_content").click()
+    seen.page.keyboard.press("Control+End")
+    seen.page.keyboard.insert_text(line + "\n")
+    seen.page.locator("#kept", has_text="Kept in this browser").wait_for()

@@ -1,24 +1,32 @@
 """Builds, runs and releases in one list, filtered; versions and what differs between them."""
 
-from collections.abc import Iterator
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from terrafair.data.objects import MemoryObjects
 from terrafair.database import migrate, open_engine
 from terrafair.development.activity import Activity
+from terrafair.development.changes import Changes
 from terrafair.development.releases import Release, Releases
 from terrafair.errors import NotFound
 from terrafair.execution import logs
 from terrafair.execution.builtin import BUILD
-from terrafair.execution.job import JobRequest, Owner
+from terrafair.execution.job import Job, JobRequest, Owner
 from terrafair.execution.jobs import Jobs
 from terrafair.identity.access import Actor, Role
 from terrafair.identity.asking import Asker, asking
 from terrafair.portal.activity import difference, facts
+from terrafair.repositories import Repositories
 
 from ..databases import control_database
+
+URL = "https://git.example.org/ada/map"
 
 
 class Queue:
@@ -91,6 +99,54 @@ def test_pages_follow_one_another(activity: Activity) -> None:
             break
         before = {"before": rows[-1]["when"]}
     assert seen == ["release", "run", "build"]
+
+
+def test_workflows_by_their_newest_version(activity: Activity) -> None:
+    first = activity.releases.get("water-map", "1.0.0")
+    activity.releases.add(replace(first, version="1.1.0", created=""))
+    found = [(each["name"], each["version"], each["versions"]) for each in activity.workflows()]
+    assert found == [("water-map", "1.1.0", 2)]
+
+
+def archive(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as packed:
+        for name, content in files.items():
+            about = tarfile.TarInfo(name.replace("_", "."))
+            about.size = len(content)
+            packed.addfile(about, io.BytesIO(content))
+    return out.getvalue()
+
+
+def test_sources_of_two_versions(activity: Activity, tmp_path: Path, git: Callable[..., str]) -> None:
+    """Of an archive that was sent, and of a commit of a linked repository."""
+    (tmp_path / "work").mkdir()
+    git(tmp_path / "work", "init", "-q")
+    (tmp_path / "work/map.py").write_bytes(b"a = 1\nb = 3\n")
+    (tmp_path / "work/tiny.tif").write_bytes(b"II\0")
+    git(tmp_path / "work", "add", "-A")
+    git(tmp_path / "work", "commit", "-qm", "First")
+    objects = MemoryObjects()
+    objects.put("sent.tar.gz", archive(map_py=b"a = 1\nb = 2\n", gone_txt=b"x\n"))
+    repositories = Repositories(tmp_path / "mirrors", {URL: str(tmp_path / "work")})
+    sent = Job("build", JobRequest("m", BUILD, objects.url("sent.tar.gz")), "2026")
+    changes = Changes(repositories, objects, lambda _: sent)
+    old = Release("m", "1.0.0", "water", "a", "build", "sha256:0", "", "m-1.0.0")
+    commit = git(tmp_path / "work", "rev-parse", "HEAD")
+    new = replace(old, version="1.1.0", revision=commit, about={"repository": URL})
+    found = changes.between(old, new)
+    assert [text for kind, text in found if kind == "file"] == [
+        "gone.txt: removed",
+        "map.py: changed",
+        "tiny.tif: added",
+    ]
+    assert ("removed", "-b = 2") in found and ("added", "+b = 3") in found
+    assert found[-1] == ("same", "no text that could be shown")
+    assert changes.between(old, old) == changes.between(new, new) == []
+    for broken in (replace(new, revision="0" * 40), replace(old, job="build")):
+        objects.put("sent.tar.gz", b"no archive")
+        with pytest.raises(NotFound, match=r"The sources of m 1\.[01]\.0 are not at hand"):
+            changes.between(broken, new)
 
 
 def test_versions_and_their_differences(activity: Activity) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from terrafair.development.checks import needs, target
 from terrafair.development.checks.sources import Sources
 from terrafair.development.findings import Finding, Severity
@@ -89,3 +91,39 @@ def test_silence_and_strangers_are_told(repository: Repository) -> None:
         raise Unreachable("elsewhere does not answer.")
 
     assert [finding.rule for finding in target.check(wanted, silent, "elsewhere")] == ["target-unreachable"]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"/": {"api_version": "1.2.0", "endpoints": 7}},
+        {"/": {}, "/capabilities": {"platform": "terrafair", "workflowTypes": [{"type": "openeo"}], "limits": []}},
+        {"/": {}, "/capabilities": {"platform": "terrafair", "workflowTypes": 7}},
+        {"/": [], "/conformance": {"conformsTo": 7}, "/.well-known/openeo": {"versions": [7, {"url": None}]}},
+    ],
+    ids=range(4),
+)
+def test_documents_of_another_shape_are_told_and_break_nothing(
+    repository: Repository, answers: Mapping[str, Any]
+) -> None:
+    found = judged(repository("openeo"), answers)
+    assert {"target-unreadable", "target-unknown", "target-unreachable"} & set(found), found
+    assert all(each.severity is Severity.ERROR and each.what for each in found.values())
+
+
+def test_a_graph_is_judged_by_what_a_terrafair_offers_to_openeo(repository: Repository) -> None:
+    folder = repository("openeo")
+    wanted = needs.read(Sources(folder, read(folder)))
+    assert wanted
+    back_end = {
+        "/openeo/": {"api_version": "1.2.0", "endpoints": [{"path": "/jobs", "methods": ["POST"]}]},
+        "/openeo/processes": {"processes": [{"id": name} for name in wanted.processes[1:]], "links": []},
+        "/openeo/collections": {"collections": []},
+    }
+    document = {"platform": "terrafair", "workflowTypes": [{"type": "openeo"}]}
+    found = judged(folder, {"/": {}, "/capabilities": document, **back_end})
+    assert set(found) == {"target-lacks-process"} and found["target-lacks-process"].place == wanted.processes[0]
+    # The same by the address of a back-end's host, which names its versions.
+    versions = [{"url": "/openeo/", "api_version": "1.2.0"}, {"url": "/old/", "api_version": "0.4.2"}]
+    found = judged(folder, {"/": {"hello": 1}, "/.well-known/openeo": {"versions": versions}, **back_end})
+    assert set(found) == {"target-lacks-process"}

@@ -47,6 +47,8 @@ def test_files_by_value_and_the_rest_by_its_words(pairing: Pairing) -> None:
     assert verdicts["same.txt"] == "identical bytes" and verdicts["table.csv"] == "different"
     assert verdicts["near.csv"] == "equal values within tolerance"
     assert verdicts["gone.csv"] == "missing" and verdicts["more.json"] == "additional"
+    assert found["verdict"] == "differs" and found["summary"].startswith("2 of 4 files did not come out as before")
+    assert pairing.compare(first, replace(first, id="again"))["verdict"] == "reproduced exactly"
     assert found["inputs"] == [{"name": "cloud", "first": "20", "second": "30", "same": False}]
     unlike = [(row["name"], row["first"], row["second"]) for row in found["environment"] if not row["same"]]
     assert unlike == [("numpy", "2.0", "2.1"), ("dask", "", "3")]
@@ -75,4 +77,4 @@ def test_what_cannot_be_compared(pairing: Pairing) -> None:
     with pytest.raises(InvalidInput, match="is running"):
         pairing.compare(job, replace(job, id="two", state=State.RUNNING))
     found = pairing.compare(job, replace(job, id="two", request=JobRequest("x")))
-    assert found["outputs"] == [] and found["inputs"][0]["first"] == "1"
+    assert (found["verdict"], found["outputs"]) == ("not comparable", []) and found["inputs"][0]["first"] == "1"

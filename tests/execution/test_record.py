@@ -64,3 +64,8 @@ def test_samples_are_read_while_they_are_written(tmp_path: Path) -> None:
 def test_an_odd_log_harms_nothing(tmp_path: Path, odd: bytes) -> None:
     (tmp_path / "log").write_bytes(odd)
     assert record.steps(JOB, logs.marks(tmp_path / "log"))[0].name == "wait"
+
+
+def test_the_stages_of_a_build_are_its_steps(tmp_path: Path) -> None:
+    path = log(tmp_path / "log", {"step": "build-check"}, {"message": "check: passed."}, {"step": "build-lock"})
+    assert [step.title for step in record.steps(JOB, logs.marks(path))][1:] == ["Checked", "Locked the environment"]

@@ -19,7 +19,7 @@ class Order(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: str = Field("", max_length=500)
-    kind: str = Field("", pattern="^(|experiment|workflow)$")
+    kind: str = Field("", pattern="^(|experiment|workflow|job)$")
     file: str = Field("", max_length=2000)
     inputs: dict[str, Any] = {}
     reproduce: bool = False

@@ -13,6 +13,8 @@ from terrafair.api.shapes import job_document
 from terrafair.data.objects import Content, ObjectStore
 from terrafair.errors import Conflict, InvalidInput, NotExecutable, NotFound
 from terrafair.execution.admission import texts
+from terrafair.execution.builtin import BUILD
+from terrafair.execution.builtin import KIND as BUILTIN
 from terrafair.execution.job import ENDED, Job, JobRequest, Owner, State
 from terrafair.execution.jobs import Jobs, Selection, own
 from terrafair.execution.pairing import Pairing
@@ -21,6 +23,8 @@ from terrafair.identity.asking import asker
 from terrafair.workflows.workflow import Resolution
 
 UPLOADS = "uploads"
+JOB = "job"
+"""As the kind of what is run: an earlier job, once more."""
 RECENT, RECENT_SECONDS = 64, 3.0
 """How many ended jobs are remembered, and for how long, for who asks for many of their tiles."""
 Document = dict[str, Any]
@@ -72,27 +76,36 @@ class Runs:
         """Accept a job, once everything that can be known before is right.
 
         It belongs to the project, else to the one that the asker works in, else to their own.
+        With the kind `job` it is that job once more: the same code and inputs, but for those that are given.
         Raises `NotFound` (nearest ids), `NotExecutable` (reasons) or `InvalidInputs` (each wrong input).
         """
         if bool(id) == bool(file):
             raise InvalidInput("A job needs the id of an experiment or workflow, or a file; not both.", where="id")
         name = file.rpartition("/")[2] if file else id
-        request = JobRequest(
-            name,
-            "file" if file else kind,
-            file,
-            dict(inputs or {}),
-            reproduce=reproduce,
-            timeout=timeout or 0.0,
-            target=target,
+        request = JobRequest(name, "file" if file else kind, file, reproduce=reproduce)
+        if kind == JOB and not file:
+            request = self._former(id)
+        request = replace(
+            request, inputs={**request.inputs, **(inputs or {})}, timeout=timeout or request.timeout, target=target
         )
-        owner = self._owner(project, visibility)
+        return self._accept(request, self._owner(project, visibility))
+
+    def _former(self, id: str) -> JobRequest:  # noqa: A002
+        """What an earlier job was asked; how its caller wanted the results is no part of it."""
+        request = self._jobs.get(id).request
+        if request.kind in {BUILD, BUILTIN}:
+            what = f"The job {id} is {'a build' if request.kind == BUILD else 'a process of the platform itself'}."
+            raise InvalidInput(what, "Only runs of workflows are run again.", "Start it as it was started.", "id")
+        return JobRequest(request.subject, request.kind, request.file, request.inputs, timeout=request.timeout)
+
+    def _accept(self, request: JobRequest, owner: Owner) -> Document:
+        name, target = request.subject, request.target
         request = self._locate(request)
         self._check_references(request)
         resolution = self._resolve(request)
         if target:
             resolution = self._delegate(resolution, target)
-        if reproduce and resolution.kind != "experiment":
+        if request.reproduce and resolution.kind != "experiment":
             raise InvalidInput(f"{name} is a {resolution.kind}.", "Only an experiment has a product to compare with.")
         if not resolution.executable:
             where = f"at {target}" if target else "here"

@@ -1,6 +1,7 @@
 """Verbs about runs: `run`, `reproduce`, `jobs`, `job`, `log`, `cancel`, `results`."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,14 @@ from terrafair.errors import InvalidInput, Problem, TerrafairError
 if TYPE_CHECKING:
     from terrafair.client import Client
 
+JOB = re.compile(r"\d{8}-[a-z0-9]{10}")
 input_option = click.option(
     "-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE",
     help="Replace one input; VALUE is JSON or text, `@FILE` brings a local file. May be given again.",
+)  # fmt: skip
+file_option = click.option(
+    "--inputs", "sheet", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="Replace the inputs that a YAML or JSON file names; `--input` goes before it.",
 )  # fmt: skip
 kind_option = click.option(
     "--kind", default="", type=click.Choice(("", "experiment", "workflow")), help="If both have the id."
@@ -33,12 +39,13 @@ detach_option = click.option("--detach", is_flag=True, help="Come back as soon a
 @click.command("run")
 @click.argument("id")
 @input_option
+@file_option
 @kind_option
 @timeout_option
 @target_option
 @detach_option
 @json_option
-def run(id: str, inputs: tuple[str, ...], *, as_json: bool, **options: Any) -> None:  # noqa: A002
+def run(id: str, inputs: tuple[str, ...], sheet: Path | None, *, as_json: bool, **options: Any) -> None:  # noqa: A002
     """Run a published experiment or workflow again by its ID, or a local workflow file.
 
     The experiment's published inputs are used unless `--input` replaces them.
@@ -48,31 +55,36 @@ def run(id: str, inputs: tuple[str, ...], *, as_json: bool, **options: Any) -> N
       terrafair run demo-ndvi
       terrafair run demo-ndvi --input 'temporal_extent=["2024-06-01","2024-08-01"]'
       terrafair run ./graph.json --input data=@./cube.nc
+      terrafair run dist/water-map.cwl --inputs demo/inputs.yaml
       terrafair run demo-water --on elsewhere
     """
-    _start(id, inputs, as_json=as_json, reproduce=False, **options)
+    _start(id, inputs, sheet, as_json=as_json, reproduce=False, **options)
 
 
 @click.command("reproduce")
-@click.argument("id")
+@click.argument("id", metavar="ID|JOB")
 @timeout_option
 @target_option
 @json_option
 def reproduce(id: str, *, timeout: float | None, target: str, as_json: bool) -> None:  # noqa: A002
     """Run an experiment again and compare with the product that was published, asset by asset.
 
-    Ends with 0 when the product is reproduced, 1 when it differs, 2 when nothing could be compared.
+    Or a JOB of yours: once more with the same code and inputs, compared with the files that it has left.
+    Ends with 0 when the result is reproduced, 1 when it differs, 2 when nothing could be compared.
 
     \b
-    Example:
+    Examples:
       terrafair reproduce demo-ndvi
+      terrafair reproduce 20260715-a1b2c3d4e5
     """
-    _start(id, (), kind="experiment", timeout=timeout, target=target, detach=False, as_json=as_json, reproduce=True)
+    kind = "job" if JOB.fullmatch(id) else "experiment"
+    _start(id, (), None, kind=kind, timeout=timeout, target=target, detach=False, as_json=as_json, reproduce=True)
 
 
 def _start(
     id: str,  # noqa: A002
     inputs: tuple[str, ...],
+    sheet: Path | None,
     *,
     kind: str,
     timeout: float | None,
@@ -83,15 +95,18 @@ def _start(
 ) -> None:
     try:
         with connect(load()) as client:
-            file = _local_file(id)
-            values = dict(_input(client, text) for text in inputs)
-            options: dict[str, Any] = {"reproduce": reproduce, "timeout": timeout, "target": target}
+            again = kind == "job"
+            if again and (state := client.job(id)["status"]) != "successful":
+                raise InvalidInput(f"The job {id} is {state}.", "It has left nothing to compare with.")
+            file = None if again else _local_file(id)
+            values = {**_values(sheet), **dict(_input(client, text) for text in inputs)}
+            options: dict[str, Any] = {"reproduce": reproduce and not again, "timeout": timeout, "target": target}
             job = client.run("" if file else id, kind=kind, inputs=values, file=file, **options)
             if not detach:
                 job = follow(client, job, quiet=as_json)
             document = _answer(client, job)
             if reproduce and job["status"] == "successful":
-                document["reproduction"] = client.reproduction(job["id"])
+                document["reproduction"] = _compared(client, id, job) if again else client.reproduction(job["id"])
     except TerrafairError as error:
         if not as_json:
             raise
@@ -105,6 +120,12 @@ def _start(
     sys.exit(_exit_code(document, detached=detach))
 
 
+def _compared(client: "Client", first: str, job: dict[str, Any]) -> dict[str, Any]:
+    """How a job's files compare with those of the first one, in the shape of `Client.reproduction`."""
+    found = client.compare(first, job["id"])
+    return {"job": first, "verdict": found["verdict"], "summary": found["summary"], "assets": found["outputs"]}
+
+
 def _local_file(text: str) -> Path | None:
     """The path of a workflow file, if that is what was meant rather than an id."""
     path = Path(text)
@@ -113,6 +134,14 @@ def _local_file(text: str) -> Path | None:
     if "/" in text or path.suffix in {".json", ".cwl", ".ipynb", ".yaml", ".yml"}:
         raise InvalidInput(f"There is no file {text}.", remedy="Give the id of an experiment or a path that exists.")
     return None
+
+
+def _values(sheet: Path | None) -> dict[str, Any]:
+    if sheet is None:
+        return {}
+    from terrafair.workflows.published import values_of
+
+    return dict(values_of(sheet.read_bytes(), sheet.name))
 
 
 def _input(client: "Client", text: str) -> tuple[str, Any]:

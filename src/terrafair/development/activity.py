@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from terrafair.development.changes import Changes
 from terrafair.development.releases import Release, Releases
 from terrafair.errors import NotFound
 from terrafair.execution.builtin import BUILD
@@ -27,6 +28,7 @@ class Activity:
     jobs: Jobs
     releases: Releases
     processes: Processes
+    changes: Changes | None = None
 
     def activity(self, wanted: Mapping[str, str], limit: int) -> tuple[list[Document], str]:
         """Newest first, with the query of the next page; as `portal.activity.Development` says."""
@@ -42,6 +44,15 @@ class Activity:
         """One's own."""
         return sorted(asker().actor.projects)
 
+    def workflows(self) -> list[Document]:
+        """Each released workflow by its newest version, with the number of versions; the latest release first."""
+        found: dict[str, Document] = {}
+        for each in self.releases.history():
+            if _seen(each):
+                known = found.setdefault(each.name, {**each.document(), "versions": 0})
+                known["versions"] += 1
+        return list(found.values())
+
     def versions(self, name: str) -> list[Document]:
         """Releases of a workflow; raises `NotFound` where there are none, or none to be seen."""
         found = [each.document() for each in self.releases.history(name) if _seen(each)]
@@ -54,6 +65,12 @@ class Activity:
         """What is executed under an id."""
         content, _ = self.processes.package(process)
         return content.decode("utf-8", "replace")
+
+    def sources(self, name: str, old: str, new: str) -> list[tuple[str, str]]:
+        """What differs in the sources of two versions; raises `NotFound` where they are not at hand."""
+        if self.changes is None:
+            raise NotFound("This platform keeps no sources.")
+        return self.changes.between(self.releases.get(name, old), self.releases.get(name, new))
 
     def _jobs(self, wanted: Mapping[str, str], limit: int) -> Iterator[Document]:
         if wanted.get("what") == "release":

@@ -13,7 +13,8 @@ from terrafair.execution.process import OVER, Exit, Process
 from terrafair.execution.sandbox import Sandbox
 
 Say = Callable[[str, str], None]
-"""Message and level."""
+"""Message and level; `STEP` as the level: a stage of a build begins, `== NAME`."""
+STEP = "step"
 WATCH_SECONDS = 0.3
 TESTS = "The tests"
 

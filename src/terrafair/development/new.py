@@ -42,7 +42,7 @@ KINDS: Mapping[str, Kind] = {
     "notebook": Kind(
         "src/{package}/notebook.ipynb",
         "Maps the water of each image in a notebook.",
-        requirements=("ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10", "pandas>=2.2"),
+        requirements=("ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"),
     ),
     "mlflow": Kind(
         "src/{package}/model/MLmodel",

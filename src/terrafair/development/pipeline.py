@@ -19,7 +19,7 @@ from terrafair.development.checks.check import Checks
 from terrafair.development.checks.cwl import FolderCode
 from terrafair.development.checks.environment import spec_of
 from terrafair.development.checks.sources import Sources
-from terrafair.development.execute import TESTS, Execution, failed
+from terrafair.development.execute import STEP, TESTS, Execution, failed
 from terrafair.development.findings import Report, Severity, Verdict
 from terrafair.development.images import containerfile
 from terrafair.development.images.image import Images, StoredImage
@@ -166,7 +166,7 @@ class _Run:
     @contextmanager
     def _stage(self, name: str) -> Iterator[list[str]]:
         started, says = time.monotonic(), list[str]()
-        self.by.execution.say(f"== {name}", "info")
+        self.by.execution.say(f"== {name}", STEP)
         try:
             yield says
         except (InvalidInputs, TerrafairError) as fault:

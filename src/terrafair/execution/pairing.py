@@ -18,12 +18,12 @@ from terrafair.errors import InvalidInput, NotFound, TerrafairError, TimedOut
 from terrafair.execution import tracked
 from terrafair.execution.command import Limits
 from terrafair.execution.comparison.child import order, read_answer
-from terrafair.execution.comparison.findings import Compared, LocalAsset, Match, Tolerance
+from terrafair.execution.comparison.findings import Compared, LocalAsset, Match
 from terrafair.execution.job import ENDED, Asset, Job
 from terrafair.execution.program import LIMITS, Program
+from terrafair.execution.reproduction import TOLERANCE, judge
 from terrafair.execution.sandbox import Sandbox
 
-TOLERANCE = Tolerance(relative=1e-5, absolute=1e-8)
 LARGEST = 2 * 10**9
 """Bytes of files that differ and are brought here to be compared; what is beyond is told by its checksum alone."""
 SECONDS = 300.0
@@ -64,7 +64,7 @@ class Pairing:
     limits: Limits = LIMITS
 
     def compare(self, first: Job, second: Job, *, values: bool = True) -> Document:
-        """`{inputs, environment, metrics, outputs}` of both; raises `InvalidInput` for runs that go on.
+        """`{verdict, summary, inputs, environment, metrics, outputs}`; raises `InvalidInput` for runs that go on.
 
         `values` False: files are told apart by their checksums alone, which takes no time.
         """
@@ -73,13 +73,17 @@ class Pairing:
         for job in (first, second):
             if job.state not in ENDED:
                 raise InvalidInput(f"The run {job.id} is {job.state.value}.", "It can be compared once it has ended.")
+        outputs = self._outputs(first, second, values=values)
+        verdict, summary = judge(outputs, "file", "as before")
         return {
             "first": first.id,
             "second": second.id,
+            "verdict": verdict,
+            "summary": summary,
             "inputs": _documents(rows(self._inputs(first), self._inputs(second))),
             "environment": _documents(rows(self._software(first), self._software(second))),
             "metrics": _documents(rows(self._metrics(first), self._metrics(second))),
-            "outputs": self._outputs(first, second, values=values),
+            "outputs": [each.document() for each in outputs],
         }
 
     def _inputs(self, job: Job) -> dict[str, str]:
@@ -126,7 +130,7 @@ class Pairing:
                 raise InvalidInput(f"{name} of {job.id} is too large.")
         return content
 
-    def _outputs(self, first: Job, second: Job, *, values: bool) -> list[Document]:
+    def _outputs(self, first: Job, second: Job, *, values: bool) -> list[Compared]:
         same, old, new = told_apart(first.results.assets, second.results.assets)
         found = [
             Compared(each.name, Match.IDENTICAL, each.name, each.name, sizes=(each.size, each.size)) for each in same
@@ -142,7 +146,7 @@ class Pairing:
             with self._turn():
                 known = kept.exists()
                 compared = read_answer(kept) if known else self._in_the_sandbox(first, second, old, new, kept)
-        return [each.document() for each in (*compared, *found)]
+        return [*compared, *found]
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

@@ -20,6 +20,12 @@ TITLES = {
     "store": "Described and stored the results",
     "keep": "Kept what it has left",
     "compare": "Compared with the published product",
+    "build-check": "Checked",
+    "build-lock": "Locked the environment",
+    "build-image": "Made the image",
+    "build-test": "Ran its tests",
+    "build-run": "Ran it on tiny data",
+    "build-package": "Packed the release",
 }
 ROWS = 2_000
 MARKS = 60
@@ -66,7 +72,7 @@ class Sample:
 def steps(job: Job, marks: Iterable[Line]) -> tuple[Step, ...]:
     """The steps of a job's last attempt, in order; `marks` as `logs.marks` gives them."""
     lines = list(marks)
-    starts = [number for number, line in enumerate(lines) if line.step == "read"]
+    starts = [number for number, line in enumerate(lines) if line.step in {"read", "build-check"}]
     found = [Step("wait", TITLES["wait"], job.created, job.started)] if job.started else []
     for line in lines[starts[-1] :] if starts else []:
         if line.step in TITLES:

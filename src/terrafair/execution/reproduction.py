@@ -128,17 +128,19 @@ def local_assets(document: Document) -> Iterator[LocalAsset]:
                 yield LocalAsset(f"{name}/{key}", path, key, name, path.name)
 
 
-def judge(compared: Sequence[Compared]) -> tuple[str, str]:
+def judge(compared: Sequence[Compared], kind: str = "published file", how: str = "as published") -> tuple[str, str]:
     """The verdict over all files and its reason; what is new beside the expected ones counts for nothing."""
     expected = [each for each in compared if each.match is not Match.ADDITIONAL]
     same, equal = count(expected, Match.IDENTICAL), count(expected, Match.EQUAL)
     wrong = [each for each in expected if each.match in {Match.DIFFERENT, Match.MISSING}]
-    files = f"{len(expected)} published file{'s' * (len(expected) != 1)}"
+    files = f"{len(expected)} {kind}{'s' * (len(expected) != 1)}"
     if wrong:
         names = ", ".join(each.name for each in wrong[:3])
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        return "differs", f"{len(wrong)} of {files} did not come out as published: {names}{more}"
-    if not expected or same + equal < len(expected):
+        return "differs", f"{len(wrong)} of {files} did not come out {how}: {names}{more}"
+    if not expected:
+        return "not comparable", f"there is no {kind}"
+    if same + equal < len(expected):
         return "not comparable", f"{len(expected) - same - equal} of {files} could not be compared"
     if equal:
         return "reproduced within tolerance", f"{same} of {files} byte for byte, {equal} with equal values"

@@ -169,6 +169,11 @@ class Runner:
             # A full disk must not stop the job's end from being known.
             logging.getLogger(__name__).warning("The log of job %s cannot be written: %s", job.id, fault)
 
+    def _stage(self, job: Job, line: str, level: str) -> None:
+        """A line of a build; where a stage begins, a step of the job does."""
+        begins = level == "step"
+        self._say(job, line, "info" if begins else level, f"build-{line.removeprefix('== ')}" if begins else "")
+
     def _own(self, job: Job) -> Succeeded | Ended:
         """A job that the platform itself works off."""
         begun = time.monotonic()
@@ -179,7 +184,7 @@ class Runner:
         try:
             if job.request.kind == BUILD and self.build:
                 self.jobs.folder(job.id).mkdir(parents=True, exist_ok=True)
-                do = partial(self.build, job, cancelled, lambda line, level: self._say(job, line, level))
+                do = partial(self.build, job, cancelled, partial(self._stage, job))
             elif job.request.kind == BUILTIN and self.builtin:
                 do = partial(self.builtin, job, cancelled)
             else:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from terrafair.config import Config
 from terrafair.errors import InvalidInput
 from terrafair.identity.oidc import Provider
 from terrafair.identity.people import ClaimNames
@@ -97,3 +98,15 @@ def _secret(name: str, values: Mapping[str, Any]) -> str:
         return path.read_text("utf-8").strip()
     except OSError as fault:
         raise InvalidInput(f"The secret of {name} cannot be read from {path}: {fault.strerror}.") from fault
+
+
+def parties(config: Config) -> tuple[RelyingParty, ...]:
+    """All providers of the settings; `providers` says more of one than `issuers` and `clients` do."""
+    named = read(config.providers)
+    known = {party.id for party in named}
+    short = (
+        RelyingParty(Provider(name, issuer, config.clients.get(name, "")))
+        for name, issuer in config.issuers.items()
+        if name not in known
+    )
+    return (*named, *short)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from terrafair.errors import InvalidInput
+from terrafair.errors import InvalidInput, NotFound
 from terrafair.portal.page import Pages
 
 Document = dict[str, Any]
@@ -31,8 +31,19 @@ class Development(Protocol):
         """One's own."""
         ...
 
+    def workflows(self) -> list[Document]:
+        """Each released workflow by its newest version, and how many `versions` it has."""
+        ...
+
     def versions(self, name: str) -> list[Document]:
         """Releases of a workflow, newest first; raises `NotFound` for none."""
+        ...
+
+    def sources(self, name: str, old: str, new: str) -> list[tuple[str, str]]:
+        """Lines that differ in the sources of two versions: (`file`, `where`, `same`, `removed` or `added`, text).
+
+        Raises `NotFound` where they are not at hand.
+        """
         ...
 
     def document(self, process: str) -> str:
@@ -41,8 +52,12 @@ class Development(Protocol):
 
 
 def router(pages: Pages, development: Development) -> APIRouter:
-    """Both pages."""
+    """`/develop/activity`, `/develop/workflows` and the page of each workflow."""
     routes = pages.router()
+
+    @routes.get("/develop/workflows")
+    def workflows(request: Request) -> Response:
+        return pages.show(request, "workflows.html", {"rows": development.workflows()})
 
     @routes.get("/develop/activity")
     def activity(request: Request) -> Response:
@@ -68,12 +83,17 @@ def router(pages: Pages, development: Development) -> APIRouter:
         found = development.versions(name)
         known = {each["version"]: each for each in found}
         content: Document = {"name": name, "versions": found, "a": a, "b": b, "lines": None, "problem": None}
+        content |= {"sources": None, "gone": None}
         if a or b:
             missing = next((version for version in (a, b) if version not in known), None)
             if missing is None:
                 texts = [development.document(known[version]["process"]) for version in (a, b)]
                 content["lines"] = difference(texts[0], texts[1], a, b)
                 content["facts"] = facts(known[a], known[b])
+                try:
+                    content["sources"] = development.sources(name, a, b)
+                except NotFound as error:
+                    content["gone"] = error.problem
             else:
                 why = f"It has {', '.join(list(known)[:10])}."
                 content["problem"] = InvalidInput(f"{name} has no version {missing[:40]!r}.", why).problem

@@ -187,3 +187,7 @@ class PortalBackend:
     def cancel(self, id: str) -> None:  # noqa: A002
         """End it."""
         self._runs.cancel(id)
+
+    def again(self, id: str) -> str:  # noqa: A002
+        """Accept it once more; gives the new job's id."""
+        return str(self._runs.accept(id, kind="job")["id"])

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -140,7 +141,7 @@ def read(text: str) -> Mapping[str, Any]:
 
 
 def selection(typed: Mapping[str, str]) -> Selection:
-    """What was chosen to run on; raises `InvalidInput` for half an area, or what is no number."""
+    """What was chosen to run on; raises `InvalidInput` for half an area, what is no number, or no date."""
     given = {side: typed.get(side, "") for side in SIDES}
     box: dict[str, float] | None = None
     if any(given.values()):
@@ -151,6 +152,14 @@ def selection(typed: Mapping[str, str]) -> Selection:
             raise InvalidInput(what, remedy="Fill in all of them in degrees, or none.", where="area") from None
         if not all(map(math.isfinite, box.values())) or box["south"] > box["north"]:
             raise InvalidInput("The area's south lies north of its north, or it has no end.", where="area")
+    for side, name in (("start", "From"), ("end", "Until")):
+        if text := typed.get(side, ""):
+            try:
+                date.fromisoformat(text[:10])
+            except ValueError:
+                raise InvalidInput(
+                    f"{name} {text[:40]!r} is no date.", remedy="Write 2024-05-31.", where=side
+                ) from None
     return Selection(box, typed.get("start", ""), typed.get("end", ""), typed.get("collection", ""))
 
 

@@ -66,6 +66,10 @@ class Watching(Protocol):
         """End it."""
         ...
 
+    def again(self, id: str) -> str:  # noqa: A002
+        """Accept it once more, with the same code and inputs; gives the new job's id."""
+        ...
+
 
 def router(pages: Pages, watching: Watching) -> APIRouter:
     """`/results` and what lies below."""
@@ -85,6 +89,10 @@ def router(pages: Pages, watching: Watching) -> APIRouter:
     def cancel(id: str) -> Response:  # noqa: A002
         watching.cancel(id)
         return RedirectResponse(f"/results/{quote(id)}", status_code=303)
+
+    @routes.post("/results/{id}/again")
+    def again(id: str) -> Response:  # noqa: A002
+        return RedirectResponse(f"/results/{quote(watching.again(id))}", status_code=303)
 
     @routes.get("/results/{id}/log")
     async def log(request: Request, id: str, since: int = 0) -> Response:  # noqa: A002
@@ -142,6 +150,7 @@ def _job(watching: Watching, id: str, since: int) -> Document:  # noqa: A002
         "layers": [file for file in files if file.on_map],
         "lineage": lineage.drawing(_crate(watching, id, files), job, entry, files),
         "reproduction": watching.reproduction(id) if job["status"] == "successful" else None,
+        "repeats": ended and job["kind"] not in {"build", "builtin"},
         "again": f"/run/{kind}/{quote(job['subject'], safe='')}?from={quote(id)}" if kind else "",
         "others": _others(watching, job) if ended else [],
         "entry": entry,

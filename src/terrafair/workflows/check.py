@@ -91,48 +91,51 @@ def _faults(value: Any, spec: InputSpec) -> Iterable[Problem]:
         return
     validator = _validator(json.dumps(schema, sort_keys=True, default=str))
     for fault in _errors(validator, value)[:5] if validator is not None else ():
-        path = ".".join(str(part) for part in fault.absolute_path)
+        path = ".".join(str(part) for part in fault.instance_path)
         where = f"{spec.name}.{path}" if path else spec.name
-        yield Problem(f"The input {where!r} is {_shown(fault.instance)}.", _why(fault), "", where, "input-invalid")
+        yield Problem(
+            f"The input {where!r} is {_shown(fault.instance)}.", _why(fault, schema), "", where, "input-invalid"
+        )
 
 
 def _errors(validator: Any, value: Any) -> list[Any]:
-    from referencing.exceptions import Unresolvable
-
     try:
         return list(validator.iter_errors(value))
-    except (Unresolvable, RecursionError):
-        # A schema that leads elsewhere is not followed there; the engine will say what it makes of the value.
+    except (ValueError, RecursionError):
+        # No value of JSON; the engine will say what it makes of it.
         return []
 
 
 @lru_cache(maxsize=512)
 def _validator(schema: str) -> Any:
     """A validator by its schema's JSON; None where the author's own schema is broken: the engine will say."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-    from referencing import Registry
+    # Not by `jsonschema`: where its optional formats are installed, loading it alone takes two seconds.
+    import jsonschema_rs
 
-    document = json.loads(schema)
     try:
-        Draft202012Validator.check_schema(document)
-    except SchemaError:
+        return jsonschema_rs.Draft202012Validator(json.loads(schema), offline=True)
+    except (jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError, ValueError):
         return None
-    # With a registry of its own, the validator fetches nothing by itself.
-    return Draft202012Validator(document, registry=Registry())
 
 
-def _why(fault: Any) -> str:
-    match fault.validator:
-        case "type":
-            return f"It takes {_words(fault.validator_value)}."
-        case "enum":
-            return f"It takes one of {', '.join(map(str, fault.validator_value))}."
-        case "anyOf" | "oneOf":
-            kinds = [part.get("type") for part in fault.validator_value if isinstance(part, Mapping)]
+def _why(fault: Any, schema: Any) -> str:
+    rule: Any = schema
+    for part in fault.schema_path:
+        rule = rule.get(part) if isinstance(rule, Mapping) else _part(rule, part)
+    match fault.kind.name:
+        case "type" if rule:
+            return f"It takes {_words(rule)}."
+        case "enum" if rule:
+            return f"It takes one of {', '.join(map(str, rule))}."
+        case "anyOf" | "oneOf" if isinstance(rule, list):
+            kinds = [part.get("type") for part in rule if isinstance(part, Mapping)]
             return f"It takes {' or '.join(_words(kind) for kind in kinds if kind)}." if any(kinds) else "It fits none."
         case _:
             return f"{str(fault.message)[:200]}."
+
+
+def _part(rule: Any, part: Any) -> Any:
+    return rule[part] if isinstance(rule, list) and isinstance(part, int) and part < len(rule) else None
 
 
 @lru_cache(maxsize=32)

@@ -6,13 +6,14 @@ from terrafair.development.checks.lines import Lines
 from terrafair.development.checks.sources import Sources
 from terrafair.development.findings import Finding, Severity
 from terrafair.errors import InvalidInput, Problem
-from terrafair.execution.engines.openeo.validation import review
 from terrafair.workflows.content import load
 from terrafair.workflows.openeo import free_parameters, process_of
 
 
 def check(sources: Sources, file: str) -> Iterator[Finding]:
     """Processes, arguments, references, types, parameters."""
+    from terrafair.execution.engines.openeo.validation import review
+
     text = sources.text(file)
     try:
         document = load(text, file)

@@ -1,7 +1,7 @@
 """Whether a platform elsewhere would run a workflow, by what it says of itself."""
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -18,24 +18,71 @@ _DRU = "deploy-replace-undeploy"
 def check(needs: Needs, get: Get, name: str) -> Iterator[Finding]:
     """Compare with what answers there: terrafair, an openEO back-end, or an OGC API - Processes server."""
     try:
-        landing = get("/")
+        yield from _compared(needs, get, name)
     except TerrafairError as fault:
         problem = fault.problem
         remedy = problem.remedy or "Correct the address, or ask again later."
         yield Finding("target-unreachable", problem.what, "", 0, Severity.ERROR, problem.why, remedy, name)
-        return
-    landing = landing if isinstance(landing, Mapping) else {}
-    if "api_version" in landing and "endpoints" in landing:
+    except (AttributeError, KeyError, TypeError, ValueError) as fault:
+        what = f"{name} describes itself in a way that cannot be read."
+        why = f"One of its documents has another shape than its standard says ({type(fault).__name__})."
+        yield Finding("target-unreadable", what, "", 0, Severity.ERROR, why, "Ask its operator.", name)
+
+
+def _compared(needs: Needs, get: Get, name: str) -> Iterator[Finding]:
+    landing = _document(get("/"))
+    if _is_openeo(landing):
         yield from _openeo(needs, get, landing, name)
         return
-    try:
-        document = get("/capabilities")
-    except TerrafairError:
-        document = {}
-    if isinstance(document, Mapping) and document.get("platform") == "terrafair":
+    document = _perhaps(get, "/capabilities")
+    if document.get("platform") == "terrafair":
         yield from capabilities(needs, document, name)
+        if needs.type == "openeo":
+            yield from _openeo(needs, below(get, "/openeo"), _document(get("/openeo/")), name)
+        return
+    conforms = _perhaps(get, "/conformance").get("conformsTo")
+    classes = [str(uri) for uri in conforms] if isinstance(conforms, list) else []
+    if any("ogcapi-processes" in uri for uri in classes):
+        yield from _processes(needs, get, classes, name)
+    elif version := _well_known(get):
+        yield from _openeo(needs, below(get, version), _document(get(f"{version}/")), name)
     else:
-        yield from _processes(needs, get, name)
+        what = f"{name} does not say that it is an OGC API - Processes server, an openEO back-end or a terrafair."
+        why = "Its /conformance names no such class, and /.well-known/openeo no version."
+        yield Finding("target-unknown", what, "", 0, Severity.ERROR, why, "Correct the address.", name)
+
+
+def below(get: Get, base: str) -> Get:
+    """Paths below another address; whole addresses as they are."""
+    return lambda path: get(path if "://" in path else f"{base}{path}")
+
+
+def _document(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
+
+
+def _perhaps(get: Get, path: str) -> Mapping[str, Any]:
+    """A document that need not be there."""
+    try:
+        return _document(get(path))
+    except TerrafairError:
+        return {}
+
+
+def _is_openeo(landing: Mapping[str, Any]) -> bool:
+    return "api_version" in landing and "endpoints" in landing
+
+
+def _well_known(get: Get) -> str:
+    """The address of the newest version of an openEO API that is for use; empty: there is none."""
+    offered = _perhaps(get, "/.well-known/openeo").get("versions")
+    found = [each for each in offered if isinstance(each, Mapping)] if isinstance(offered, list) else []
+    known = sorted((bool(each.get("production", True)), _parts(each), str(each.get("url") or "")) for each in found)
+    return known[-1][2].rstrip("/") if known else ""
+
+
+def _parts(version: Mapping[str, Any]) -> list[int]:
+    return [int(part) for part in str(version.get("api_version")).split("-")[0].split(".") if part.isdecimal()]
 
 
 def capabilities(needs: Needs, document: Mapping[str, Any], name: str) -> Iterator[Finding]:
@@ -90,24 +137,7 @@ def _images(needs: Needs, name: str) -> Iterator[Finding]:
             yield Finding("target-image", what, needs.file, 0, Severity.CHANGE, "", "Push it to a registry.", image)
 
 
-def _processes(needs: Needs, get: Get, name: str) -> Iterator[Finding]:
-    try:
-        conformance = get("/conformance")
-        classes = [str(uri) for uri in conformance.get("conformsTo") or ()]
-    except (TerrafairError, AttributeError):
-        classes = []
-    if not any("ogcapi-processes" in uri for uri in classes):
-        what = f"{name} does not say that it is an OGC API - Processes server, an openEO back-end or a terrafair."
-        yield Finding(
-            "target-unknown",
-            what,
-            "",
-            0,
-            Severity.ERROR,
-            "Its /conformance names no such class.",
-            "Correct the address.",
-        )
-        return
+def _processes(needs: Needs, get: Get, classes: Sequence[str], name: str) -> Iterator[Finding]:
     try:
         get(f"/processes/{quote(needs.process, safe='')}")
     except NotFound:

@@ -1,4 +1,4 @@
-"""Images of workflows: base, environment and programs as three layers, kept once each, in the OCI layout."""
+"""Images of workflows: base, packages, environment and programs as layers, kept once each, in the OCI layout."""
 
 import fcntl
 import hashlib
@@ -7,14 +7,15 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from terrafair.development.images import foundation
-from terrafair.development.images.layer import Entry, Layer, write
+from terrafair.development.images import foundation, packages
+from terrafair.development.images.layer import Entry, Layer, Wanted, write
 from terrafair.execution.containers import Image
 from terrafair.execution.environments import Built
 from terrafair.execution.interpreters import Interpreter
@@ -26,7 +27,8 @@ MANIFEST, CONFIG, LAYER, INDEX = (
     "application/vnd.oci.image.layer.v1.tar+gzip",
     "application/vnd.oci.image.index.v1+json",
 )
-_LEFT_OUT = frozenset({"__pycache__", "uv_cache.json", "direct_url.json", "REQUESTED"})
+AT_ONCE = 4
+"""Layers that are compressed at one time."""
 Say = Callable[[str], None]
 
 
@@ -41,6 +43,14 @@ class StoredImage:
     """Bytes of all its blobs."""
     environment: Path
     """Folder that stands in for it where no container runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A layer, and whether it was there before."""
+
+    layer: Layer
+    kept: bool
 
 
 class Images:
@@ -75,21 +85,31 @@ class Images:
         """Make the image of an environment with a workflow's modules in it; the same contents give the same image."""
         self._folder.mkdir(parents=True, exist_ok=True)
         below = f"{ENVIRONMENT}/lib/python{interpreter.minor}/site-packages"
-        layers = (
-            self._layer(foundation.key(interpreter), lambda: foundation.entries(interpreter), "base", say),
-            self._layer(
-                f"environment-2|{environment.digest}|{interpreter.version}",
-                lambda: _environment(environment.prefix, interpreter),
-                "environment",
-                say,
-            ),
-            self._layer(
+        wanted = [
+            Wanted("base", foundation.key(interpreter), lambda: foundation.entries(interpreter)),
+            *packages.layers(environment, interpreter, ENVIRONMENT),
+            Wanted(
+                "programs",
                 f"programs-1|{below}|{_digest(programs)}",
                 lambda: (Entry(f"{below}/{path}", content=content) for path, content in programs.items()),
-                "programs",
-                say,
             ),
-        )
+        ]
+        # Compression and checksums let other threads go on meanwhile.
+        with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1, AT_ONCE)) as pool:
+            layers = tuple(pool.map(self._layer, wanted))
+        kept = sum(each.kept for each in layers)
+        size = sum(each.layer.size for each in layers if not each.kept) / 2**20
+        say(f"{len(layers)} layers: {kept} kept from before, {len(layers) - kept} made ({size:.1f} MiB).")
+        return self._image(tuple(each.layer for each in layers), environment, interpreter, programs, labels)
+
+    def _image(
+        self,
+        layers: tuple[Layer, ...],
+        environment: Built,
+        interpreter: Interpreter,
+        programs: Mapping[str, bytes],
+        labels: Mapping[str, str],
+    ) -> StoredImage:
         config = self._put(_json(_config(layers, labels)))
         document = {
             "schemaVersion": 2,
@@ -117,25 +137,23 @@ class Images:
         (target / "index.json").write_bytes(_json(index))
         (target / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
 
-    def _layer(self, key: str, entries: Callable[[], Iterable[Entry]], name: str, say: Say) -> Layer:
-        hashed = hashlib.sha256(key.encode()).hexdigest()
+    def _layer(self, wanted: Wanted) -> "_Made":
+        hashed = hashlib.sha256(wanted.key.encode()).hexdigest()
         known = self._folder / "layers" / f"{hashed}.json"
         with self._alone(hashed):
             try:
                 layer = Layer(**json.loads(known.read_text("utf-8")))
                 if self.blob(layer.digest).is_file():
-                    say(f"Layer {name}: {layer.digest[7:19]}, kept from before.")
-                    return layer
+                    return _Made(layer, kept=True)
             except (OSError, ValueError, TypeError):
                 # Never made, or not whole: made now.
                 pass
             (self._folder / "blobs/sha256").mkdir(parents=True, exist_ok=True)
             partial = self._folder / "blobs" / f"partial-{hashed}"
-            layer = write(entries(), partial)
+            layer = write(wanted.entries(), partial)
             partial.replace(self.blob(layer.digest))
             _whole(known, _json(asdict(layer)))
-        say(f"Layer {name}: {layer.digest[7:19]}, {layer.size / 2**20:.1f} MiB.")
-        return layer
+        return _Made(layer, kept=False)
 
     def _put(self, content: bytes) -> dict[str, Any]:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -170,40 +188,6 @@ class Images:
         with (folder / f"{key}.busy").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _environment(prefix: Path, interpreter: Interpreter) -> Iterator[Entry]:
-    """The installed packages, as they are wherever they are installed."""
-    yield Entry(f"{ENVIRONMENT}/bin/python", link=f"/{foundation.PREFIX}/bin/python{interpreter.minor}")
-    for name in ("python3", f"python{interpreter.minor}"):
-        yield Entry(f"{ENVIRONMENT}/bin/{name}", link="python")
-    settings = (
-        f"home = /{foundation.PREFIX}/bin\ninclude-system-site-packages = false\nversion = {interpreter.version}\n"
-    )
-    yield Entry(f"{ENVIRONMENT}/pyvenv.cfg", content=settings.encode())
-    for top in ("bin", "lib", "share", "etc"):
-        for root, folders, names in os.walk(prefix / top):
-            folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
-            for name in sorted(names):
-                path = Path(root, name)
-                script = top == "bin" and (
-                    name.startswith(("python", "activate")) or name in {"pydoc.bat", "deactivate.bat"}
-                )
-                if path.is_symlink() or script or name in _LEFT_OUT or path.suffix == ".pyc":
-                    continue
-                mode = 0o755 if os.access(path, os.X_OK) else 0o644
-                place = f"{ENVIRONMENT}/{path.relative_to(prefix).as_posix()}"
-                if name == "RECORD":
-                    yield Entry(place, content=_record(path))
-                else:
-                    yield Entry(place, source=path, mode=mode)
-
-
-def _record(path: Path) -> bytes:
-    """A package's list of files without those that say where and when it was installed."""
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.split(",")[0].rpartition("/")[2] not in _LEFT_OUT and ".pyc," not in line]
-    return "".join(sorted(kept)).encode()
 
 
 def _config(layers: tuple[Layer, ...], labels: Mapping[str, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -39,6 +39,16 @@ class Layer:
     """`sha256:...` of the tar itself."""
     size: int
     """Bytes, compressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A layer that an image is to have."""
+
+    name: str
+    key: str
+    """What it is made from: the same key gives the same bytes."""
+    entries: Callable[[], Iterable[Entry]]
 
 
 class _Digesting(io.RawIOBase):

@@ -6,11 +6,19 @@ export function draft(form, read, write) {
   const says = document.querySelector("#kept");
   const original = read();
   const over = document.querySelector("#over");
+  // The commit that a text was begun at stays with it, or committing it later would undo what others did meanwhile.
+  const base = form.elements.commit;
+  const forget = () => [key, `${key} at`].forEach((each) => localStorage.removeItem(each));
   const kept = localStorage.getItem(key);
+  const begun = localStorage.getItem(`${key} at`);
   if (kept !== null && kept !== original) {
     write(kept);
-    says.textContent = DRAFT.again;
+    const moved = Boolean(base && begun && begun !== base.value);
+    if (moved) base.value = begun;
+    says.textContent = moved ? DRAFT.moved(begun.slice(0, 12)) : DRAFT.again;
     over.hidden = false;
+  } else if (!document.querySelector(".problem")) {
+    forget();
   }
   form.addEventListener("submit", (event) => {
     if (read().length <= 400_000) return;
@@ -18,12 +26,13 @@ export function draft(form, read, write) {
     says.textContent = DRAFT.large(read().length);
   });
   over.addEventListener("click", () => {
-    localStorage.removeItem(key);
+    forget();
     location.reload();
   });
   return () => {
     try {
       localStorage.setItem(key, read());
+      localStorage.setItem(`${key} at`, base?.value ?? "");
       says.textContent = DRAFT.at(new Date().toLocaleTimeString("en-GB"));
       over.hidden = false;
     } catch {

@@ -89,6 +89,7 @@ export const MAP = {
 
 export const DRAFT = {
   again: "This is your draft, as you left it in this browser.",
+  moved: (commit) => `This is your draft, begun at ${commit}; the branch has moved on since. Start over shows what is there now.`,
   large: (count) => `The text has ${count.toLocaleString("en-GB")} characters. At most 400,000 are edited here.`,
   at: (time) => `Kept in this browser at ${time}.`,
   full: "Not kept: this browser has no room left. Download it.",

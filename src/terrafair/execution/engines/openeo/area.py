@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo import dimensions
 from terrafair.execution.engines.openeo.dimensions import WGS84
 from terrafair.execution.engines.openeo.values import describe
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 POLYGONS = frozenset({"Polygon", "MultiPolygon"})
 
@@ -121,7 +123,7 @@ def resolution(values: Any) -> float:
     return float(values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else 0.0
 
 
-def crop(cube: xr.DataArray, box: Box) -> xr.DataArray:
+def crop(cube: "xr.DataArray", box: Box) -> "xr.DataArray":
     """The pixels whose centres lie in the box or on its edge."""
     y, x = dimensions.horizontal(cube)
     crs = dimensions.reference_system(cube)
@@ -169,6 +171,8 @@ class Geometries:
     @classmethod
     def of(cls, value: Any, argument: str = "geometries") -> "Geometries":
         """Read GeoJSON or a vector cube; raises `InvalidInput`."""
+        import xarray as xr
+
         if isinstance(value, xr.DataArray):
             names = dimensions.of_kind(value, "geometry")
             if not names:
@@ -243,7 +247,7 @@ def _shape(geometry: Any, argument: str) -> Any:
         raise InvalidInput(what, code="geometry-invalid") from None
 
 
-def mask(cube: xr.DataArray, geometries: Geometries) -> Any:
+def mask(cube: "xr.DataArray", geometries: Geometries) -> Any:
     """True for each pixel (y, x) whose centre lies in a geometry or on its edge; points and lines take the nearest."""
     y, x = dimensions.horizontal(cube)
     moved = geometries.to(dimensions.reference_system(cube))

@@ -9,20 +9,24 @@ common_names      band -> common name;  wavelengths: band -> centre in micrometr
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo import instants
 from terrafair.execution.engines.openeo.values import describe
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 WGS84 = "EPSG:4326"
 
 
-def as_cube(value: Any, argument: str = "data") -> xr.DataArray:
+def as_cube(value: Any, argument: str = "data") -> "xr.DataArray":
     """Check that a value is a data cube."""
+    import xarray as xr
+
     if isinstance(value, xr.DataArray):
         return value
     raise InvalidInput(
@@ -32,7 +36,7 @@ def as_cube(value: Any, argument: str = "data") -> xr.DataArray:
     )
 
 
-def kind(cube: xr.DataArray, dimension: str) -> str:
+def kind(cube: "xr.DataArray", dimension: str) -> str:
     """The type of a dimension."""
     coordinate = cube.coords.get(dimension)
     if coordinate is not None and "type" in coordinate.attrs:
@@ -44,12 +48,12 @@ def kind(cube: xr.DataArray, dimension: str) -> str:
     return "bands" if dimension == "bands" else "other"
 
 
-def of_kind(cube: xr.DataArray, wanted: str) -> list[str]:
+def of_kind(cube: "xr.DataArray", wanted: str) -> list[str]:
     """The names of all dimensions of a type."""
     return [str(name) for name in cube.dims if kind(cube, str(name)) == wanted]
 
 
-def find(cube: xr.DataArray, name: Any, argument: str = "dimension") -> str:
+def find(cube: "xr.DataArray", name: Any, argument: str = "dimension") -> str:
     """The cube's own name of a dimension, by name or alias; raises `InvalidInput` naming those that exist."""
     names = [str(each) for each in cube.dims]
     if name in names:
@@ -66,7 +70,7 @@ def find(cube: xr.DataArray, name: Any, argument: str = "dimension") -> str:
     )
 
 
-def temporal(cube: xr.DataArray, name: str | None) -> str:
+def temporal(cube: "xr.DataArray", name: str | None) -> str:
     """The temporal dimension that a process works along."""
     if name is not None:
         found = find(cube, name)
@@ -84,11 +88,11 @@ def temporal(cube: xr.DataArray, name: str | None) -> str:
     return names[0]
 
 
-def _temporal_ones(cube: xr.DataArray) -> str:
+def _temporal_ones(cube: "xr.DataArray") -> str:
     return f"Temporal dimensions: {', '.join(of_kind(cube, 'temporal')) or 'none'}."
 
 
-def bands(cube: xr.DataArray) -> str:
+def bands(cube: "xr.DataArray") -> str:
     """The one dimension of type bands."""
     names = of_kind(cube, "bands")
     if not names:
@@ -99,7 +103,7 @@ def bands(cube: xr.DataArray) -> str:
     return names[0]
 
 
-def horizontal(cube: xr.DataArray) -> tuple[str, str]:
+def horizontal(cube: "xr.DataArray") -> tuple[str, str]:
     """The names of the y and the x dimension."""
     found = {}
     for name in of_kind(cube, "spatial"):
@@ -111,24 +115,24 @@ def horizontal(cube: xr.DataArray) -> tuple[str, str]:
     return found["y"], found["x"]
 
 
-def is_raster(cube: xr.DataArray) -> bool:
+def is_raster(cube: "xr.DataArray") -> bool:
     """Whether it has x and y."""
     axes = {cube.coords[n].attrs.get("axis", n) if n in cube.coords else n for n in of_kind(cube, "spatial")}
     return {"x", "y"} <= axes
 
 
-def reference_system(cube: xr.DataArray) -> Any:
+def reference_system(cube: "xr.DataArray") -> Any:
     """The reference system of x and y, or of the geometries; degrees where nothing is said."""
     return stated_system(cube) or WGS84
 
 
-def stated_system(cube: xr.DataArray) -> Any:
+def stated_system(cube: "xr.DataArray") -> Any:
     """The reference system that a cube names itself, or None."""
     named = (cube.coords[name].attrs.get("reference_system") for name in cube.dims if name in cube.coords)
     return next((found for found in named if found), None)
 
 
-def labels(cube: xr.DataArray, dimension: str) -> list[Any]:
+def labels(cube: "xr.DataArray", dimension: str) -> list[Any]:
     """The labels of a dimension as openEO writes them; indices where there are none."""
     if dimension not in cube.coords:
         return list(range(cube.sizes[dimension]))
@@ -138,7 +142,7 @@ def labels(cube: xr.DataArray, dimension: str) -> list[Any]:
     return [value.item() if isinstance(value, np.generic) else value for value in coordinate.values]
 
 
-def position(cube: xr.DataArray, dimension: str, label: Any) -> int | None:
+def position(cube: "xr.DataArray", dimension: str, label: Any) -> int | None:
     """Where a label stands, by value; common band names count where no band has the name."""
     found = labels(cube, dimension)
     for number, each in enumerate(found):
@@ -151,7 +155,7 @@ def position(cube: xr.DataArray, dimension: str, label: Any) -> int | None:
     return None
 
 
-def positions(cube: xr.DataArray, dimension: str, label: Any) -> list[int]:
+def positions(cube: "xr.DataArray", dimension: str, label: Any) -> list[int]:
     """Where a label stands; all bands with that common name where no band has the name."""
     found = labels(cube, dimension)
     own = [n for n, each in enumerate(found) if each == label and isinstance(each, str) == isinstance(label, str)]
@@ -159,9 +163,11 @@ def positions(cube: xr.DataArray, dimension: str, label: Any) -> list[int]:
     return own or [n for n, each in enumerate(found) if names.get(each) == label]
 
 
-def coordinate(dimension: str, values: Any, attributes: Mapping[str, Any]) -> xr.DataArray:
+def coordinate(dimension: str, values: Any, attributes: Mapping[str, Any]) -> "xr.DataArray":
     """A coordinate with labels of any type."""
     array: Any = values if isinstance(values, np.ndarray) else _label_array(values)
+    import xarray as xr
+
     return xr.DataArray(array, dims=(dimension,), attrs=dict(attributes), name=dimension)
 
 
@@ -176,7 +182,7 @@ def _label_array(values: Sequence[Any]) -> Any:
     return array
 
 
-def with_labels(cube: xr.DataArray, dimension: str, values: Any, **attributes: Any) -> xr.DataArray:
+def with_labels(cube: "xr.DataArray", dimension: str, values: Any, **attributes: Any) -> "xr.DataArray":
     """The cube with other labels of a dimension; its attributes stay."""
     old = dict(cube.coords[dimension].attrs) if dimension in cube.coords else {}
     old.setdefault("type", kind(cube, dimension))
@@ -185,10 +191,12 @@ def with_labels(cube: xr.DataArray, dimension: str, values: Any, **attributes: A
 
 
 def rebuilt(
-    template: xr.DataArray, data: Any, dims: Sequence[str], extra: Mapping[str, Any] | None = None
-) -> xr.DataArray:
+    template: "xr.DataArray", data: Any, dims: Sequence[str], extra: Mapping[str, Any] | None = None
+) -> "xr.DataArray":
     """A cube of other data; coordinates come from `extra`, then from the template."""
     coords = {name: template.coords[name] for name in dims if name in template.coords}
     coords = {name: each for name, each in coords.items() if each.dims == (name,)}
     coords.update(extra or {})
+    import xarray as xr
+
     return xr.DataArray(data, dims=tuple(dims), coords=coords, attrs=dict(template.attrs))

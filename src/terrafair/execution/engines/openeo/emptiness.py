@@ -1,13 +1,14 @@
 """Why nothing is left: the node that emptied a cube, what it was asked for, and what there was."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from terrafair.errors import InvalidInput
 from terrafair.execution.engines.openeo import dimensions
 from terrafair.execution.engines.openeo.values import describe
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SHOWN = 20
 """Labels that a message lists."""
@@ -16,6 +17,8 @@ _PLAIN = (str, int, float, bool)
 
 def reason(where: str, process: str, arguments: Mapping[str, Any], found: Any) -> str:
     """One sentence where a process made an empty cube of one that was not; else an empty text."""
+    import xarray as xr
+
     if not isinstance(found, xr.DataArray) or found.size:
         return ""
     before = next((each for each in arguments.values() if isinstance(each, xr.DataArray) and each.size), None)
@@ -26,7 +29,7 @@ def reason(where: str, process: str, arguments: Mapping[str, Any], found: Any) -
     return f"{process} at node {where!r} asked for {_asked(arguments)}; the data has {there}."
 
 
-def fault(data: xr.DataArray, reasons: list[str]) -> InvalidInput:
+def fault(data: "xr.DataArray", reasons: list[str]) -> InvalidInput:
     """The error for a result without a value."""
     sizes = ", ".join(f"{name} {size}" for name, size in data.sizes.items())
     why = " ".join(reasons[-3:]) or "The data that was loaded holds nothing."
@@ -34,7 +37,7 @@ def fault(data: xr.DataArray, reasons: list[str]) -> InvalidInput:
     return InvalidInput(f"The result is empty ({sizes}); there is nothing to save.", why, remedy, code="result-empty")
 
 
-def _listed(cube: xr.DataArray, name: str) -> str:
+def _listed(cube: "xr.DataArray", name: str) -> str:
     if dimensions.kind(cube, name) == "spatial" and name in cube.coords:
         values = cube[name].values
         return f"{name} from {values.min():.10g} to {values.max():.10g} ({dimensions.reference_system(cube)})"
@@ -48,6 +51,8 @@ def _listed(cube: xr.DataArray, name: str) -> str:
 
 
 def _asked(arguments: Mapping[str, Any]) -> str:
+    import xarray as xr
+
     asked = [
         _text(value)
         for name, value in arguments.items()

@@ -1,6 +1,7 @@
 """A platform elsewhere and the way to talk to it: one origin, the operator's credentials, errors in our words."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -95,7 +96,11 @@ class Connection:
         try:
             reply = self._http.request(method, url, headers=headers, **options)
         except httpx2.TransportError as fault:
-            raise Unreachable(f"{self.target.name} ({self.url}) does not answer.", str(fault)) from None
+            why = re.sub(r"^\[Errno -?\d+\] ", "", str(fault)).rstrip(".")
+            what = f"{self.target.name} does not answer."
+            if self.target.name != self.url:
+                what = f"{self.target.name} ({self.url}) does not answer."
+            raise Unreachable(what, f"{why}." if why else "", "Ask again later, or correct its address.") from None
         if not reply.is_success and reply.status_code not in status:
             raise self._error(reply)
         if not reply.content:
@@ -153,11 +158,15 @@ class Connection:
             problems = [_problem(each) for each in document.get("problems") or ()]
             said = str(document.get("detail") or document.get("message") or document.get("title") or "")
         except (ValueError, AttributeError, TypeError):
-            problems, said = [], reply.text[:200]
+            page = "html" in reply.headers.get("content-type", "")
+            problems, said = [], "It answers with a page for people." if page else reply.text[:200]
         name, status = self.target.name, reply.status_code
         if status in {401, 403}:
             remedy = f"Set target_tokens for {name}, or ask its operator for the right."
             return Refused(f"{name} does not let us do this ({status}).", said, remedy)
+        if reply.is_redirect:
+            what = f"{name} has moved: it leads to {reply.headers.get('location', 'nowhere')[:200]}."
+            return InvalidInput(what, remedy="Give the address that it leads to.", code="target-moved")
         if status in {404, 410}:
             return NotFound(f"{name} does not have {reply.request.url.path}.", said)
         if status >= 500:
