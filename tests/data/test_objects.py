@@ -116,6 +116,10 @@ class TestS3Objects(ObjectContract):
                 self.end_headers()
                 self.wfile.write(body)
 
+            def do_HEAD(self) -> None:
+                self.send_response(403)
+                self.end_headers()
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -123,11 +127,12 @@ class TestS3Objects(ObjectContract):
             thread = Thread(target=server.serve_forever)
             thread.start()
             objects = S3Objects(S3Access(f"http://127.0.0.1:{server.server_port}", "k", "s", "terrafair"))
-            with pytest.raises(Unreachable, match="differ by more than a quarter of an hour") as caught:
-                objects.get("a")
+            for ask in (objects.get, objects.head, objects.open):
+                with pytest.raises(Unreachable, match="differ by more than a quarter of an hour") as caught:
+                    ask("a")
+                assert caught.value.problem.code == STORE_AWAY
             server.shutdown()
             thread.join()
-        assert caught.value.problem.code == STORE_AWAY
 
 
 def test_the_platforms_own_bucket_has_a_name_that_holds_everywhere(server: ObjectServer) -> None:

@@ -191,9 +191,15 @@ class S3Objects:
         """Size and media type."""
         import obstore
 
-        with _translated(key):
-            # A request for no bytes: `head` itself tells no media type.
-            reply = obstore.get(self._store, check_key(key), options={"head": True})
+        try:
+            with _translated(key):
+                # A request for no bytes: `head` itself tells no media type.
+                reply = obstore.get(self._store, check_key(key), options={"head": True})
+        except Refused:
+            # An answer without a body gives no reason; the same question with one does.
+            found = self.open(key)
+            return found.size, found.media_type
+        else:
             return int(reply.meta["size"]), str(reply.attributes.get("Content-Type", "application/octet-stream"))
 
     def part(self, key: str, start: int, length: int) -> bytes:
@@ -235,11 +241,8 @@ class S3Objects:
         return next((key for name in self._names if (key := _key_of(name, url)) is not None), None)
 
     def _exists(self, key: str) -> bool:
-        import obstore
-
         try:
-            with _translated(key):
-                obstore.head(self._store, key)
+            self.head(key)
         except NotFound:
             return False
         return True
