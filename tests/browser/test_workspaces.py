@@ -212,7 +212,7 @@ from jupyter_client.manager import run_kernel
 import jupyter_client.kernelspec as specs
 print(specs.get_kernel_spec("workflow").display_name)
 with run_kernel(kernel_name="workflow") as client:
-    code = "import sys, importlib.metadata as m, journey_water as w; print(sys.prefix, m.version('numpy'), w.__file__)"
+    code = "import sys, importlib.metadata as m, journey_water.water as w; print(sys.prefix, m.version('numpy'), w.__file__)"
     client.execute_interactive(code, timeout=60, output_hook=lambda said: print(said["content"].get("text", "")))
 """
 
@@ -230,7 +230,7 @@ def _in_its_environment(ada: Any, lab: Platform) -> None:
     assert said.startswith("journey-water (its environment)") and "/environments/" in prefix, said
     packages = "*/environment/lib/python3.*/site-packages"
     assert list((lab.home / "images").glob(f"{packages}/numpy-{numpy}.dist-info")), "another one than the image has"
-    assert module.endswith("/journey-water/src/journey_water/__init__.py"), said
+    assert module.endswith("/journey-water/src/journey_water/water.py"), said
 
 
 def changes_the_notebook(page: Any) -> None:
