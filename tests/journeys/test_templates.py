@@ -18,6 +18,10 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 JOB = re.compile(r"\bjob (\d{8}-[a-z0-9]{10})")
 
 
+KINDS = TYPES if os.environ.get("TERRAFAIR_ALL_TEMPLATES") else ("openeo", "python")
+"""All of them take minutes: for releases, and whoever changes a template."""
+
+
 @dataclass
 class Newcomer:
     """Somebody with a shell."""
@@ -45,7 +49,7 @@ def lines(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_readme_of_each_type(platform: Platform, tmp_path: Path, kind: str) -> None:
     name = f"round-{kind}"
     newcomer = Newcomer(platform, tmp_path)
@@ -60,4 +64,6 @@ def test_the_readme_of_each_type(platform: Platform, tmp_path: Path, kind: str) 
     built = json.loads((newcomer.folder / "dist/build.json").read_text("utf-8"))
     assert built["successful"] and built["outputs"] and bool(built["image"]) is imaged
     job = JOB.findall(newcomer.types(run))[-1]
-    assert "reproduced exactly" in newcomer.types(reproduce.replace("JOB", job))
+    told = newcomer.types(reproduce.replace("JOB", job))
+    # An executed notebook keeps when each cell ran: the same values in other bytes.
+    assert f"reproduced {'within tolerance' if kind == 'notebook' else 'exactly'}: " in told, told
