@@ -212,7 +212,8 @@ from jupyter_client.manager import run_kernel
 import jupyter_client.kernelspec as specs
 print(specs.get_kernel_spec("workflow").display_name)
 with run_kernel(kernel_name="workflow") as client:
-    code = "import sys, importlib.metadata as m, journey_water.water as w; print(sys.prefix, m.version('numpy'), w.__file__)"
+    code = "import sys, importlib.metadata as m; from journey_water import water as w; "
+    code += "print(sys.prefix, m.version('numpy'), w.__file__)"
     client.execute_interactive(code, timeout=60, output_hook=lambda said: print(said["content"].get("text", "")))
 """
 
