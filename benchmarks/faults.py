@@ -13,14 +13,17 @@ PostgreSQL for the second platform, a C compiler for the clock; what is missing 
 """
 
 import argparse
+import html
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
@@ -449,20 +452,37 @@ def suffered(
 
 def table(seen: list[Seen]) -> Iterator[str]:
     """For docs/operations.md."""
-    yield "| what | works on | what people see of the rest | waits, most | back after | jobs: accepted, lost, twice |"
+    titles = (
+        "what",
+        "works on",
+        "what people see of the rest",
+        "slowest answer, job",
+        "well after",
+        "accepted, lost, twice",
+    )
+    yield f"| {' | '.join(titles)} |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for each in seen:
-        sees = "; ".join(
-            f"{kind}: {f'{status} ' if status else ''}{words} ({count} x)"
-            for kind, (status, words, count) in each.sees.items()
-        )
-        again = "" if not each.running.restarts else f", the running one started again ({each.running.restarts})"
         works = "all" if not each.sees else ", ".join(each.works) or "nothing"
+        again = f"; the running one began again {each.running.restarts} x" if each.running.restarts else ""
         yield (
-            f"| {each.name} | {works} | {' '.join(sees.replace('|', '/').split()) or 'nothing'} |"
-            f" {each.slowest:.1f} s; jobs {each.waited:.1f} s | {each.back:.1f} s |"
-            f" {each.accepted + 1}, {len(each.lost)}, {len(each.twice)}{again} |"
+            f"| {each.name} | {works} | {sights(each) or 'nothing'} | {each.slowest:.1f} s, {each.waited:.1f} s |"
+            f" {each.back:.1f} s | {each.accepted + 1}, {len(each.lost)}, {len(each.twice)}{again} |"
         )
+
+
+def sights(seen: Seen) -> str:
+    """What was seen, once for all kinds of requests that saw the same, by its first sentence."""
+    kinds: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    for kind, (status, words, count) in seen.sees.items():
+        sentence = html.unescape(" ".join(words.replace("|", "/").split())).partition(". ")[0].rstrip(".")
+        told = f"{status} {sentence}" if status else f"no answer ({sentence})"
+        # A port is another one each time.
+        told = re.sub(r"http://127\.0\.0\.1:\d+", "its address", told)
+        kinds.setdefault(told, []).append(kind)
+        counts[told] += count
+    return "; ".join(f"{', '.join(kinds[told])}: {told} ({counts[told]} x)" for told in kinds)
 
 
 def main() -> int:

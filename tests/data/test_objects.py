@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -133,6 +135,16 @@ class TestS3Objects(ObjectContract):
                 assert caught.value.problem.code == STORE_AWAY
             server.shutdown()
             thread.join()
+
+    def test_a_store_that_takes_requests_and_says_nothing_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its process is stopped, or its network swallows all: nobody hangs for the half hour of an upload."""
+        monkeypatch.setattr("terrafair.data.objects.ANSWER", timedelta(seconds=0.2))
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            objects = S3Objects(S3Access(f"http://127.0.0.1:{server.getsockname()[1]}", "k", "s", "terrafair"))
+            for ask in (objects.get, objects.head, lambda key: list(objects.list(key))):
+                with pytest.raises(Unreachable) as caught:
+                    ask("a")
+                assert caught.value.problem.code == STORE_AWAY
 
 
 def test_the_platforms_own_bucket_has_a_name_that_holds_everywhere(server: ObjectServer) -> None:

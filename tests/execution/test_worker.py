@@ -291,7 +291,20 @@ def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
         batch.prepare = prepare  # type: ignore[method-assign]
         return batch
 
+    def filled() -> ScriptEngine:
+        def prepare(*given: Any) -> Command:
+            seen["full"] = seen.get("full", 0) + 1
+            command = ScriptEngine().prepare(*given)
+            told = {"successful": False, "problems": [{"what": "[Errno 28] No space left on device: 'a.tif'"}]}
+            script = f"open('outcome.json', 'w').write({json.dumps(told)!r}); raise SystemExit(1)"
+            return replace(command, arguments=(*command.arguments[:-1], script)) if seen["full"] == 1 else command
+
+        full = ScriptEngine()
+        full.prepare = prepare  # type: ignore[method-assign]
+        return full
+
     runs = {
+        "full": runner(jobs, engines={WorkflowType.COMMAND: filled()}),
         "batch": runner(jobs, engines={WorkflowType.COMMAND: temporary(1)}),
         "never": runner(jobs, bind=fail(Unreachable("The mirror is away."))),
         "bind": runner(jobs, bind=at_first("bind", 1)),
@@ -313,6 +326,8 @@ def test_only_faults_of_the_infrastructure_are_tried_again(jobs: Jobs) -> None:
     assert "started again (1)" in log(jobs, found["bind"])
     assert (found["batch"].state, found["batch"].restarts) == (State.SUCCESSFUL, 1)
     assert "The batch system is away" in log(jobs, found["batch"])
+    assert (found["full"].state, found["full"].restarts) == (State.SUCCESSFUL, 1)
+    assert "The disk is full. The job waits for room" in log(jobs, found["full"])
     # What both attempts took on other machines counts too.
     assert found["batch"].usage.cpu_seconds >= 10 and found["batch"].usage.peak_memory == 7_000_000_000
     # Hours of computing are not repeated because the store was away for a moment.

@@ -123,6 +123,10 @@ class S3Access:
     region: str = "us-east-1"
 
 
+ANSWER = timedelta(seconds=12)
+"""How long a store that takes a request may say nothing; with what is tried again some 25 s."""
+
+
 class S3Objects:
     """The real one, on any S3 endpoint."""
 
@@ -131,20 +135,19 @@ class S3Objects:
         from obstore.store import S3Store
 
         self._bucket, self._names = access.bucket, (access.bucket, *([alias] if alias else []))
-        self._store: Any = S3Store(
-            access.bucket,
-            endpoint=access.endpoint,
-            access_key_id=access.key,
-            secret_access_key=access.secret,
-            region=access.region,
-            virtual_hosted_style_request=False,
-            client_options={
-                "allow_http": True,
-                "timeout": timedelta(minutes=30),
-                "connect_timeout": timedelta(seconds=5),
-            },
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
-        )
+        where: dict[str, Any] = {
+            "endpoint": access.endpoint,
+            "access_key_id": access.key,
+            "secret_access_key": access.secret,
+            "region": access.region,
+            "virtual_hosted_style_request": False,
+            "retry_config": {"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+        }
+        client: Any = {"allow_http": True, "timeout": timedelta(minutes=30), "connect_timeout": timedelta(seconds=5)}
+        self._store: Any = S3Store(access.bucket, client_options=client, **where)
+        # A slow line may send one part for minutes, and hears nothing meanwhile: only questions expect an answer soon.
+        client = {**client, "read_timeout": ANSWER}
+        self._reads: Any = S3Store(access.bucket, client_options=client, **where)
 
     def put(self, key: str, content: bytes, media_type: str = "") -> None:
         """Store bytes."""
@@ -165,7 +168,7 @@ class S3Objects:
         import obstore
 
         with _told(Name.GET), _translated(key):
-            return bytes(obstore.get(self._store, check_key(key)).bytes())
+            return bytes(obstore.get(self._reads, check_key(key)).bytes())
 
     def get_file(self, key: str, target: Path) -> None:
         """The bytes into a file."""
@@ -183,7 +186,7 @@ class S3Objects:
         import obstore
 
         with _translated(key):
-            reply = obstore.get(self._store, check_key(key))
+            reply = obstore.get(self._reads, check_key(key))
             size, attributes = int(reply.meta["size"]), reply.attributes
         return Content(size, str(attributes.get("Content-Type", "application/octet-stream")), _chunks(key, reply))
 
@@ -194,7 +197,7 @@ class S3Objects:
         try:
             with _translated(key):
                 # A request for no bytes: `head` itself tells no media type.
-                reply = obstore.get(self._store, check_key(key), options={"head": True})
+                reply = obstore.get(self._reads, check_key(key), options={"head": True})
         except Refused:
             # An answer without a body gives no reason; the same question with one does.
             found = self.open(key)
@@ -207,7 +210,7 @@ class S3Objects:
         import obstore
 
         with _translated(key):
-            return bytes(obstore.get_range(self._store, check_key(key), start=start, length=length))
+            return bytes(obstore.get_range(self._reads, check_key(key), start=start, length=length))
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects below a prefix."""
@@ -215,7 +218,7 @@ class S3Objects:
 
         _check_prefix(prefix)
         with _translated(prefix):
-            found = [entry for page in obstore.list(self._store, prefix.rstrip("/")) for entry in page]
+            found = [entry for page in obstore.list(self._reads, prefix.rstrip("/")) for entry in page]
         for entry in sorted(found, key=lambda entry: str(entry["path"])):
             yield StoredObject(str(entry["path"]), int(entry["size"]), entry["last_modified"])
 

@@ -26,7 +26,7 @@ from terrafair.errors import (
     public,
 )
 from terrafair.events import now
-from terrafair.execution import elsewhere, logs, traced
+from terrafair.execution import elsewhere, logs, room, traced
 from terrafair.execution.builtin import BUILD
 from terrafair.execution.builtin import KIND as BUILTIN
 from terrafair.execution.command import Limits
@@ -141,6 +141,7 @@ class Runner:
         if isinstance(happening, Failed):
             for problem in happening.problems:
                 self._say(job, str(problem), "error")
+            happening = self._with_room(job, happening)
         # The log is whole before the state says that the job has ended: nobody has to look again.
         job, instructions = self.jobs.apply(job.id, happening)
         if Instruction.RUN_AGAIN in instructions:
@@ -148,6 +149,16 @@ class Runner:
             return job, job.restarts
         self._tidy(job)
         return job, 0
+
+    def _with_room(self, job: Job, failed: Failed) -> Failed:
+        """The same, or another attempt once there is room where the want of it was to blame."""
+        folder = self.jobs.folder(job.id)
+        if failed.retry or job.restarts >= RETRIES or not room.lacking(folder.parent, failed.problems):
+            return failed
+        self._say(job, "The disk is full. The job waits for room, and begins again.", "warning")
+        for stale in (folder / "work", folder / "outputs"):
+            wipe(stale)
+        return replace(failed, retry=room.wait(folder.parent, lambda: self.jobs.get(job.id).cancelling))
 
     def _failure(self, job: Job, fault: Exception) -> Failed:
         """What a fault means for the job; none of its processes runs on unwatched."""
