@@ -155,9 +155,21 @@ def restricted(spec: Document, container: Document) -> None:
         raise Wrong(403, "Forbidden", f'violates PodSecurity "restricted:v{VERSION}": {", ".join(faults)}')
 
 
-def succeeded(document: Document) -> str:
-    """How many pods of a job have ended well, as field selectors see it."""
-    return str((document.get("status") or {}).get("succeeded", 0))
+SELECTABLE = {
+    "Job": {"status.successful"},
+    "Event": {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "reason", "type"},
+}
+"""Fields by which each kind may be chosen, beside its name (Kubernetes, field selectors)."""
+
+
+def field(document: Document, path: str) -> str:
+    """A field as selectors see it."""
+    if path == "status.successful":
+        return str((document.get("status") or {}).get("succeeded", 0))
+    found: Any = document
+    for name in path.split("."):
+        found = (found or {}).get(name, "")
+    return str(found)
 
 
 def found(document: Any, *names: str) -> Iterator[Document]:
@@ -277,15 +289,14 @@ class Handler(BaseHTTPRequestHandler):
         wanted = dict(part.split("=", 1) for part in asked.get("labelSelector", "").split(",") if "=" in part)
 
         fields = dict(re.split("==?", part) for part in asked.get("fieldSelector", "").split(",") if "=" in part)
-        if set(fields) - {"metadata.name", *({"status.successful"} if kind == "Job" else ())}:
+        if set(fields) - {"metadata.name", *SELECTABLE.get(kind, ())}:
             raise Wrong(400, "BadRequest", f"field label not supported: {sorted(fields)}")
 
         def chosen() -> list[Document]:
             return [
                 each for each in self.cluster.of(kind)
                 if wanted.items() <= (each["metadata"].get("labels") or {}).items()
-                and fields.get("metadata.name", each["metadata"]["name"]) == each["metadata"]["name"]
-                and fields.get("status.successful", succeeded(each)) == succeeded(each)
+                and all(value == field(each, path) for path, value in fields.items())
             ]  # fmt: skip
 
         if self.command == "DELETE":
