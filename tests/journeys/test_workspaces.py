@@ -330,7 +330,7 @@ def test_idle_ones_give_back_what_they_held_and_what_computes_goes_on(
     found = until(lambda: (told := grace.document())["status"] == "closed" and told, grace.document)
     assert "idle for" in found["reason"]
     print(f"{sum(idle.values()) / 2**20:.0f} MB in {len(idle)} processes before, {_held(idle)} after")
-    assert _held(idle) == 0
+    until(lambda: _held(idle) == 0, lambda: _held(idle))
     (home,) = (lab.home / "workspaces/homes").glob(f"*/{found['project']}")
     assert (home / "small").read_text() == "kept"
     assert ada.document()["status"] == "running" and set(computing) <= set(tree(supervisor(lab, ada)))
