@@ -448,6 +448,10 @@ def suffered(
         return seen
     finally:
         platform.stop()
+        # Workspaces outlive the platform on purpose.
+        for place in platform.home.glob("workspaces/runs/*/supervisor.json"):
+            with suppress(ProcessLookupError):
+                os.kill(int(json.loads(place.read_text())["pid"]), signal.SIGTERM)
 
 
 def table(seen: list[Seen]) -> Iterator[str]:
