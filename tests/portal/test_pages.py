@@ -13,10 +13,12 @@ from terrafair.catalogue.catalogue import Catalogue
 from terrafair.database import migrate, open_engine
 from terrafair.demo.catalogue import catalogue_files
 from terrafair.errors import Conflict, InvalidInput, InvalidInputs, NotFound, Problem, TerrafairError
+from terrafair.identity.access import Actor
+from terrafair.identity.asking import Asker, asking
 from terrafair.portal import pages
 from terrafair.portal.kept import Kept
 from terrafair.portal.link_check import LinkCheck
-from terrafair.portal.page import Pages
+from terrafair.portal.page import Pages, project
 
 from ..databases import control_database
 
@@ -336,6 +338,13 @@ def test_filters_are_kept_and_passed_on(web: TestClient, backend: Backend) -> No
     assert "&lt;b&gt;ice" in page
     wrong = web.get("/results?after=soon")
     assert wrong.status_code == 400 and "is no time" in wrong.text and 'id="text"' in wrong.text
+
+
+def test_ones_own_project_is_called_so(web: TestClient, backend: Backend) -> None:
+    with asking(Asker(Actor("ada"))):
+        assert [project(name) for name in ("ada", "glaciers", "")] == ["your own", "glaciers", ""]
+    backend.job_now["project"] = "<glaciers>"
+    assert "<dt>Project</dt><dd>&lt;glaciers&gt;</dd>" in web.get("/results/j1").text
 
 
 def test_a_job_page_tells_steps_use_and_cost(web: TestClient) -> None:

@@ -108,7 +108,7 @@ class House:
 
     def restarted(self) -> None:
         """A platform that was down: a keeper that knows nothing of the one before."""
-        self.keeper = replace(self.keeper, _asked=set(), _since=self.moment)
+        self.keeper = replace(self.keeper, _asked={}, _since=self.moment)
 
     def entries(self) -> list[tuple[str, int, int]]:
         with reading(self.engine) as connection:
@@ -187,6 +187,26 @@ def test_what_was_opening_when_the_platform_was_killed_opens_and_is_paid_once(ho
     house.hub.found["glaciers"] = Server(True, "", "")
     assert house.look().state is State.RUNNING
     assert [row[0] for row in house.entries()] == ["reserve"]
+
+
+def test_a_hub_killed_while_it_opens_is_followed_by_one_that_is_asked_anew(house: House) -> None:
+    """Each takes the order with it; where three did, it says what the last words were."""
+    house.workspaces.open(ADA, "glaciers")
+    for hub in (1, 2, 3):
+        house.hub.pid = hub
+        house.hub.found.clear()
+        assert house.look().state is State.OPENING and list(house.hub.found) == ["glaciers"]
+    house.hub.pid = 4
+    house.hub.found.clear()
+    assert "did not start" in house.look().reason
+
+
+def test_a_server_that_does_not_start_is_not_asked_for_again_of_the_same_hub(house: House) -> None:
+    house.workspaces.open(ADA, "glaciers")
+    house.look()
+    house.hub.found.clear()
+    closed = house.look()
+    assert closed.state is State.CLOSED and "did not start" in closed.reason and not house.hub.found
 
 
 def test_what_never_opened_costs_nothing(house: House) -> None:

@@ -26,7 +26,7 @@ const SCOPES = 'openid profile email offline_access';
 const DAY = 86400;
 
 const escaped = (text) => String(text).replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
-const page = (title, body) => `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escaped(title)}</title>
+const page = (title, body) => `<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>${escaped(title)}</title>
 <style>body{font:1.1rem system-ui;max-width:30rem;margin:10vh auto;padding:0 1rem}button,input{font:inherit;padding:.5rem 1rem;margin:.3rem 0;display:block}</style>
 <h1>${escaped(title)}</h1>${body}</html>`;
 

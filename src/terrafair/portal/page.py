@@ -88,7 +88,7 @@ class Pages:
         self._templates = Jinja2Templates(HERE / "templates")
         self._templates.env.trim_blocks = self._templates.env.lstrip_blocks = True
         self._templates.env.filters |= {"bytes": size, "moment": moment, "path": path, "pairs": pairs}
-        self._templates.env.filters |= {"credits": shown, "told": told}
+        self._templates.env.filters |= {"credits": shown, "told": told, "project": project}
         self._templates.env.globals |= {
             "asker": asker,
             "standing": surroundings.standing,
@@ -186,6 +186,11 @@ def told(problem: Any) -> str:
 def path(text: str) -> str:
     """A text as one part of an address."""
     return quote(text, safe="")
+
+
+def project(name: str) -> str:
+    """A project as who looks at the page knows it: one's own bears one's id, which says nothing to people."""
+    return "your own" if name and name == asker().actor.person else name
 
 
 def pairs(texts: Iterable[str]) -> list[tuple[str, str]]:

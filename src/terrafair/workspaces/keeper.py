@@ -24,6 +24,8 @@ from terrafair.workspaces.workspaces import LOST, Offer, thing
 SECONDS = 1.0
 """Between two looks while something changes."""
 CALM_SECONDS = 5.0
+HUBS = 3
+"""So many are asked for one server: a hub that is killed while it opens one takes the order with it."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 FAULT = "The platform failed at opening it; its operator finds why in the log."
 
@@ -63,7 +65,8 @@ class Keeper:
     disk: int
     """What the files of one may take, in bytes."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _asked: set[str] = field(default_factory=set)
+    _asked: dict[str, set[int]] = field(default_factory=dict)
+    """Hubs, by process, that were asked for the server of a workspace."""
     _since: datetime = NEVER
     """When this keeper began: while there was none, nobody could do anything."""
 
@@ -122,20 +125,23 @@ class Keeper:
                 self._close(workspace, _words(fault))
 
     def _opening(self, workspace: Workspace, server: Server | None) -> None:
-        store = Store(self.engine)
+        store, asked = Store(self.engine), self._asked.get(workspace.id, set())
         if server and server.ready:
             store.put_if(State.OPENING, workspace.running(self.now()))
-        elif server is None and workspace.id not in self._asked:
+        elif server is None and not asked:
             if lacking := self.equipment.lacks(workspace):
                 if lacking != workspace.reason:
                     store.put_if(State.OPENING, workspace.waiting(lacking[:400]))
                 return
-            self._asked.add(workspace.id)
+            self._asked[workspace.id] = {self.hub.pid}
             given = self.equipment.give(workspace)
             if store.put_if(State.OPENING, given):
                 self.hub.open(given.person, given.project)
             else:
                 self.equipment.take(given)
+        elif server is None and self.hub.pid not in asked and len(asked) < HUBS:
+            asked.add(self.hub.pid)
+            self.hub.open(workspace.person, workspace.project)
         elif server is None:
             self._close(workspace, f"Its server did not start. {self._last_words(workspace)}"[:400])
 
@@ -163,7 +169,7 @@ class Keeper:
 
     def _close(self, workspace: Workspace, reason: str) -> None:
         """Its server is gone: take back what it held, and charge what it took."""
-        self._asked.discard(workspace.id)
+        self._asked.pop(workspace.id, None)
         self.equipment.take(workspace)
         ended = workspace.closed(self.now(), reason)
         profile = next((each for each in self.offer.profiles if each.name == workspace.profile), self.offer.profiles[0])

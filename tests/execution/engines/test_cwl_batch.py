@@ -22,6 +22,7 @@ from terrafair.execution.containers import Containers
 from terrafair.execution.engines.cwl.batch.asking import away
 from terrafair.execution.engines.cwl.batch.batch import Batch, lacking, read
 from terrafair.execution.engines.cwl.batch.eyes import Eyes, step_name
+from terrafair.execution.engines.cwl.batch.slurm import look
 from terrafair.execution.engines.cwl.engine import CwlEngine
 from terrafair.execution.engines.software import Software
 from terrafair.execution.environments import Environments
@@ -363,3 +364,14 @@ print(status, watch.over, watch.peak_memory > 10**6)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["-9", over, "True"], done.stderr
+
+
+def test_why_a_step_waits_may_have_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    squeue = tmp_path / "squeue"
+    reason = "Nodes required for job are DOWN, DRAINED or reserved"
+    squeue.write_text(f"#!/bin/sh\necho 'PENDING|{reason}|terrafair-j1/count'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    lines: list[str] = []
+    look(Eyes("j1", lambda _: None, lines.append))
+    assert lines == [f"count: waits in the queue ({reason})."]

@@ -73,4 +73,4 @@ def end(job: str) -> list[str]:
 
 def _queue(columns: str) -> list[str]:
     line = ["squeue", "--noheader", "--me", f"--format={columns}"]
-    return subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=True).stdout.split()
+    return subprocess.run(line, capture_output=True, text=True, timeout=SECONDS, check=True).stdout.splitlines()
