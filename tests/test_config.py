@@ -1,5 +1,6 @@
 """Settings: precedence, types, and the messages for wrong ones."""
 
+import json
 import os
 from pathlib import Path
 
@@ -105,6 +106,17 @@ def test_root_does_not_work_in_anothers_home(tmp_path: Path) -> None:
         os.chown(tmp_path, user, -1)
         with pytest.raises(Refused, match=f"belongs to {name}.*runuser -u {name}"):
             check_owner(tmp_path)
+
+
+def test_whole_numbers_in_tables_may_have_a_point(tmp_path: Path) -> None:
+    """As Helm writes them: a program that wants the id of a user takes no 10001.0."""
+    text = (
+        "workspace_hours = 8.0\n[workspace_options.KubeSpawner]\nuid = 10001.0\nshare = 0.5\nids = [1.0, {a = 2.0}]\n"
+    )
+    (tmp_path / "terrafair.toml").write_text(text)
+    config = load({"TERRAFAIR_HOME": str(tmp_path)})
+    found = json.dumps([config.workspace_hours, config.workspace_options["KubeSpawner"]])
+    assert found == '[8, {"uid": 10001, "share": 0.5, "ids": [1, {"a": 2}]}]'
 
 
 def test_the_batch_system_reaches_the_cwl_engine(tmp_path: Path) -> None:

@@ -341,7 +341,7 @@ def _convert(kind: str, value: Any) -> Any:
         table = json.loads(value or "{}") if isinstance(value, str) else value
         if not isinstance(table, Mapping):
             raise TypeError(value)
-        return dict(table)
+        return _whole(table)
     if "Mapping" in kind:
         return _pairs(value) if isinstance(value, str) else dict(value)
     if "bool" in kind:
@@ -349,6 +349,15 @@ def _convert(kind: str, value: Any) -> Any:
     if "int" in kind:
         return int(value)
     return str(value)
+
+
+def _whole(value: Any) -> Any:
+    """Helm writes each number with a point: 10001.0, which nobody takes for the id of a user."""
+    if isinstance(value, Mapping):
+        return {name: _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _pairs(text: str) -> dict[str, str]:

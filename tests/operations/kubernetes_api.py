@@ -87,6 +87,8 @@ def check(document: Document, namespace: str, cluster: Cluster) -> None:
     except kubernetes_validate.ValidationError as fault:
         place = ".".join(map(str, fault.path))
         raise Wrong(422, "Invalid", f"{document['kind']}: {place}: {fault.message}") from None
+    if number := next(floats(document), None):
+        raise Wrong(400, "BadRequest", f"cannot unmarshal number {number} into Go value of type int64")
     about = document["metadata"]
     if namespace not in cluster.namespaces:
         raise Wrong(404, "NotFound", f"namespaces {namespace!r} not found")
@@ -106,6 +108,16 @@ def check(document: Document, namespace: str, cluster: Cluster) -> None:
             raise Wrong(422, "Invalid", "spec.template.metadata.labels: `selector` does not match template `labels`")
     for pod in pods(document):
         check_pod(pod, document.get("spec", {}).get("volumeClaimTemplates", ()))
+
+
+def floats(value: Any) -> Iterator[float]:
+    """Whole numbers that are written with a point, which Go takes for none; quantities may be."""
+    if isinstance(value, float) and value.is_integer():
+        yield value
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in inside:
+        if name not in {"limits", "requests"}:
+            yield from floats(inner)
 
 
 def check_pod(spec: Document, claims: Any) -> None:

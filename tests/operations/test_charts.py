@@ -112,6 +112,37 @@ def test_services_and_policies_find_their_pods() -> None:
     assert lab.items() <= options["KubeSpawner"]["extra_labels"].items()
 
 
+def test_steps_are_pods_that_see_what_their_worker_sees(tmp_path: Path) -> None:
+    """As Toil asks for them: with the settings that the chart makes, at the server that has the chart's objects."""
+    client = pytest.importorskip("kubernetes.client", reason="the extra `toil` is not installed")
+    from terrafair.execution.engines.cwl.batch.batch import read
+    from terrafair.execution.engines.cwl.batch.pods import overlaid
+
+    cluster, _ = install(yaml.safe_load((ROOT / "deploy/helm/examples/production.yaml").read_text()))
+    (tmp_path / "terrafair.toml").write_text(one(cluster, "ConfigMap", "earth")["data"]["terrafair.toml"])
+    config = load({"TERRAFAIR_HOME": str(tmp_path)})
+    batch = read(config.cwl_runner, config.cwl_batch_system, {**config.cwl_options, "default_memory": "1 GB"})
+    assert batch and batch.pod["container"]["image"] == "registry.example.org/eo/terrafair:0.1.0"
+    assert batch.max_cores == 16 and "--kubernetesServiceAccount=earth-steps" in batch.arguments
+    bare = client.V1PodSpec(containers=[client.V1Container(name="step")], restart_policy="Never")
+    spec = client.ApiClient().sanitize_for_serialization(overlaid(bare, batch.pod))
+    spec["serviceAccountName"] = "earth-steps"
+    about = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "tf-j-1"}}
+    cluster.take({**about, "spec": {"template": {"metadata": {"name": "tf-j-1"}, "spec": spec}}}, "eo")
+    worker = one(cluster, "StatefulSet", "earth-worker")["spec"]["template"]["spec"]
+    (home,) = [each for each in worker["volumes"] if each["name"] == "home"]
+    assert home in spec["volumes"]
+    claim = one(cluster, "PersistentVolumeClaim", home["persistentVolumeClaim"]["claimName"])["spec"]
+    assert claim["accessModes"] == ["ReadWriteMany"] and claim["storageClassName"] == "shared"
+    for mount in spec["containers"][0]["volumeMounts"]:
+        assert mount in worker["containers"][0]["volumeMounts"]
+    own = {each["name"]: each.get("value") for each in worker["containers"][0]["env"]}
+    assert own["TERRAFAIR_HOME"] == "/var/lib/terrafair/$(POD)" and worker["automountServiceAccountToken"] is True
+    one(cluster, "ServiceAccount", spec["serviceAccountName"])
+    (bound,) = [each["subjects"] for each in cluster.of("RoleBinding") if each["roleRef"]["name"] == "earth-steps"]
+    assert bound[0]["name"] == worker["serviceAccountName"] != spec["serviceAccountName"]
+
+
 def _container(cluster: Cluster) -> Document:
     found: Document = one(cluster, "StatefulSet", "earth")["spec"]["template"]["spec"]["containers"][0]
     return found
@@ -135,6 +166,8 @@ def test_a_changed_setting_starts_the_pods_anew() -> None:
         ({"secrets": SECRETS, "settings": {"store_secret": "in the open"}}, "store_secret"),
         ({"secrets": SECRETS, "ingress": {"enabled": True}}, "ingress.host has no value"),
         ({"secrets": {**SECRETS, "keys": ["store_key"]}}, "keys"),
+        ({"secrets": SECRETS, "steps": {"enabled": True, "maxCores": 0}}, "maxCores"),
+        ({"secrets": SECRETS, "steps": {"enabled": True, "size": "much"}}, "size"),
     ],
 )
 def test_wrong_values_are_told_before_anything_is_made(values: Document, says: str) -> None:
@@ -149,6 +182,7 @@ def test_wrong_values_are_told_before_anything_is_made(values: Document, says: s
         (("spec", "replica"), 3, "Additional properties"),
         (("spec", "template", "spec", "containers", 0, "securityContext", "privileged"), True, "PodSecurity"),
         (("spec", "template", "spec", "containers", 0, "env", 0, "value"), 5, "is not of type"),
+        (("spec", "template", "spec", "securityContext", "runAsUser"), 10001.0, "cannot unmarshal"),
         (("spec", "template", "metadata", "labels"), {}, "does not match"),
         (("spec", "template", "spec", "volumes"), [], "not found"),
         (("metadata", "name"), "Earth_1", "subdomain"),

@@ -1,7 +1,7 @@
 {{/* What pods of the platform and of workers have in common; `part` is added to the root by the caller. */}}
 {{- define "terrafair.pod" -}}
 serviceAccountName: {{ include "terrafair.serviceAccount" . }}
-automountServiceAccountToken: {{ and .Values.workspaces.enabled (eq .part "platform") }}
+automountServiceAccountToken: {{ or (and .Values.workspaces.enabled (eq .part "platform")) (and .Values.steps.enabled (eq .part "worker")) }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- end }}
@@ -15,13 +15,16 @@ securityContext:
   runAsGroup: 10001
   fsGroup: 10001
   fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-  {{- if .Values.isolation.seccompProfile }}
-    type: Localhost
-    localhostProfile: {{ .Values.isolation.seccompProfile }}
-  {{- else }}
-    type: RuntimeDefault
-  {{- end }}
+  seccompProfile: {{ include "terrafair.seccomp" . | nindent 4 }}
+{{- end -}}
+
+{{- define "terrafair.seccomp" -}}
+{{- if .Values.isolation.seccompProfile -}}
+type: Localhost
+localhostProfile: {{ .Values.isolation.seccompProfile }}
+{{- else -}}
+type: RuntimeDefault
+{{- end }}
 {{- end -}}
 
 {{- define "terrafair.security" -}}
@@ -79,7 +82,7 @@ affinity: {{ toYaml . | nindent 2 }}
 {{- end -}}
 
 {{- define "terrafair.claim" -}}
-accessModes: [ReadWriteOnce]
+accessModes: [{{ default "ReadWriteOnce" .accessMode }}]
 {{- with .storageClass }}
 storageClassName: {{ . }}
 {{- end }}
