@@ -7,7 +7,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import pytest
 
 pytest.importorskip("toil", reason="the extra `toil` is not installed")
 pytest.importorskip("kubernetes_validate", reason="the schemas of Kubernetes are not installed (group test)")
+
+import psutil  # Toil brings it
 
 from terrafair.errors import Problem
 from terrafair.execution.engines.cwl.batch.asking import away
@@ -59,7 +61,7 @@ class Kubelet:
             self._ended.set()
             self._thread.join()
             for program in self.programs.values():
-                program.kill()
+                ended(program)
                 program.wait()
 
     def _work(self) -> None:
@@ -71,7 +73,7 @@ class Kubelet:
                 elif (code := self.programs[name].poll()) is not None and "status" not in job:
                     self._end(name, job, code)
             for name in set(self.programs) - set(alive):
-                self.programs[name].kill()
+                ended(self.programs[name])
 
     def _start(self, name: str, job: Document) -> None:
         self.seen[name] = json.loads(json.dumps(job))
@@ -90,6 +92,15 @@ class Kubelet:
         pod["status"] = {"phase": "Failed" if code else "Succeeded", "startTime": "2026-01-01T00:00:00Z"}
         pod["status"]["containerStatuses"] = [{**container, "state": {"terminated": ended}}]
         job["status"] = {"failed": 1} if code else {"succeeded": 1}
+
+
+def ended(program: subprocess.Popen[bytes]) -> None:
+    """A pod takes all its processes with it."""
+    with suppress(psutil.NoSuchProcess):
+        for each in psutil.Process(program.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+    program.kill()
 
 
 @pytest.fixture
