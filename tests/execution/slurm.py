@@ -6,7 +6,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MpiDefault=none
 ReturnToService=2
+JobRequeue=0
 KillWait=5
 SlurmdParameters=config_overrides
 NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=8000 State=UNKNOWN
@@ -42,9 +44,55 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
 """
 
 
+@dataclass
+class Slurm:
+    """Daemons that can be killed and started again."""
+
+    folder: Path
+    file: Path
+    """Its settings, for SLURM_CONF."""
+    _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def surroundings(self) -> dict[str, str]:
+        return {**os.environ, "SLURM_CONF": str(self.file), "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+
+    def start(self, name: str) -> None:
+        munge = self.folder / "munge"
+        kept = [f"--{name}-file={munge}/{name}" for name in ("key", "pid", "log", "seed")]
+        arguments = {
+            "munged": ["--foreground", "--force", *kept, f"--socket={munge}/socket"],
+            "slurmctld": ["-D", "-f", str(self.file)],
+            "slurmd": ["-D", "-N", "node1", "-f", str(self.file)],
+        }
+        with (self.folder / "daemons.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [name, *arguments[name]], env=self.surroundings, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def kill(self, name: str) -> None:
+        """As a host that loses its power."""
+        process = self._running.pop(name)
+        process.kill()
+        process.wait(20)
+
+    def control(self, *command: str) -> None:
+        """As its operator does by `scontrol`."""
+        subprocess.run(["scontrol", *command], env=self.surroundings, check=True, capture_output=True, timeout=20)
+
+    def await_nodes(self) -> None:
+        """Until one takes jobs."""
+        states = ["sinfo", "--noheader", "--format=%t"]
+        _until(lambda: set(_asked(states, self.surroundings).split()) & {"idle", "mix", "alloc"}, self.folder)
+
+    def end(self) -> None:
+        for process in reversed(self._running.values()):
+            _end(process)
+
+
 @contextmanager
-def cluster(folder: Path) -> Iterator[Path]:
-    """Gives the settings file, for SLURM_CONF; skips where Slurm is not installed."""
+def cluster(folder: Path) -> Iterator[Slurm]:
+    """Skips where Slurm is not installed."""
     if missing := [name for name in PROGRAMS if not shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")]:
         pytest.skip(f"Slurm is not installed (apt install slurm-wlm munge): {missing[0]} is missing")
     if os.geteuid() != 0:
@@ -54,31 +102,16 @@ def cluster(folder: Path) -> Iterator[Path]:
     (folder / "munge/key").touch(mode=0o600)
     (folder / "munge/key").write_bytes(os.urandom(1024))
     host = socket.gethostname().partition(".")[0]
-    file = folder / "slurm.conf"
-    control, node = _free(), _free()
-    file.write_text(SETTINGS.format(host=host, folder=folder, control=control, node=node))
-    surroundings = {**os.environ, "SLURM_CONF": str(file), "PATH": f"{os.environ['PATH']}:/usr/sbin"}
-    munge = [f"--{name}={folder}/munge/{name.partition('-')[0]}" for name in ("key-file", "pid-file", "log-file")]
-    daemons = [
-        [
-            "munged",
-            "--foreground",
-            "--force",
-            *munge,
-            f"--socket={folder}/munge/socket",
-            f"--seed-file={folder}/munge/s",
-        ],
-        ["slurmctld", "-D", "-f", str(file)],
-        ["slurmd", "-D", "-N", "node1", "-f", str(file)],
-    ]
-    with ExitStack() as stack:
-        log = stack.enter_context((folder / "daemons.log").open("wb"))
-        for command in daemons:
-            process = subprocess.Popen(command, env=surroundings, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-            stack.callback(_end, process)
+    made = Slurm(folder, folder / "slurm.conf")
+    made.file.write_text(SETTINGS.format(host=host, folder=folder, control=_free(), node=_free()))
+    try:
+        for name in ("munged", "slurmctld", "slurmd"):
+            made.start(name)
             _until((folder / "munge/socket").exists, folder)
-        _until(lambda: "idle" in _asked(["sinfo", "--noheader", "--format=%t"], surroundings), folder)
-        yield file
+        made.await_nodes()
+        yield made
+    finally:
+        made.end()
 
 
 def jobs(file: Path) -> list[str]:

@@ -119,8 +119,8 @@ def test_expressions_read_no_file_outside_of_the_job(tmp_path: Path, engine: Cwl
 @pytest.fixture(scope="module")
 def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A real Slurm; gives its settings file."""
-    with slurm.cluster(tmp_path_factory.mktemp("slurm")) as settings:
-        yield settings
+    with slurm.cluster(tmp_path_factory.mktemp("slurm")) as real:
+        yield real.file
 
 
 @pytest.fixture

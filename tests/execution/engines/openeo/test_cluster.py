@@ -164,14 +164,14 @@ def test_workers_in_the_queue_of_slurm(
     pytest.importorskip("dask_jobqueue", reason="the extra `cluster` is not installed")
     (tmp_path / "slurm").mkdir()
     options = {"cores": 1, "memory": "1GB", "processes": 1, "walltime": "00:20:00", "queue": "main", "maximum": 2}
-    with slurm.cluster(tmp_path / "slurm") as settings, ending(tmp_path):
-        monkeypatch.setenv("SLURM_CONF", str(settings))
+    with slurm.cluster(tmp_path / "slurm") as real, ending(tmp_path):
+        monkeypatch.setenv("SLURM_CONF", str(real.file))
         asked = clusters("slurm", tmp_path, **options, local_directory=str(tmp_path), idle_seconds=30)
         np.testing.assert_array_equal(expected, result(scene, tmp_path / "slurm-job", asked))
-        assert "dask-worker" in (tmp_path / "slurm/daemons.log").read_text() or slurm.jobs(settings) != []
+        assert "dask-worker" in (tmp_path / "slurm/daemons.log").read_text() or slurm.jobs(real.file) != []
         # What nobody uses is given back: the process ends and its jobs leave the queue.
         until(lambda: not read(tmp_path / "dask/cluster.json"))
-        until(lambda: slurm.jobs(settings) == [])
+        until(lambda: slurm.jobs(real.file) == [])
 
 
 def test_what_slurm_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,13 +79,17 @@ class Eyes:
             self._waits[step] = reason
             self.say(f"{step}: waits in the queue ({reason}).")
 
+    def silent(self, said: str) -> None:
+        """It cannot be asked, which is told once a minute; whoever asks tries again."""
+        if time.monotonic() - self._told > 60 or not self._told:
+            self._told = time.monotonic()
+            self.say(f"The batch system does not answer; trying again. It said: {' '.join(said.split())[:400]}")
+
     def refused(self, step: str, said: str) -> bool:
         """A batch job was not taken; whether trying again may help."""
         said = " ".join(said.split())[:400]
         if is_away(said):
-            if time.monotonic() - self._told > 60 or not self._told:
-                self._told = time.monotonic()
-                self.say(f"The batch system does not answer; trying again. It said: {said}")
+            self.silent(said)
             return True
         if _TOO_MUCH.search(said):
             what = f"The step {step} asks for more than the batch system has."

@@ -4,6 +4,7 @@ import re
 import subprocess
 from typing import Any
 
+from terrafair.execution.engines.cwl.batch.asking import slurm_away
 from terrafair.execution.engines.cwl.batch.eyes import Eyes
 
 SECONDS = 20
@@ -35,7 +36,8 @@ def watched(kind: Any, eyes: Eyes) -> Any:
             try:
                 return super().coalesce_job_exit_codes(batch_job_id_list)
             except CalledProcessErrorStderr as fault:
-                eyes.refused("", str(fault.stderr or fault))
+                # The last that Toil has asked is the accounting, whose words say little where a Slurm has none.
+                eyes.silent(slurm_away() or str(fault.stderr or fault))
                 raise
 
     class Slurm(kind):  # type: ignore[misc]
