@@ -332,6 +332,11 @@ def descendants() -> dict[int, list[str]]:
     return found
 
 
+def adopt() -> None:
+    """Processes that detach themselves come back to this one instead of escaping to init."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
 def _reap() -> None:
     """Collect ended children."""
     with contextlib.suppress(ChildProcessError):
@@ -488,8 +493,7 @@ def main() -> None:
         os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Processes that detach themselves come back to us instead of escaping to init.
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    adopt()
     if "lock" in spec:
         os.set_inheritable(spec["lock"], False)
     with open("/proc/self/stat", "rb") as file:

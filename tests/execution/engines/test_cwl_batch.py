@@ -165,7 +165,7 @@ def test_a_scatter_is_jobs_of_slurm(tmp_path: Path, slurms: Callable[..., Batch]
     assert {step["batch_job"] for step in steps.values()} == {row["JobId"] for row in mine.values()}
     assert sorted(steps) == ["each", "each_2"] and all(step["host"] for step in steps.values())
     spent = elsewhere.read(tmp_path / "j")
-    assert spent.cpu_seconds >= 1 and spent.peak_memory > 10**6, done.log
+    assert spent.cpu_seconds >= 1.4 and spent.peak_memory > 10**6, done.log
     assert "each: read" in done.log and "each_2: read" in done.log
     assert done.progress == sorted(done.progress) and done.progress[-1] == 1 and done.progress[0] <= 0.5
     assert done.stderr == ""
@@ -320,6 +320,12 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
 )
 def test_steps_have_their_own_names(unit: str, known: tuple[str, ...], step: str) -> None:
     assert step_name(unit, known) == step
+
+
+def test_steps_that_wait_count_for_the_progress() -> None:
+    eyes = Eyes("j", lambda _: None, lambda _: None, known=("each", "a_1"))
+    eyes.steps = {1: "flow.cwl", 2: "each", 3: "each_2", 4: "each_2_3", 5: "a_1", 6: "each_2"}
+    assert eyes.expected == 4
 
 
 @pytest.mark.parametrize(

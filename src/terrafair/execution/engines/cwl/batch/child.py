@@ -120,6 +120,7 @@ class Run:
         """Pass on what the nodes tell; the first step that fails ends the job."""
         looked = time.monotonic()
         while not self._over.wait(PAUSE_SECONDS):
+            self.steps.expected = max(self.steps.expected, self.eyes.expected)
             with contextlib.suppress(OSError):
                 self.follower.look()
             if time.monotonic() - looked > QUEUE_SECONDS:

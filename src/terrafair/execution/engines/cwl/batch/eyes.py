@@ -54,6 +54,12 @@ class Eyes:
         """A step goes to the batch system."""
         self.steps[number] = step_name(str(names.unit_name or names.job_name), self.known)
 
+    @property
+    def expected(self) -> int:
+        """Steps that were handed over so far, each part of a scatter for itself."""
+        names = set(list(self.steps.values()))
+        return sum(re.sub(r"(_\d+)+$", "", name) in self.known or name in self.known for name in names)
+
     def updated(self, number: int, reason: Any) -> None:
         """A batch job has ended; some ends are nobody's wish to try again."""
         step, kind = self.steps.get(number, "step"), getattr(reason, "name", "")

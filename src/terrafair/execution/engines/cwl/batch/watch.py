@@ -12,12 +12,14 @@ from typing import Self
 
 from terrafair.execution.command import Limits
 from terrafair.execution.engines.cwl.batch.lines import ALIVE
-from terrafair.execution.supervisor import Scratch, Tree, descendants
+from terrafair.execution.supervisor import Scratch, Tree, adopt, descendants
 
 TELL_SECONDS = 5.0
 SILENCE_SECONDS = 600.0
 """After so long without a sign the job's own process is gone for good; file systems of clusters tell late."""
 ABANDONED = "abandoned"
+ORPHANS_SECONDS = 0.5
+"""What bubblewrap leaves behind ends at once."""
 
 
 class Watch:
@@ -32,16 +34,20 @@ class Watch:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._sign, self._seen = 0, time.monotonic()
+        self._before: frozenset[int] = frozenset()
         self.over = ""
         """The limit that was exceeded."""
 
     def __enter__(self) -> Self:
+        adopt()
+        self._before = frozenset(_own())
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
+        self._wait()
 
     @property
     def cpu_seconds(self) -> float:
@@ -54,6 +60,15 @@ class Watch:
     def peak_memory(self) -> int:
         """Bytes, of all programs at one time."""
         return self._tree.peak
+
+    def _wait(self) -> None:
+        """For what bubblewrap left: it ends before the program's own parent, whose count is then nobody's."""
+        until = time.monotonic() + ORPHANS_SECONDS
+        while (left := set(_own()) - self._before) and time.monotonic() < until:
+            for pid in left:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.01)
 
     def _look(self) -> None:
         begun = told = time.monotonic()
@@ -89,6 +104,10 @@ class Watch:
         if sign != self._sign:
             self._sign, self._seen = sign, now
         return ABANDONED if now - self._seen > SILENCE_SECONDS else ""
+
+
+def _own() -> list[int]:
+    return [pid for pid, fields in descendants().items() if int(fields[1]) == os.getpid()]
 
 
 def _spent() -> float:
