@@ -8,7 +8,7 @@ import pytest
 
 from terrafair.tracing import ATTRIBUTES, Name
 
-from ..collector import Collector, collecting
+from ..collector import Collector, Told, collecting
 from ..conftest import Platform
 
 pytestmark = pytest.mark.journey
@@ -23,10 +23,21 @@ def collector() -> Iterator[Collector]:
         yield collector
 
 
+def settings(collector: Collector) -> dict[str, str]:
+    return {"TERRAFAIR_TRACES": collector.url, "TERRAFAIR_LOGS": "json", "OTEL_BSP_SCHEDULE_DELAY": "200"}
+
+
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Platform]:
-    settings = {"TERRAFAIR_TRACES": collector.url, "TERRAFAIR_LOGS": "json", "OTEL_BSP_SCHEDULE_DELAY": "200"}
-    platform = Platform(tmp_path_factory.mktemp("traced") / "home", settings).start()
+def there(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Platform]:
+    platform = Platform(tmp_path_factory.mktemp("there") / "home", settings(collector)).start()
+    yield platform
+    platform.stop()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory, collector: Collector, there: Platform) -> Iterator[Platform]:
+    given = {**settings(collector), "TERRAFAIR_TARGETS": f"there={there.url}"}
+    platform = Platform(tmp_path_factory.mktemp("traced") / "home", given).start()
     yield platform
     platform.stop()
 
@@ -66,6 +77,31 @@ def test_a_run_of_the_demo(platform: Platform, collector: Collector) -> None:
     # Web server and worker are processes of their own.
     assert len({span.resource["service.instance.id"] for span in spans}) == 2
     assert {span.resource["service.name"] for span in spans} == {"terrafair"}
+
+
+def test_a_run_on_another_platform_is_the_same_trace(platform: Platform, there: Platform, collector: Collector) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4737"
+    header = {"traceparent": f"00-{trace}-{SPAN}-01"}
+    order = {"id": "demo-ndvi", "target": "there"}
+    answer = httpx2.post(f"{platform.url}/api/jobs", json=order, headers=header, timeout=100)
+    assert answer.status_code == 201, answer.text
+    collector.until(lambda: len(collector.named("process jobs", trace)) == 2, 120)
+    collector.until(lambda: len(collector.named("job.run", trace)) == 2)
+    spans = {span.id: span for span in list(collector.spans) if span.trace == trace}
+
+    def above(span: Told) -> list[str]:
+        way = []
+        while span.parent in spans:
+            span = spans[span.parent]
+            way.append(span.name)
+        return way
+
+    inner, outer = sorted(collector.named("process jobs", trace), key=lambda each: -len(above(each)))
+    way = ["send jobs", "POST /processes/{processID}/execution", "process jobs", "send jobs", "POST /api/jobs"]
+    assert [name for name in above(inner) if not name.startswith("job.")] == way
+    assert above(outer) == way[-2:]
+    # Web server and worker of each.
+    assert len({span.resource["service.instance.id"] for span in spans.values()}) == 4
 
 
 def test_names_and_attributes_are_those_that_are_declared(platform: Platform, collector: Collector) -> None:
