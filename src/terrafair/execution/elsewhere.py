@@ -12,6 +12,8 @@ from terrafair.execution.job import Usage
 FILE = "elsewhere.json"
 TEMPORARY = 75
 """Exit status of an engine's child for which the infrastructure is to blame (EX_TEMPFAIL): the job is tried again."""
+CLUSTER_AWAY = "cluster-away"
+"""Code of problems for which the scheduler of a cluster is to blame."""
 
 
 def write(path: Path, cpu_seconds: float, peak_memory: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from terrafair.execution.elsewhere import CLUSTER_AWAY, TEMPORARY
 from terrafair.execution.engines.report import Report
 from terrafair.execution.task import JobFolder, Outcome, Task
 
@@ -17,4 +18,6 @@ def work_off(path: str, run: Run) -> int:
     for problem in outcome.problems:
         report.say(str(problem), "error")
     outcome.write(folder.outcome)
+    if any(problem.code == CLUSTER_AWAY for problem in outcome.problems):
+        return TEMPORARY
     return 0 if outcome.successful else 1

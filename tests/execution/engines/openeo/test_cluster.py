@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from terrafair.data.objects import MemoryObjects
 from terrafair.data.stage import Stager
 from terrafair.errors import InvalidInput, Unreachable
 from terrafair.execution.command import Limits
+from terrafair.execution.elsewhere import TEMPORARY
 from terrafair.execution.engines.openeo.clusters import Clusters, Wanted, lives, read
 from terrafair.execution.engines.openeo.engine import OpenEOEngine
 from terrafair.execution.task import JobFolder
@@ -33,25 +35,41 @@ from .conftest import call, node, reducer, resolution, save
 pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 
 
-@pytest.fixture(scope="module")
-def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real scheduler and a real worker, each a process of its own."""
-    folder = tmp_path_factory.mktemp("cluster")
-    file = folder / "scheduler.json"
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--no-show"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    started = [subprocess.Popen([*command, "--host", "127.0.0.1", "--scheduler-file", file], cwd=folder, **quiet)]  # type: ignore[call-overload]
+@contextmanager
+def daemon(kind: str, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A real `scheduler` or `worker`, a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        f"distributed.cli.dask_{kind}",
+        *arguments,
+        "--host",
+        "127.0.0.1",
+        "--no-dashboard",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while not file.exists():
-            assert started[0].poll() is None
-            time.sleep(0.1)
-        worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "2"]
-        started.append(subprocess.Popen([*worker, "--no-nanny", "--no-dashboard"], cwd=folder, **quiet))  # type: ignore[call-overload]
-        yield json.loads(file.read_text())["address"]
+        yield process
     finally:
-        for process in reversed(started):
-            process.terminate()
-            process.wait(20)
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[tuple["subprocess.Popen[bytes]", "subprocess.Popen[bytes]"]]:
+    """A scheduler there and a worker of it."""
+    with (
+        daemon("scheduler", "--port", address.rpartition(":")[2], "--no-show") as first,
+        daemon("worker", address, "--nthreads", "2", "--no-nanny") as second,
+    ):
+        yield first, second
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    address = f"tcp://127.0.0.1:{_free()}"
+    with cluster(address):
+        yield address
 
 
 def graph(path: Path) -> dict[str, object]:
@@ -130,10 +148,44 @@ def test_the_same_values_on_threads_and_on_a_cluster(
 
 
 def test_a_scheduler_that_is_away_is_told(scene: Path, tmp_path: Path) -> None:
-    away = engine(scene, clusters("tcp://127.0.0.1:9", tmp_path))
+    away = engine(scene, clusters("tcp://127.0.0.1:9", tmp_path, patience=4))
     job = JobFolder(tmp_path / "away").create()
     done = start(away.prepare(resolution(graph(scene)), {}, job, Limits(seconds=60), lambda _: None), job)
-    assert "127.0.0.1:9" in done.problem
+    assert "scheduler tcp://127.0.0.1:9 does not answer" in done.problem and "trying again" in done.log
+    assert done.status == TEMPORARY
+
+
+def test_a_scheduler_that_is_killed_loses_no_job(
+    scene: Path,
+    tmp_path: Path,
+    expected: np.ndarray,  # type: ignore[type-arg]
+) -> None:
+    """The attempt ends as nobody's fault, and the next one waits until there is a scheduler again."""
+    address = f"tcp://127.0.0.1:{_free()}"
+    with ThreadPoolExecutor(1) as pool, cluster(address) as (first, worker):
+        job = JobFolder(tmp_path / "lost").create()
+        prepared = engine(scene, clusters(address, tmp_path))
+        command = prepared.prepare(resolution(graph(scene)), {}, job, Limits(seconds=200), lambda _: None)
+        until(lambda: _counted(address, lambda dask_scheduler: len(dask_scheduler.workers)) == 1)
+        worker.send_signal(signal.SIGSTOP)
+        attempt = pool.submit(start, command, job)
+        until(lambda: _counted(address, lambda dask_scheduler: len(dask_scheduler.tasks)) > 0)
+        first.kill()
+        worker.kill()
+        done = attempt.result(120)
+    assert done.status == TEMPORARY and f"scheduler {address} was lost" in done.problem
+    with ThreadPoolExecutor(1) as pool:
+        attempt = pool.submit(result, scene, tmp_path / "again", clusters(address, tmp_path))
+        time.sleep(1)
+        with cluster(address):
+            np.testing.assert_array_equal(expected, attempt.result(120))
+
+
+def _counted(address: str, what: Callable[..., int]) -> int:
+    from distributed import Client
+
+    with Client(address, timeout=20, set_as_default=False) as client:
+        return int(client.run_on_scheduler(what))
 
 
 @contextmanager

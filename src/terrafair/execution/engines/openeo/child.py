@@ -4,14 +4,15 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from terrafair.errors import InvalidInput, Problem, TerrafairError
+from terrafair.errors import Problem, TerrafairError
 from terrafair.execution.engines.openeo.graph import Graph, read
 from terrafair.execution.engines.openeo.save import Results
+from terrafair.execution.engines.openeo.scheduler import connected
 from terrafair.execution.engines.report import Report
 from terrafair.execution.engines.working import work_off
 from terrafair.execution.task import JobFolder, Outcome, Task
@@ -73,44 +74,26 @@ def evaluate(graph: Graph, task: Task, folder: JobFolder, report: Report) -> Res
     environment = Environment(task.sources, results, report.say, progress.node, strict=False, emptied=results.emptied)
     definitions = Definitions(task.options.get("udps") or {})
     evaluator = Evaluator(processes(), definitions, environment)
-    with _scheduler(task), progress, silent():
+    with _scheduler(task, report.say), progress, silent():
         values = evaluator.run(graph, task.values)
         _save_rest(graph, values, environment)
     return results
 
 
 @contextmanager
-def _scheduler(task: Task) -> Iterator[None]:
+def _scheduler(task: Task, say: Callable[..., None]) -> Iterator[None]:
     """Threads of this process, or the Dask cluster at the address that the operator set; the values are the same."""
-    import dask
-
     if scheduler := task.options.get("scheduler"):
-        address = str(scheduler["address"])
-        try:
-            from distributed import Client
-
-            security = _security(scheduler)
-        except ImportError:
-            what = f"The Dask scheduler {address} cannot be used: its packages are not installed."
-            raise InvalidInput(what, remedy="Install terrafair with the extra `cluster`.") from None
-        with Client(address, timeout=20, security=security):
+        with connected(scheduler, say):
             yield
         return
+    import dask
     import dask.threaded
 
     threads = int(task.options.get("threads") or THREADS)
     # The function, not its name: for names dask imports distributed, which takes longer than many a graph.
     with dask.config.set(scheduler=dask.threaded.get, num_workers=threads):
         yield
-
-
-def _security(scheduler: Mapping[str, str]) -> Any:
-    """The keys of a gateway's cluster; importing them makes `gateway://` known to Dask."""
-    if not scheduler.get("key"):
-        return None
-    from dask_gateway.client import GatewaySecurity
-
-    return GatewaySecurity(tls_key=scheduler["key"], tls_cert=scheduler["certificate"])
 
 
 def _save_rest(graph: Graph, values: Mapping[str, Any], environment: Any) -> None:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,10 @@ class Access:
     key: str = field(default="", repr=False)
     """PEM of a gateway's cluster; empty: none is needed."""
     certificate: str = ""
+    patience: int = 0
+    """Seconds that it may be silent before a job gives up."""
 
-    def document(self) -> dict[str, str]:
+    def document(self) -> dict[str, Any]:
         """As it travels to the job's own process."""
         return asdict(self)
 
@@ -66,6 +68,8 @@ class Wanted:
     maximum: int = 4
     idle_seconds: int = 600
     """A cluster that no job has used for so long is ended."""
+    patience: int = 300
+    """Seconds that a scheduler may be silent before a job gives up."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of dask-jobqueue's class, or a gateway's options of clusters and `auth`, `username`, `password_file`,
     `proxy_address`."""
@@ -74,7 +78,7 @@ class Wanted:
     def read(cls, scheduler: str, options: Mapping[str, Any]) -> "Wanted":
         """Raises `InvalidInput` that names the setting."""
         kind, address = _kind(scheduler.strip())
-        own = {"minimum": 0, "maximum": 4, "idle_seconds": 600}
+        own = {"minimum": 0, "maximum": 4, "idle_seconds": 600, "patience": 300}
         for name in own:
             if name in options:
                 own[name] = _whole(name, options[name])
@@ -128,10 +132,10 @@ class Clusters:
         if self._wanted.kind == "local":
             return None
         if self._wanted.kind == "address":
-            return Access(self._wanted.address)
+            return Access(self._wanted.address, patience=self._wanted.patience)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self._folder):
-            found = self._running() or self._started()
+            found = replace(self._running() or self._started(), patience=self._wanted.patience)
             # From here on it stays until the job has had the time to come.
             (self._folder / ASKED).touch()
             return found

@@ -104,7 +104,7 @@ class OpenEOEngine:
         command = child_command("openeo", task, folder, limits, readable, environment=environment)
         return replace(command, network=True) if task.options["scheduler"] else command
 
-    def _scheduler(self, say: Say) -> dict[str, str]:
+    def _scheduler(self, say: Say) -> dict[str, Any]:
         if self._clusters is None or not self._clusters.remote:
             return {}
         say("Asking for the Dask cluster.")

@@ -57,7 +57,7 @@ class Eyes:
     @property
     def expected(self) -> int:
         """Steps that were handed over so far, each part of a scatter for itself."""
-        names = set(list(self.steps.values()))
+        names = set(self.steps.values())
         return sum(re.sub(r"(_\d+)+$", "", name) in self.known or name in self.known for name in names)
 
     def updated(self, number: int, reason: Any) -> None:
