@@ -2,6 +2,7 @@
 
 import pytest
 
+from terrafair.catalogue.items import cql2
 from terrafair.catalogue.items.search import ItemStore, Search
 from terrafair.errors import Unreachable
 
@@ -18,6 +19,27 @@ class TestPgstac(ItemStoreContract):
     @pytest.fixture
     def store(self, pgstac: ItemStore) -> ItemStore:
         return pgstac
+
+
+def test_in_a_large_archive_only_what_is_cheap_is_counted(pgstac: ItemStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter's matches where the page holds them all; those in space up to a bound; a collection's always."""
+    from terrafair.catalogue.items.pgstac import store as engine
+
+    from .documents import collection, item
+
+    pgstac.put_collection(collection())
+    pgstac.put_items("scenes", [item(f"i{n}", gsd=n) for n in range(9)])
+    low, everywhere = cql2.parse_text("gsd < 5"), ((-180.0, -90.0, 180.0, 90.0),)
+    for name, value in (("SMALL", 8), ("SPATIAL_CAP", 9)):
+        monkeypatch.setattr(engine, name, value)
+    assert pgstac.search(Search(limit=3, filter=low)).matched is None
+    assert pgstac.search(Search(limit=5, filter=low)).matched == 5
+    assert pgstac.search(Search(limit=3, collections=("scenes",))).matched == 9
+    assert pgstac.search(Search(limit=3, boxes=everywhere)).matched == 9
+    monkeypatch.setattr(engine, "SPATIAL_CAP", 8)
+    assert pgstac.search(Search(limit=3, boxes=everywhere)).matched is None
+    monkeypatch.setattr(engine, "SMALL", 9)
+    assert pgstac.search(Search(limit=3, filter=low)).matched == 5
 
 
 def test_pgstac_that_is_away_or_not_ready_says_so(postgres: str) -> None:

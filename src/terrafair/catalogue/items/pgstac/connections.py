@@ -42,7 +42,9 @@ class Connections:
 
         connection = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
-            options = f"-c search_path=pgstac,public -c timezone=UTC -c statement_timeout={int(SECONDS * 1000)}"
+            options = (
+                f"-c search_path=pgstac,public -c timezone=UTC -c jit=off -c statement_timeout={int(SECONDS * 1000)}"
+            )
             connection = psycopg.connect(self._url, autocommit=True, options=options, connect_timeout=10)
             self._local.connection = connection
             self._opened.append(connection)

@@ -11,7 +11,7 @@ import shapely
 from terrafair.catalogue.items import order
 from terrafair.catalogue.items.documents import Entry, check_id, read_collection, read_item
 from terrafair.catalogue.items.expressions import Kind, Sql, join
-from terrafair.catalogue.items.search import COUNT_CAP, Aggregation, Page, Search, Stored
+from terrafair.catalogue.items.search import COUNT_CAP, SMALL, Aggregation, Page, Search, Stored
 from terrafair.catalogue.items.spatial import led_by_space
 from terrafair.catalogue.items.sqlite import counts, write
 from terrafair.catalogue.items.sqlite.dialect import SqliteDialect
@@ -29,8 +29,6 @@ from terrafair.catalogue.items.sqlite.schema import (
 SAMPLE = 500
 """Items that are looked at for names of properties."""
 EXPORT_ROWS = 1000
-SMALL = 5000
-"""Items that are counted whatever that costs: some 30 ms."""
 
 
 class SqliteItems:
