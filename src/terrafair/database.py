@@ -36,7 +36,11 @@ def open_engine(url: str) -> sa.Engine:
         raise InvalidInput(f"The database {backend!r} is not supported.", remedy="Use SQLite or PostgreSQL.")
     if backend == "postgresql":
         # A host that is cut off in the middle of a transaction must not hold up the others.
-        options = {"options": f"-c idle_in_transaction_session_timeout={IDLE_MILLISECONDS}", "connect_timeout": 10}
+        # Somebody called as the schema beside our tables (`terrafair` has pgSTAC's helpers) would get his tables there.
+        options = {
+            "options": f"-c search_path=public -c idle_in_transaction_session_timeout={IDLE_MILLISECONDS}",
+            "connect_timeout": 10,
+        }
         address = address.set(drivername="postgresql+psycopg")
         engine = sa.create_engine(address, pool_pre_ping=True, pool_size=10, connect_args=options)
         event.listen(engine, "before_cursor_execute", _without_nul, retval=True)
@@ -49,6 +53,11 @@ def open_engine(url: str) -> sa.Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediately)
     return engine
+
+
+def tables(connection: sa.Connection | sa.Engine, schema: str | None = None) -> list[str]:
+    """Names of tables, without those that extensions make: pgSTAC may be in the same database."""
+    return [name for name in sa.inspect(connection).get_table_names(schema) if name != "spatial_ref_sys"]
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

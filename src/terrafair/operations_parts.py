@@ -25,7 +25,7 @@ from terrafair.data.objects import S3Access, S3Objects
 from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import ObjectServer, remembered
 from terrafair.database import migrate, open_engine, reading
-from terrafair.errors import NotFound, Unreachable
+from terrafair.errors import DATABASE_AWAY, NotFound, Unreachable
 from terrafair.execution.job import Job
 from terrafair.execution.jobs import ended_of
 from terrafair.execution.leases import living
@@ -244,16 +244,16 @@ def prepare_items(config: Config) -> None:
     """The tables of the items where they are to be, which `items prepare` makes too."""
     if not config.items_database:
         return
-    from terrafair.catalogue.items.pgstac.connections import Connections, prepare
+    from terrafair.catalogue.items.pgstac.connections import check, prepare
 
-    # pgSTAC's own client tries a dead address for long.
-    connections = Connections(config.items_database)
     try:
-        with connections.transaction() as cursor:
-            cursor.execute("SELECT 1")
-    finally:
-        connections.close()
-    prepare(config.items_database)
+        # What a superuser has made ready is left alone: the platform's own role may not install pgSTAC.
+        check(config.items_database)
+    except Unreachable as fault:
+        # pgSTAC's own client tries a dead address for long.
+        if fault.problem.code == DATABASE_AWAY:
+            raise
+        prepare(config.items_database)
 
 
 def _items(config: Config) -> ItemStore:
@@ -319,7 +319,13 @@ def _store(config: Config, say: Callable[[str], None]) -> Iterator[S3Access]:
 
 def bucket_names(access: S3Access) -> list[str]:
     """All buckets that a key sees."""
-    return [str(entry["Name"]) for entry in client(access).list_buckets()["Buckets"]]
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return [str(entry["Name"]) for entry in client(access).list_buckets()["Buckets"]]
+    except (BotoCoreError, ClientError) as fault:
+        what = f"The object store at {access.endpoint} does not tell its buckets."
+        raise Unreachable(what, str(fault), "Start it, or mend `store_url`, `store_key`, `store_secret`.") from fault
 
 
 def client(access: S3Access) -> Any:

@@ -126,6 +126,9 @@ def test_a_whole_one(tmp_path: Path, web: Callable[..., Web], monkeypatch: pytes
         assert set(parts) < names and {"python", "disk", "isolation"} < names
         missing = Config(home=tmp_path, **{**keys(config), "store_bucket": "elsewhere"})
         works, says = found(missing)["objects"]
+        assert works and "no bucket elsewhere yet: `terrafair serve` makes it" in says
+        (tmp_path / "platform.lock").touch()
+        works, says = found(missing)["objects"]
         assert not works and "No bucket elsewhere" in says and "`store_bucket`" in says
         wrong = Config(home=tmp_path, **{**keys(config), "store_secret": "wrong"})
         works, says = found(wrong)["objects"]

@@ -151,14 +151,18 @@ def index(name: str, *, text: bool) -> None:
 
 
 @items.command("prepare")
-def prepare() -> None:
-    """Install or update pgSTAC in the PostgreSQL database that the setting `items_database` names."""
+@click.option("--grant", default="", metavar="ROLE", help="Let this role keep items there; for a superuser's call.")
+def prepare(grant: str) -> None:
+    """Install or update pgSTAC in the PostgreSQL database that the setting `items_database` names.
+
+    pgSTAC's own installation asks for a superuser of the database, once and at each update.
+    """
     from terrafair.catalogue.items.pgstac.connections import prepare as make_ready
 
     url = load().items_database
     if not url:
         raise NotFound("No database is set.", remedy="Set TERRAFAIR_ITEMS_DATABASE to a PostgreSQL URL.")
-    make_ready(url)
+    make_ready(url, grant)
     click.echo("The database is ready for STAC items.")
 
 

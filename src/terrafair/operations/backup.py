@@ -6,9 +6,11 @@ database names was stored before it was named, so it is in the copy; what came l
 
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -20,6 +22,7 @@ import sqlalchemy as sa
 from terrafair import events
 from terrafair.catalogue.items.search import ItemStore
 from terrafair.data.objects import OWN, ObjectStore, sha256_of
+from terrafair.database import tables
 from terrafair.errors import Conflict, InvalidInput, NotFound, Unreachable
 from terrafair.operations import copied_items
 
@@ -27,6 +30,10 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 REMADE = frozenset({"environments", "sandbox", "painters", "near", "described", "metrics", "objects"})
 """Folders of the home that the platform makes again by itself; objects are copied through S3."""
+SCHEMAS = ("public", "dbos")
+"""Of the control database: tables and queue."""
+OTHERS = re.compile(r" SCHEMA (- )?public | FUNCTION public pgstac_| TABLE DATA public spatial_ref_sys ")
+"""What a dump has that a database has before us: its own schema, and what pgSTAC and PostGIS have left there."""
 MOMENTARY = (".lock", ".db-wal", ".db-shm", ".log", "serving.json", "worker.json", ".sock", ".partial")
 SQLITE = b"SQLite format 3\0"
 
@@ -184,8 +191,21 @@ def _copy_database(path: Path, target: Path) -> None:
 
 
 def _dump(url: str, target: Path) -> Entry:
-    _postgres("pg_dump", url, "--format=custom", "--no-owner", f"--file={target}")
+    # Items may be in the same database; they are copied by themselves.
+    schemas = [f"--schema={name}" for name in SCHEMAS]
+    _postgres("pg_dump", url, "--format=custom", "--no-owner", *schemas, f"--file={target}")
     return _entry(target)
+
+
+def _undump(url: str, source: Path) -> None:
+    """Into a database where pgSTAC may be already."""
+    listed = _called(["pg_restore", "--list", str(source)])
+    wanted = [line for line in listed.splitlines() if not OTHERS.search(line)]
+    with tempfile.NamedTemporaryFile("w", suffix=".list") as file:
+        file.write("\n".join(wanted))
+        file.flush()
+        choice = f"--use-list={file.name}"
+        _postgres("pg_restore", url, "--no-owner", "--exit-on-error", choice, str(source))
 
 
 def _entry(path: Path) -> Entry:
@@ -195,18 +215,20 @@ def _entry(path: Path) -> Entry:
 def _postgres(program: str, url: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs; the password goes through its environment, never through its arguments."""
     address = sa.make_url(url)
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"} | (
-        {"PGPASSWORD": address.password} if address.password else {}
-    )
     place = address.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+    secret = {"PGPASSWORD": address.password} if address.password else {}
+    _called([program, *arguments, f"--dbname={place}"], secret)
+
+
+def _called(command: list[str], secret: Mapping[str, str] | None = None) -> str:
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", **(secret or {})}
     try:
-        done = subprocess.run(
-            [program, *arguments, f"--dbname={place}"], env=environment, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise Unreachable(f"{program} is not installed.", remedy="Install PostgreSQL's client programs.") from None
+        raise Unreachable(f"{command[0]} is not installed.", remedy="Install PostgreSQL's client programs.") from None
     if done.returncode:
-        raise Unreachable(f"{program} failed.", done.stderr.strip()[-500:])
+        raise Unreachable(f"{command[0]} failed.", done.stderr.strip()[-500:])
+    return done.stdout
 
 
 def _objects(bucket: str, store: ObjectStore, folder: Path, known: Mapping[str, Entry]) -> Iterator[Entry]:
@@ -277,7 +299,7 @@ def place(folder: Path, home: Path, database: str, say: Say = lambda _: None) ->
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / entry.path, target)
     if dumped:
-        _postgres("pg_restore", database, "--no-owner", "--exit-on-error", str(folder / "control.dump"))
+        _undump(database, folder / "control.dump")
     return manifest
 
 
@@ -285,14 +307,14 @@ def _require_empty(database: str) -> None:
     """PostgreSQL's own message, after half of the way, would name a type or a table."""
     engine = sa.create_engine(sa.make_url(database).set(drivername="postgresql+psycopg"))
     try:
-        tables = [name for schema in ("public", "dbos") for name in sa.inspect(engine).get_table_names(schema)]
+        found = [name for schema in SCHEMAS for name in tables(engine, schema)]
     except sa.exc.OperationalError as fault:
         raise Unreachable("The control database does not answer.", str(fault.orig), "See `database`.") from None
     finally:
         engine.dispose()
-    if tables:
+    if found:
         raise Conflict(
-            f"The control database is not empty: it has the table {tables[0]}.",
+            f"The control database is not empty: it has the table {found[0]}.",
             "A copy replaces nothing.",
             "Name an empty database in the setting `database`, then restore.",
         )

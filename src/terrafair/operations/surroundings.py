@@ -14,7 +14,7 @@ from terrafair.config import Config
 from terrafair.data.bucket_keys import client
 from terrafair.data.objects import S3Access
 from terrafair.data.seaweedfs import remembered
-from terrafair.database import NEWEST, open_engine, reading, version
+from terrafair.database import NEWEST, open_engine, reading, tables, version
 from terrafair.errors import NotFound, TerrafairError
 from terrafair.identity import providers
 from terrafair.identity.oidc import OidcTokens, Provider
@@ -24,6 +24,8 @@ from terrafair.operations.doctor import Finding
 CLOCK_SECONDS = 30.0
 """Tokens and signed requests are refused by clocks that differ by minutes; it is said before."""
 SERVING = "serving.json"
+LOCK = "platform.lock"
+"""Where one has ever run."""
 CORE = tuple(
     f"https://schemas.stacspec.org/v1.1.0/{kind}-spec/json-schema/{kind}.json"
     for kind in ("catalog", "collection", "item")
@@ -36,6 +38,7 @@ def examine_surroundings(config: Config) -> tuple[Finding, ...]:
     """Look at all that is configured; what the platform itself has yet to make or start is no fault."""
     return (
         *_database(config),
+        *_items(config),
         *_objects(config),
         *_providers(config),
         *certificates(config),
@@ -51,7 +54,7 @@ def _database(config: Config) -> Iterator[Finding]:
         engine = open_engine(config.database_url)
         try:
             with reading(engine) as connection:
-                found, empty = version(connection), not sa.inspect(connection).get_table_names()
+                found, empty = version(connection), not tables(connection)
                 clock = _database_clock(connection)
         finally:
             engine.dispose()
@@ -88,6 +91,16 @@ def _tables(found: str, *, empty: bool) -> tuple[bool, str]:
             f"Its tables are at {found}, older than {NEWEST}. Start the platform anew: that brings them there.",
         )
     return False, f"Its tables are at {found}, newer than {NEWEST}. Install the release that made them, or a newer one."
+
+
+def _items(config: Config) -> Iterator[Finding]:
+    if config.items_database:
+        from terrafair.catalogue.items.pgstac.connections import check
+
+        try:
+            yield Finding("items", True, f"Reached; pgSTAC {check(config.items_database)} is there.")
+        except (TerrafairError, ImportError) as fault:
+            yield Finding("items", False, str(fault))
 
 
 def _objects(config: Config) -> Iterator[Finding]:
@@ -139,6 +152,11 @@ def _bucket(config: Config, access: S3Access, status: int, reason: str) -> tuple
     match status:
         case 200:
             return True, f"Reached {where}; the bucket {access.bucket} is there."
+        case 404 if config.store_url and not (config.home / LOCK).exists():
+            return True, (
+                f"Reached {where}; there is no bucket {access.bucket} yet: `terrafair serve` makes it, "
+                "where the key may."
+            )
         case 404:
             return False, f"No bucket {access.bucket} {where}. Make it there, or mend the setting `store_bucket`."
         case 401 | 403:

@@ -56,33 +56,72 @@ def plain_url(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
 
-def prepare(url: str) -> None:
-    """Install or update pgSTAC, our functions and indexes; may run again. Raises `Refused` without pypgstac."""
+def prepare(url: str, grant: str = "") -> None:
+    """Install or update pgSTAC, our functions and indexes; may run again. `grant`: a role that shall use them.
+
+    Raises `Refused` without pypgstac, and where the database's user is not the superuser that pgSTAC asks for.
+    """
     try:
+        import psycopg
         from pypgstac.db import PgstacDB
         from pypgstac.migrate import Migrate
     except ImportError as fault:
         raise Refused(
             "pgSTAC cannot be installed into the database from here.",
             f"The Python package {fault.name} is missing.",
-            "pip install 'terrafair[pgstac]', or pip install pypgstac into the platform's environment.",
+            "pip install 'terrafair[pgstac]', or pip install 'pypgstac[psycopg]' into the platform's environment.",
         ) from fault
 
-    with PgstacDB(dsn=plain_url(url)) as database:
-        Migrate(database).run_migration()
+    connections = Connections(url)
+    try:
+        with PgstacDB(dsn=plain_url(url)) as database:
+            Migrate(database).run_migration()
+        with connections.transaction() as cursor:
+            _add_ours(cursor)
+            if grant:
+                cursor.execute(psycopg.sql.SQL("GRANT pgstac_admin TO {}").format(psycopg.sql.Identifier(grant)))
+    except psycopg.errors.InsufficientPrivilege as fault:
+        raise _needs_superuser(fault) from fault
+    except psycopg.OperationalError as fault:
+        raise _translated(fault) from fault
+    finally:
+        connections.close()
+
+
+def _add_ours(cursor: Any) -> None:
+    cursor.execute("SELECT pg_advisory_xact_lock(7301)")
+    cursor.execute(PREPARATION)
+    cursor.execute("GRANT USAGE ON SCHEMA terrafair TO pgstac_admin, pgstac_read, pgstac_ingest")
+    for name in INDEXED:
+        label = "terrafair_" + name.replace(":", "_")
+        expression = f"terrafair.number(content -> 'properties' -> '{name}')"
+        cursor.execute(f"CREATE INDEX IF NOT EXISTS {label} ON pgstac.items ({expression}, id)")
+    newest = 'pgstac.items (datetime, collection COLLATE "C", id COLLATE "C")'
+    cursor.execute(f"CREATE INDEX IF NOT EXISTS terrafair_newest ON {newest}")
+
+
+def check(url: str) -> str:
+    """The pgSTAC version that is there; raises what keeps items from being kept, with the way out."""
     connections = Connections(url)
     try:
         with connections.transaction() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(7301)")
-            cursor.execute(PREPARATION)
-            for name in INDEXED:
-                label = "terrafair_" + name.replace(":", "_")
-                expression = f"terrafair.number(content -> 'properties' -> '{name}')"
-                cursor.execute(f"CREATE INDEX IF NOT EXISTS {label} ON pgstac.items ({expression}, id)")
-            newest = 'pgstac.items (datetime, collection COLLATE "C", id COLLATE "C")'
-            cursor.execute(f"CREATE INDEX IF NOT EXISTS terrafair_newest ON {newest}")
+            cursor.execute("SELECT pgstac.get_version(), current_user, has_table_privilege('pgstac.items', 'INSERT')")
+            version, role, writes = cursor.fetchone()
+            cursor.execute("SELECT terrafair.number('1')")
     finally:
         connections.close()
+    if not writes:
+        what = f"The role {role} may not change items."
+        raise Refused(what, remedy=f"As PostgreSQL's superuser: `terrafair items prepare --grant {role}`.")
+    return str(version)
+
+
+def _needs_superuser(fault: Any) -> Refused:
+    return Refused(
+        "The database's user may not install pgSTAC.",
+        f"{str(fault).splitlines()[0][:300]}.",
+        "Once, as PostgreSQL's superuser: `terrafair items prepare --grant ROLE`, with the role in `items_database`.",
+    )
 
 
 def _translated(fault: Any) -> TerrafairError:
@@ -92,8 +131,20 @@ def _translated(fault: Any) -> TerrafairError:
         return TimedOut("The search took too long and was given up.", remedy="Narrow it by collection, time or place.")
     if isinstance(fault, psycopg.errors.UniqueViolation):
         return Conflict("An item of that id is there already.", remedy="PUT replaces an item.")
-    if isinstance(fault, psycopg.DataError | psycopg.errors.RaiseException | psycopg.errors.InternalError_):
+    if isinstance(
+        fault,
+        psycopg.errors.UndefinedObject
+        | psycopg.DataError
+        | psycopg.errors.RaiseException
+        | psycopg.errors.InternalError_,
+    ):
         return InvalidInput("The database cannot use this.", str(fault).splitlines()[0][:300])
+    if isinstance(fault, psycopg.errors.InsufficientPrivilege):
+        return Refused(
+            "The database's user may not do this with items.",
+            str(fault).splitlines()[0][:300],
+            "As PostgreSQL's superuser: `terrafair items prepare --grant ROLE`.",
+        )
     missing = psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName
     if isinstance(fault, missing):
         return Unreachable("The item database is not ready.", remedy="Run `terrafair items prepare`, then start again.")
