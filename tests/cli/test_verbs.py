@@ -1,5 +1,6 @@
 """The command line's table of verbs, which spares loading all modules for one verb."""
 
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import click
 import pytest
 
 import terrafair.cli
-from terrafair.cli import VERBS, main
+from terrafair.cli import VERBS, main, run
 
 
 @pytest.mark.parametrize("module", VERBS)
@@ -30,3 +31,17 @@ def test_each_verb_is_found_and_no_other() -> None:
         assert command is not None
         assert command.name == name
     assert main.get_command(context, "fnd") is None
+
+
+def test_a_place_that_cannot_be_made_is_named_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("TERRAFAIR_HOME", str(home))
+    monkeypatch.setattr(sys, "argv", ["terrafair", "backup", "create", str(tmp_path / "file/copy")])
+    with pytest.raises(SystemExit) as end:
+        run()
+    assert end.value.code == 2
+    assert "Not a directory" in capsys.readouterr().err

@@ -193,6 +193,17 @@ HERE = [
 ]
 
 
+def test_folders_that_may_not_be_read_have_no_interpreters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Such as those in the surroundings of whoever has started the service."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setattr(Path, "glob", refuse)
+    assert len(find()) == 1
+
+
 @pytest.mark.parametrize(
     ("wanted", "version"),
     [

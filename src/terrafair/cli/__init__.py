@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 done, and there is a problem to see to (a failed job, a br
 2 could not be done (wrong usage, unknown id, no platform).
 """
 
+import os
 import sys
 from importlib import import_module
 
@@ -11,7 +12,7 @@ import click
 
 from terrafair import __version__
 from terrafair.cli.terminal import Ended, report
-from terrafair.errors import TerrafairError
+from terrafair.errors import Refused, TerrafairError
 
 EPILOG = """\b
 First minute:
@@ -89,3 +90,9 @@ def run() -> None:
         # The reader of our pipe has gone (`| head`): not a fault of ours.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as fault:
+        if fault.filename is None:
+            raise
+        what = f"{os.fsdecode(fault.filename)}: {fault.strerror}."
+        report(Refused(what, remedy="Mend its rights, or name another place."), as_json="--json" in sys.argv[1:])
+        sys.exit(2)

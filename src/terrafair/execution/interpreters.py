@@ -85,16 +85,24 @@ def _search_path() -> list[Path]:
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     # pyenv's shims only answer for the versions that are switched on; the versions themselves always work.
     folders = [folder for folder in folders if folder.name != "shims"]
-    return [*folders, Path("/usr/local/bin"), Path("/usr/bin"), *sorted(pyenv.glob("versions/*/bin"))]
+    return [*folders, Path("/usr/local/bin"), Path("/usr/bin"), *_listed(pyenv, "versions/*/bin")]
 
 
 def _candidates(folders: Iterable[Path]) -> Iterator[Path]:
     seen = {Path(sys.executable).resolve()}
     for folder in folders:
-        for path in sorted(folder.glob("python3.*")):
+        for path in _listed(folder, "python3.*"):
             if re.fullmatch(r"python3\.\d+", path.name) and os.access(path, os.X_OK) and path.resolve() not in seen:
                 seen.add(path.resolve())
                 yield path
+
+
+def _listed(folder: Path, pattern: str) -> list[Path]:
+    """What a folder has; one that may not be read, such as that of whoever started the service, has nothing for us."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 @functools.lru_cache(maxsize=64)
