@@ -86,3 +86,11 @@ def test_what_the_role_may_not_do_is_told_with_the_way_out(tmp_path: Path, datab
     assert not found["items"].works and "--grant" in found["items"].says
     prepare(superuser, ROLE)
     assert check(mine)
+    # As a pod does before each start.
+    prepare(mine)
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute("COMMENT ON SCHEMA terrafair IS 'older'")
+    with pytest.raises(Unreachable, match="another release"):
+        check(mine)
+    with pytest.raises(Refused, match="superuser"):
+        prepare(mine)

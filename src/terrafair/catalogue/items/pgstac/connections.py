@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and what the database needs before items can be kept in it."""
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from terrafair.catalogue.items.pgstac.dialect import PREPARATION
 from terrafair.catalogue.items.queryables import INDEXED
 from terrafair.catalogue.items.search import SECONDS
 from terrafair.errors import DATABASE_AWAY, Conflict, InvalidInput, Refused, TerrafairError, TimedOut, Unreachable
+
+_STEP = hashlib.blake2b(f"{PREPARATION}{INDEXED}".encode(), digest_size=8).hexdigest()
+"""What this release makes beside pgSTAC; stands on the schema."""
 
 
 class Connections:
@@ -80,8 +84,10 @@ def prepare(url: str, grant: str = "") -> None:
             _add_ours(cursor)
             if grant:
                 cursor.execute(psycopg.sql.SQL("GRANT pgstac_admin TO {}").format(psycopg.sql.Identifier(grant)))
-    except psycopg.errors.InsufficientPrivilege as fault:
-        raise _needs_superuser(fault) from fault
+    except (psycopg.errors.InsufficientPrivilege, Refused) as fault:
+        # The platform's own role calls this at each start in a cluster, where a superuser has done it before.
+        if grant or not _is_ready(url):
+            raise _needs_superuser(fault) from fault
     except psycopg.OperationalError as fault:
         raise _translated(fault) from fault
     finally:
@@ -91,6 +97,7 @@ def prepare(url: str, grant: str = "") -> None:
 def _add_ours(cursor: Any) -> None:
     cursor.execute("SELECT pg_advisory_xact_lock(7301)")
     cursor.execute(PREPARATION)
+    cursor.execute(f"COMMENT ON SCHEMA terrafair IS '{_STEP}'")
     cursor.execute("GRANT USAGE ON SCHEMA terrafair TO pgstac_admin, pgstac_read, pgstac_ingest")
     for name in INDEXED:
         label = "terrafair_" + name.replace(":", "_")
@@ -107,13 +114,25 @@ def check(url: str) -> str:
         with connections.transaction() as cursor:
             cursor.execute("SELECT pgstac.get_version(), current_user, has_table_privilege('pgstac.items', 'INSERT')")
             version, role, writes = cursor.fetchone()
-            cursor.execute("SELECT terrafair.number('1')")
+            cursor.execute("SELECT obj_description('terrafair'::regnamespace, 'pg_namespace')")
+            (step,) = cursor.fetchone()
     finally:
         connections.close()
     if not writes:
         what = f"The role {role} may not change items."
         raise Refused(what, remedy=f"As PostgreSQL's superuser: `terrafair items prepare --grant {role}`.")
+    if step != _STEP:
+        what = "The item database was made ready by another release."
+        raise Unreachable(what, remedy="Run `terrafair items prepare`, as PostgreSQL's superuser.")
     return str(version)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        check(url)
+    except TerrafairError:
+        return False
+    return True
 
 
 def _needs_superuser(fault: Any) -> Refused:
