@@ -21,6 +21,7 @@ COMPOSITION = frozenset(
         "web_workers",
         "operations_parts",
         "portal_parts",
+        "publishing_parts",
         "local_parts",
         "workspaces_parts",
         "workspace_kernels_parts",

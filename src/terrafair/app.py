@@ -1,6 +1,5 @@
 """The composition root: settings in, running services out. The only module that wires."""
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,13 +21,11 @@ from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import remembered
 from terrafair.data.stage import Stager
 from terrafair.development.images.image import Images
-from terrafair.development.releases import Releases
-from terrafair.errors import NotFound, Problem, Unreachable
+from terrafair.errors import NotFound, Problem
 from terrafair.execution.admission import Admission
 from terrafair.execution.builtin import Builtin
 from terrafair.execution.command import Limits
 from terrafair.execution.containers import Containers
-from terrafair.execution.conversion import Converter
 from terrafair.execution.doorbell import Doorbell
 from terrafair.execution.engines.command.engine import CommandEngine
 from terrafair.execution.engines.cwl.batch.batch import batch_of
@@ -58,25 +55,13 @@ from terrafair.identity.asking import PLATFORM
 from terrafair.identity.oidc import OidcTokens
 from terrafair.identity.providers import parties
 from terrafair.identity.token_exchange import TokenExchange
-from terrafair.publishing.answers import Answers
-from terrafair.publishing.archive import Addresses, Archive, ManualArchive, PrrAccess, PrrArchive
-from terrafair.publishing.credentials import AppCredentials, Credentials, TokenCredentials, secret
 from terrafair.publishing.git_files import FolderFiles, GitFiles
-from terrafair.publishing.github import GitHub, Patience, exchange
-from terrafair.publishing.publisher import Publisher, Services
-from terrafair.publishing.review import GitHubReview
 from terrafair.publishing.standins.archive.library import ArchiveWeb, Library
 from terrafair.publishing.standins.embedded import (
     ARCHIVE_BASE,
-    PRODUCTION,
     STAGE_BUCKET,
-    TESTING,
-    ArchiveAccess,
-    ForgeAccess,
 )
-from terrafair.publishing.store import Store
 from terrafair.publishing.validation import Rules
-from terrafair.publishing.zarr_version import ZarrToVersion2
 from terrafair.repositories import Repositories
 from terrafair.web import SafeWeb, Web
 from terrafair.workflows.check import bind
@@ -362,64 +347,6 @@ class Parts:
             known = self.__dict__["_files"] = (commit, files)
         found: Mapping[str, bytes] = known[1]
         return found
-
-    def publisher(
-        self, engine: Any, job: Callable[[str], Job], forge: ForgeAccess | None, archive: ArchiveAccess | None
-    ) -> Publisher:
-        """What carries results into the catalogue; without the embedded stand-ins their steps say why they fail."""
-        config = self.config
-        embedded = not config.github_url
-        contract = config.archive_contract or ("" if config.archive_url else "none (demonstration)")
-        services = Services(
-            store=Store(engine),
-            objects=self.objects,
-            job=job,
-            resolve=lambda done: Releases(engine).traced(self.resolve_job(done)),
-            catalogue=self.catalogue_files,
-            check=self.rules,
-            archive=functools.cache(lambda: self._archive(archive)),
-            addresses=Addresses(config.archive_url.rstrip("/") or ARCHIVE_BASE),
-            review=functools.cache(lambda: self._review(forge)),
-            production=PRODUCTION if embedded else config.github_production,
-            testing=TESTING if embedded else config.github_testing,
-            folder=config.home / "publications",
-            author=config.publish_author,
-            to_zarr2=ZarrToVersion2(Converter(self.sandbox)),
-            defaults=Answers(contract=contract),
-        )
-        return Publisher(services)
-
-    def _archive(self, embedded: ArchiveAccess | None) -> Archive:
-        config = self.config
-        if config.archive_route == "manual":
-            return ManualArchive()
-        if config.archive_url:
-            password = secret(config.archive_password_file, "TERRAFAIR_ARCHIVE_PASSWORD", "the archive's password")
-            bucket = config.archive_bucket or f"sg-{config.archive_user}-generic"
-            stage = S3Access(config.archive_url, config.archive_user, password, bucket)
-            return PrrArchive(PrrAccess(config.archive_url, config.archive_user, password, stage))
-        if embedded is None:
-            raise Unreachable(
-                "The embedded archive does not run.", remedy="Start the platform again; its log says why."
-            )
-        return PrrArchive(PrrAccess(embedded.url, embedded.user, embedded.password, embedded.stage_in))
-
-    def _review(self, embedded: ForgeAccess | None) -> GitHubReview:
-        config = self.config
-        if config.github_url:
-            credentials: Credentials = TokenCredentials(config.github_token_file, "TERRAFAIR_GITHUB_TOKEN")
-            if config.github_app and config.github_app_key:
-                credentials = AppCredentials(
-                    config.github_app,
-                    config.github_app_key,
-                    config.github_app_installation,
-                    lambda path, authorization: exchange(config.github_url, path, authorization),
-                )
-            return GitHubReview(GitHub(config.github_url, credentials), config.github_account)
-        if embedded is None:
-            raise Unreachable("The embedded forge does not run.", remedy="Start the platform again; its log says why.")
-        patience = Patience(between_writes=0)
-        return GitHubReview(GitHub(embedded.url, TokenCredentials(value=embedded.token), patience))
 
     @property
     def limits(self) -> Limits:

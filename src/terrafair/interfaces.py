@@ -17,6 +17,7 @@ from terrafair import (
     identity_parts,
     operations_parts,
     portal_parts,
+    publishing_parts,
     tracing,
     workspaces_parts,
 )
@@ -77,7 +78,7 @@ def build(
     operations_parts.admit_changes(app, parts, services.engine)
     _own(parts, app, services, stack)
     _standards(parts, app, services.engine, services.jobs, services.processes, stack)
-    publisher = parts.publisher(services.engine, services.jobs.get, forge, archive)
+    publisher = publishing_parts.publisher(parts, services.engine, services.jobs.get, forge, archive)
     app.include_router(
         publications.router(
             publisher,

@@ -44,6 +44,7 @@ def examine(config: Config) -> list[dict[str, Any]]:
 def mark_published(config: Config) -> int:
     """Mark publications that the catalogue now has; gives how many. A home without a database has none."""
     from terrafair.database import migrate, open_engine
+    from terrafair.publishing_parts import publisher
 
     if not config.database and not (config.home / "platform.db").exists():
         return 0
@@ -51,7 +52,7 @@ def mark_published(config: Config) -> int:
     try:
         migrate(engine)
         jobs = Jobs(engine, NoQueue(), config.home / "jobs")
-        return len(parts.publisher(engine, jobs.get, None, None).seen(parts.catalogue_files()))
+        return len(publisher(parts, engine, jobs.get, None, None).seen(parts.catalogue_files()))
     finally:
         engine.dispose()
 
