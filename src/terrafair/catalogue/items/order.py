@@ -100,6 +100,11 @@ def segments(keys: Sequence[Key], place: Place | None, dialect: Dialect) -> list
     return [begun] if backwards else [begun, without]
 
 
+def whole(keys: Sequence[Key]) -> Sql:
+    """The order of all rows at once, those without a value last."""
+    return _order(keys, backwards=False)
+
+
 def _and(first: Sql | None, second: Sql) -> Sql:
     return second if first is None else first.inside + " AND " + second.inside
 

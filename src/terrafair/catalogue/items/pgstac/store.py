@@ -1,6 +1,7 @@
 """The item store on PostgreSQL."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ SAMPLE = 500
 EXPORT_ROWS = 1000
 _COLUMNS = "(d.document - 'links')::text, coalesce(d.document -> 'links', '[]')::text"
 _SOURCE = "pgstac.items AS i"
+NOTHING = Sql("")
 
 
 class PgstacItems:
@@ -111,23 +113,63 @@ class PgstacItems:
         keys = order.keys_of(search, self._dialect)
         asked = order.fingerprint(search)
         place = order.read_token(search.token, asked, len(keys)) if search.token else None
-        conditions = self._conditions(led_by_space(search))
-        rows: list[tuple[Any, ...]] = []
+        search = led_by_space(search)
+        conditions = self._conditions(search)
+        matched: int | None
         with self._connections.transaction() as cursor:
-            for segment in order.segments(keys, place, self._dialect):
-                where = _where([*conditions, segment.condition])
-                inner = "SELECT i, " + join(", ", [key.sql + f" AS k{n}" for n, key in enumerate(keys)])
-                inner = inner + f" FROM {_SOURCE}" + where + " ORDER BY " + segment.order
-                inner = inner + Sql(" LIMIT %s", (search.limit + 1 - len(rows),))
-                names = ", ".join(f"p.k{n}" for n in range(len(keys)))
-                outer = f"SELECT (p.i).id, (p.i).collection, {_COLUMNS}, {names} FROM (" + inner + ") AS p"
-                outer = outer + f", LATERAL (SELECT {write.WHOLE} AS document) AS d"
-                cursor.execute(outer.text, outer.values)
-                rows += cursor.fetchall()
-                if len(rows) > search.limit:
-                    break
-            matched = place.matched if place else self._count(cursor, search, conditions, len(rows))
+            if place is None and _near(search) and (found := self._at_once(cursor, search, keys, conditions)):
+                rows, matched = found
+            else:
+                rows = self._in_order(cursor, search, keys, place, conditions)
+                matched = place.matched if place else self._count(cursor, search, conditions, len(rows))
         return _page(rows, search.limit, place, matched, asked)
+
+    def _in_order(
+        self, cursor: Any, search: Search, keys: Sequence[order.Key], place: order.Place | None, where: Sequence[Sql]
+    ) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        for segment in order.segments(keys, place, self._dialect):
+            inner = "SELECT i, " + _named(keys) + f" FROM {_SOURCE}" + _where([*where, segment.condition])
+            inner = inner + " ORDER BY " + segment.order + Sql(" LIMIT %s", (search.limit + 1 - len(rows),))
+            rows += self._rows(cursor, inner, keys)
+            if len(rows) > search.limit:
+                break
+        return rows
+
+    def _at_once(
+        self, cursor: Any, search: Search, keys: Sequence[order.Key], conditions: Sequence[Sql]
+    ) -> tuple[list[tuple[Any, ...]], int] | None:
+        """Few matches in space, found by one walk through the spatial index: the page and their number; else None."""
+        found = "SELECT i.collection, i.id, " + _named(keys) + f" FROM {_SOURCE}" + _where(conditions)
+        found = "WITH m AS MATERIALIZED (" + found + f" LIMIT {SPATIAL_CAP + 1}), "
+        sorted_by = order.whole([replace(key, sql=Sql(f"m.k{n}")) for n, key in enumerate(keys)])
+        first = "q AS (SELECT m.*, count(*) OVER () AS matched FROM m ORDER BY " + sorted_by
+        first = first + Sql(" LIMIT %s)", (search.limit + 1,))
+        names = ", ".join(f"q.k{n}" for n in range(len(keys)))
+        inner = f" SELECT i, {names}, q.matched FROM q JOIN {_SOURCE} ON i.collection = q.collection AND i.id = q.id"
+        last = order.whole([replace(key, sql=Sql(f"p.k{n}")) for n, key in enumerate(keys)])
+        rows = self._rows(cursor, Sql(inner), keys, before=found + first, after=", p.matched", last=last)
+        matched = rows[0][-1] if rows else 0
+        return ([row[:-1] for row in rows], int(matched)) if matched <= SPATIAL_CAP else None
+
+    def _rows(
+        self,
+        cursor: Any,
+        inner: Sql,
+        keys: Sequence[order.Key],
+        before: Sql = NOTHING,
+        after: str = "",
+        last: Sql = NOTHING,
+    ) -> list[tuple[Any, ...]]:
+        """Id, collection, document, links and keys of what a statement gives as `i` and `k0`, `k1` ..."""
+        names = ", ".join(f"p.k{n}" for n in range(len(keys)))
+        outer = before + f"SELECT (p.i).id, (p.i).collection, {_COLUMNS}, {names}{after} FROM (" + inner + ") AS p"
+        outer = outer + f", LATERAL (SELECT {write.WHOLE} AS document) AS d"
+        if last.text:
+            outer = outer + " ORDER BY " + last
+        cursor.execute(outer.text, outer.values)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
 
     def _count(self, cursor: Any, search: Search, conditions: Sequence[Sql], seen: int) -> int | None:
         if not search.count or seen <= search.limit:
@@ -148,8 +190,9 @@ class PgstacItems:
             return 10**12
         if not (spatial or slow) or self._small(cursor, search.collections):
             return COUNT_CAP
-        # In a million items a filter took half a second to count what its page found in six milliseconds.
-        return 0 if slow else SPATIAL_CAP
+        # In a million items a filter took half a second to count what its page found in six milliseconds. In space
+        # there are more than are counted, or they would have been found at once.
+        return 0
 
     def _small(self, cursor: Any, collections: tuple[str, ...]) -> bool:
         where = _where(self._conditions(Search(collections)))
@@ -248,6 +291,15 @@ class PgstacItems:
 def _hit(box: tuple[float, float, float, float], shape: bytes | None) -> Sql:
     area = geometry(bytes(shapely.to_wkb(shapely.box(*box))) if shape is None else shape)
     return "ST_Intersects(i.geometry, " + area + ")"
+
+
+def _near(search: Search) -> bool:
+    """Whether the spatial index alone leads to the matches."""
+    return bool(search.count and (search.boxes or search.intersects) and not (search.filter or search.text))
+
+
+def _named(keys: Sequence[order.Key]) -> Sql:
+    return join(", ", [key.sql + f" AS k{n}" for n, key in enumerate(keys)])
 
 
 def _where(conditions: Sequence[Sql | None]) -> Sql:
