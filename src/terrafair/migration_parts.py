@@ -14,11 +14,11 @@ from terrafair.config import Config
 from terrafair.data.objects import OWN, S3Access, S3Objects
 from terrafair.data.seaweedfs import ObjectServer
 from terrafair.database import migrate, open_engine
-from terrafair.errors import Conflict, InvalidInput, NotFound, Refused, Unreachable
+from terrafair.errors import Conflict, InvalidInput, NotFound
 from terrafair.execution import queue
 from terrafair.operations import migration, own_bucket
 from terrafair.operations.migration import Checked, Moved
-from terrafair.operations_parts import EMBEDDED_ITEMS, bucket_names, buckets_of_others, client, prepare_items
+from terrafair.operations_parts import EMBEDDED_ITEMS, answering, bucket_names, buckets_of_others, client, prepare_items
 
 Say = Callable[[str], None]
 
@@ -86,7 +86,7 @@ def _tables(config: Config, engines: tuple[sa.Engine, sa.Engine], say: Say) -> t
 def _objects(config: Config, say: Say) -> tuple[int, int]:
     say("Moving the objects ...")
     target = S3Access(config.store_url, config.store_key, config.store_secret, config.store_bucket)
-    with _answers(target):
+    with answering(target):
         known = set(bucket_names(target))
     folder = config.home / migration.FOLDER
     folder.mkdir(exist_ok=True)
@@ -101,7 +101,7 @@ def _objects(config: Config, say: Say) -> tuple[int, int]:
         count, size = 0, 0
         for old, new in _places(config, server.access).items():
             if new not in known:
-                with _answers(target):
+                with answering(target):
                     client(target).create_bucket(Bucket=new)
             there, here = S3Objects(replace(server.access, bucket=old)), S3Objects(replace(target, bucket=new))
             more, of = migration.move_objects(there, here, checked, folder, say)
@@ -119,23 +119,6 @@ def _places(config: Config, source: S3Access) -> dict[str, str]:
         return name in others or migration.holds_anything(S3Objects(replace(source, bucket=name)))
 
     return own_bucket.places([name for name in bucket_names(source) if counts(name)], others, config.store_bucket)
-
-
-@contextmanager
-def _answers(target: S3Access) -> Iterator[None]:
-    """The plain client's errors as ours."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as fault:
-        raise Refused(
-            f"The object store at {target.endpoint} refuses us.", str(fault), "See `store_key` and `store_secret`."
-        ) from fault
-    except (BotoCoreError, ValueError) as fault:
-        raise Unreachable(
-            f"The object store at {target.endpoint} does not answer.", str(fault), "See `store_url`."
-        ) from fault
 
 
 def _items(config: Config, say: Say) -> int:

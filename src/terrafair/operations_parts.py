@@ -25,7 +25,7 @@ from terrafair.data.objects import S3Access, S3Objects
 from terrafair.data.project_buckets import bucket_of
 from terrafair.data.seaweedfs import ObjectServer, remembered
 from terrafair.database import migrate, open_engine, reading
-from terrafair.errors import DATABASE_AWAY, NotFound, Unreachable
+from terrafair.errors import DATABASE_AWAY, NotFound, Refused, Unreachable
 from terrafair.execution.job import Job
 from terrafair.execution.jobs import ended_of
 from terrafair.execution.leases import living
@@ -319,13 +319,24 @@ def _store(config: Config, say: Callable[[str], None]) -> Iterator[S3Access]:
 
 def bucket_names(access: S3Access) -> list[str]:
     """All buckets that a key sees."""
+    with answering(access):
+        return [str(entry["Name"]) for entry in client(access).list_buckets()["Buckets"]]
+
+
+@contextmanager
+def answering(target: S3Access) -> Iterator[None]:
+    """The plain client's errors as ours."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return [str(entry["Name"]) for entry in client(access).list_buckets()["Buckets"]]
-    except (BotoCoreError, ClientError) as fault:
-        what = f"The object store at {access.endpoint} does not tell its buckets."
-        raise Unreachable(what, str(fault), "Start it, or mend `store_url`, `store_key`, `store_secret`.") from fault
+        yield
+    except (BotoCoreError, ClientError, ValueError) as fault:
+        answer = fault.response if isinstance(fault, ClientError) else {}
+        if 400 <= answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) < 500:
+            what = f"The object store at {target.endpoint} refuses us."
+            raise Refused(what, str(fault), "See `store_key` and `store_secret`.") from fault
+        what = f"The object store at {target.endpoint} does not answer."
+        raise Unreachable(what, str(fault), "See `store_url`.") from fault
 
 
 def client(access: S3Access) -> Any:

@@ -76,9 +76,10 @@ class Slurm:
         process.kill()
         process.wait(20)
 
-    def control(self, *command: str) -> None:
-        """As its operator does by `scontrol`."""
-        subprocess.run(["scontrol", *command], env=self.surroundings, check=True, capture_output=True, timeout=20)
+    def control(self, *command: str) -> bool:
+        """As its operator does by `scontrol`; gives whether it was taken."""
+        line = ["scontrol", *command]
+        return subprocess.run(line, env=self.surroundings, capture_output=True, timeout=20, check=False).returncode == 0
 
     def await_nodes(self) -> None:
         """Until one takes jobs."""

@@ -54,8 +54,9 @@ def test_what_runs_meanwhile_arrives(lost: str, tmp_path: Path, real: slurm.Slur
             await_line("does not answer", lines, said)
             real.start("slurmctld")
         else:
-            real.control("update", "NodeName=node1", "State=DOWN", "Reason=lost")
-            real.control("update", "NodeName=node1", "State=RESUME")
+            assert real.control("update", "NodeName=node1", "State=DOWN", "Reason=lost")
+            # Not before it is down: its job has to be gone.
+            until(lambda: real.control("update", "NodeName=node1", "State=RESUME"))
             gate.touch()
         real.await_nodes()
         said += lines
