@@ -171,6 +171,8 @@ time.sleep(600)
 def test_leftovers_are_those_of_this_job_only(folder: Path, tmp_path: Path) -> None:
     other = subprocess.Popen(["sleep", "600"], env={MARK: f"{folder}-2"}, start_new_session=True)
     mine = subprocess.Popen(["sleep", "600"], env={MARK: str(folder)}, start_new_session=True)
+    # Popen is back before the kernel shows what the new program has been given.
+    wait_for(lambda: MARK in Path(f"/proc/{mine.pid}/environ").read_text())
     reaper = threading.Thread(target=mine.wait)
     reaper.start()
     Process(folder, 0).end_leftovers()
