@@ -81,10 +81,14 @@ class Slurm:
         line = ["scontrol", *command]
         return subprocess.run(line, env=self.surroundings, capture_output=True, timeout=20, check=False).returncode == 0
 
+    def up(self) -> bool:
+        """Whether a node takes jobs."""
+        states = _asked(["sinfo", "--noheader", "--format=%t"], self.surroundings).split()
+        return not {"idle", "mix", "alloc"}.isdisjoint(states)
+
     def await_nodes(self) -> None:
         """Until one takes jobs."""
-        states = ["sinfo", "--noheader", "--format=%t"]
-        _until(lambda: set(_asked(states, self.surroundings).split()) & {"idle", "mix", "alloc"}, self.folder)
+        _until(self.up, self.folder)
 
     def end(self) -> None:
         for process in reversed(self._running.values()):
