@@ -95,6 +95,9 @@ class ItemStoreContract:
         down = paged(store, Search(limit=3, sort=(Sort("my:key", descending=True),)))
         assert up == ["i2", "i5", "i0", "i6", "i3", "i1", "i4", "i7"]
         assert down == ["i0", "i5", "i2", "i3", "i6", "i7", "i4", "i1"]
+        everywhere = ((-180.0, -90.0, 180.0, 90.0),)
+        assert paged(store, Search(limit=3, sort=(Sort("my:key"),), boxes=everywhere)) == up
+        assert paged(store, Search(limit=3, sort=(Sort("my:key", descending=True),), boxes=everywhere)) == down
         assert paged(store, Search(limit=2, sort=(Sort("eo:cloud_cover"),))) == [f"i{n}" for n in range(8)]
 
     def test_matches_are_counted_on_the_first_page_and_carried_along(

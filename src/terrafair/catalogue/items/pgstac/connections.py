@@ -138,7 +138,7 @@ def _is_ready(url: str) -> bool:
 def _needs_superuser(fault: Any) -> Refused:
     return Refused(
         "The database's user may not install pgSTAC.",
-        f"{str(fault).splitlines()[0][:300]}.",
+        f"{str(fault.__cause__ or fault).splitlines()[0][:300]}.",
         "Once, as PostgreSQL's superuser: `terrafair items prepare --grant ROLE`, with the role in `items_database`.",
     )
 

@@ -22,7 +22,9 @@ SAMPLE = 500
 EXPORT_ROWS = 1000
 _COLUMNS = "(d.document - 'links')::text, coalesce(d.document -> 'links', '[]')::text"
 _SOURCE = "pgstac.items AS i"
-NOTHING = Sql("")
+
+Row = tuple[Any, ...]
+"""Id, collection, document and links as text; then the keys of the order."""
 
 
 class PgstacItems:
@@ -126,50 +128,39 @@ class PgstacItems:
 
     def _in_order(
         self, cursor: Any, search: Search, keys: Sequence[order.Key], place: order.Place | None, where: Sequence[Sql]
-    ) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = []
+    ) -> list[Row]:
+        rows: list[Row] = []
         for segment in order.segments(keys, place, self._dialect):
             inner = "SELECT i, " + _named(keys) + f" FROM {_SOURCE}" + _where([*where, segment.condition])
             inner = inner + " ORDER BY " + segment.order + Sql(" LIMIT %s", (search.limit + 1 - len(rows),))
-            rows += self._rows(cursor, inner, keys)
+            names = ", ".join(f"p.k{n}" for n in range(len(keys)))
+            outer = f"SELECT (p.i).id, (p.i).collection, {_COLUMNS}, {names} FROM (" + inner + ") AS p"
+            outer = outer + f", LATERAL (SELECT {write.WHOLE} AS document) AS d"
+            cursor.execute(outer.text, outer.values)
+            rows += cursor.fetchall()
             if len(rows) > search.limit:
                 break
         return rows
 
     def _at_once(
         self, cursor: Any, search: Search, keys: Sequence[order.Key], conditions: Sequence[Sql]
-    ) -> tuple[list[tuple[Any, ...]], int] | None:
+    ) -> tuple[list[Row], int] | None:
         """Few matches in space, found by one walk through the spatial index: the page and their number; else None."""
         found = "SELECT i.collection, i.id, " + _named(keys) + f" FROM {_SOURCE}" + _where(conditions)
-        found = "WITH m AS MATERIALIZED (" + found + f" LIMIT {SPATIAL_CAP + 1}), "
-        sorted_by = order.whole([replace(key, sql=Sql(f"m.k{n}")) for n, key in enumerate(keys)])
-        first = "q AS (SELECT m.*, count(*) OVER () AS matched FROM m ORDER BY " + sorted_by
-        first = first + Sql(" LIMIT %s)", (search.limit + 1,))
-        names = ", ".join(f"q.k{n}" for n in range(len(keys)))
-        inner = f" SELECT i, {names}, q.matched FROM q JOIN {_SOURCE} ON i.collection = q.collection AND i.id = q.id"
-        last = order.whole([replace(key, sql=Sql(f"p.k{n}")) for n, key in enumerate(keys)])
-        rows = self._rows(cursor, Sql(inner), keys, before=found + first, after=", p.matched", last=last)
-        matched = rows[0][-1] if rows else 0
-        return ([row[:-1] for row in rows], int(matched)) if matched <= SPATIAL_CAP else None
-
-    def _rows(
-        self,
-        cursor: Any,
-        inner: Sql,
-        keys: Sequence[order.Key],
-        before: Sql = NOTHING,
-        after: str = "",
-        last: Sql = NOTHING,
-    ) -> list[tuple[Any, ...]]:
-        """Id, collection, document, links and keys of what a statement gives as `i` and `k0`, `k1` ..."""
-        names = ", ".join(f"p.k{n}" for n in range(len(keys)))
-        outer = before + f"SELECT (p.i).id, (p.i).collection, {_COLUMNS}, {names}{after} FROM (" + inner + ") AS p"
-        outer = outer + f", LATERAL (SELECT {write.WHOLE} AS document) AS d"
-        if last.text:
-            outer = outer + " ORDER BY " + last
-        cursor.execute(outer.text, outer.values)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found
+        found = "SELECT m.*, count(*) OVER () FROM (" + found + f" LIMIT {SPATIAL_CAP + 1}) AS m ORDER BY "
+        found = found + order.whole([replace(key, sql=Sql(f"m.k{n}")) for n, key in enumerate(keys)])
+        found = found + Sql(" LIMIT %s", (search.limit + 1,))
+        cursor.execute(found.text, found.values)
+        rows = cursor.fetchall()
+        if not rows:
+            return [], 0
+        if (matched := int(rows[0][-1])) > SPATIAL_CAP:
+            return None
+        places = ([row[0] for row in rows], [row[1] for row in rows])
+        wanted = Sql(" JOIN unnest(%s::text[], %s::text[]) AS w (c, n) ON i.collection = w.c AND i.id = w.n", places)
+        texts = {row[:2]: row for row in self._texts(cursor, wanted)}
+        # One that was removed meanwhile is left out.
+        return [(*texts[key], *row[2:-1]) for row in rows if (key := (row[1], row[0])) in texts], matched
 
     def _count(self, cursor: Any, search: Search, conditions: Sequence[Sql], seen: int) -> int | None:
         if not search.count or seen <= search.limit:
@@ -263,11 +254,15 @@ class PgstacItems:
             last = rows[-1].id
 
     def _documents(self, where: Sql) -> list[Stored]:
+        with self._connections.transaction() as cursor:
+            return [_stored(row) for row in self._texts(cursor, where)]
+
+    def _texts(self, cursor: Any, where: Sql) -> list[Row]:
         statement = f"SELECT (p.i).id, (p.i).collection, {_COLUMNS} FROM (SELECT i FROM {_SOURCE}" + where + ") AS p"
         statement = statement + f", LATERAL (SELECT {write.WHOLE} AS document) AS d"
-        with self._connections.transaction() as cursor:
-            cursor.execute(statement.text, statement.values)
-            return [_stored(row) for row in cursor.fetchall()]
+        cursor.execute(statement.text, statement.values)
+        rows: list[Row] = cursor.fetchall()
+        return rows
 
     def _conditions(self, search: Search) -> list[Sql]:
         conditions = []
@@ -307,14 +302,14 @@ def _where(conditions: Sequence[Sql | None]) -> Sql:
     return " WHERE " + join(" AND ", parts) if parts else Sql("")
 
 
-def _page(rows: list[tuple[Any, ...]], limit: int, place: order.Place | None, matched: int | None, asked: str) -> Page:
+def _page(rows: list[Row], limit: int, place: order.Place | None, matched: int | None, asked: str) -> Page:
     backwards = place.backwards if place else False
     more = len(rows) > limit
     rows = rows[:limit]
     if backwards:
         rows.reverse()
 
-    def token(row: tuple[Any, ...], *, back: bool) -> str:
+    def token(row: Row, *, back: bool) -> str:
         values = tuple(_micros(value) if isinstance(value, datetime) else value for value in row[4:])
         return order.write_token(order.Place(values, back, matched), asked)
 
@@ -328,7 +323,7 @@ def _page(rows: list[tuple[Any, ...]], limit: int, place: order.Place | None, ma
     )
 
 
-def _stored(row: tuple[Any, ...]) -> Stored:
+def _stored(row: Row) -> Stored:
     return Stored(row[0], _plain(row[2]), _plain(row[3]), row[1])
 
 
