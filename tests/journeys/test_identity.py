@@ -66,6 +66,9 @@ def test_two_people(own_platform: Platform, tmp_path: Path) -> None:
     assert (estimate["runs"], estimate["metered"]) == (1, True)
     usage = platform.json("usage")
     assert (usage["usage"][0]["nor_reference"], usage["total"] > 0) == ("NoR-demo", True)
+    bearer = {"Authorization": f"Bearer {json.loads(ada.read_text())[platform.url]}"}
+    form = httpx2.get(f"{platform.url}/run/experiment/demo-ndvi", headers=bearer, timeout=60).text
+    assert "Your own project has" in form
 
     platform.settings["TERRAFAIR_CREDENTIALS"] = str(grace)
     assert platform.json("jobs") == []
@@ -78,8 +81,10 @@ def test_two_people(own_platform: Platform, tmp_path: Path) -> None:
     assert [each["id"] for each in platform.json("jobs")] == [job]
 
     platform.stop()
+    platform.settings["TERRAFAIR_ANONYMOUS"] = "operator"
     platform.start()
     again = tmp_path / "again" / "credentials.json"
     assert "Signed in as Ada Demo." in login(platform, again, "ada")
     platform.settings["TERRAFAIR_TOKEN"] = json.loads(again.read_text())[platform.url]
     assert [each["id"] for each in platform.json("jobs")] == [job], "the provider's people are others after a start"
+    assert "Grace Demo&#39;s own</a>" in httpx2.get(f"{platform.url}/admin", timeout=60).text

@@ -59,8 +59,10 @@ def router(desk: Desk, people: People, allocations: Allocations, engine: sa.Engi
         require(actor(), Action.READ, Thing(Kind.PLATFORM))
         with reading(engine) as connection:
             trail = events.latest(connection, LAST_EVENTS)
+        known = people.listing()
         content: dict[str, Any] = {
-            "people": people.listing(),
+            "people": known,
+            "owners": {each.id: each.name or each.email for each in known},
             "allocations": allocations.listing(actor()),
             "trail": trail,
             "states": works.states(),

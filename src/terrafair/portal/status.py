@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from terrafair.errors import TerrafairError
 from terrafair.portal.desk import Desk
 
 
@@ -16,10 +15,6 @@ def router(desk: Desk, parts: Callable[[], Mapping[str, bool]], report: Callable
 
     @routes.get("/status")
     def status(request: Request, month: str = "") -> Response:
-        try:
-            levels = report(month)
-        except TerrafairError as error:
-            return desk.problem(request, error)
-        return desk.show(request, "status.html", {"parts": parts(), "levels": levels})
+        return desk.show(request, "status.html", {"parts": parts(), "levels": report(month)})
 
     return routes
